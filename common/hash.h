@@ -1,0 +1,16 @@
+// Hashes and checksums that engines may use: pure functions of their input.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "common/ids.h"
+
+namespace kagami {
+
+Hash sha256(std::span<const uint8_t> data);
+Hash hmac_sha256(std::span<const uint8_t> key, std::span<const uint8_t> data);
+bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b);
+uint32_t crc32c(std::span<const uint8_t> data);  // Castagnoli, as in iSCSI (RFC 3720 B.4)
+
+}  // namespace kagami

@@ -1,0 +1,90 @@
+// THE seam to the machine. Resources and monitors reach the operating system only through it, so that the same driver runs on real
+// nodes (LinuxHost) and in unit tests (FakeHost). Calls block their worker until done or until the deadline.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "common/time.h"
+
+namespace kagami::host {
+
+// A program of a resource. It runs in the resource's own cgroup, started by the script helper, and outlives a daemon restart.
+struct ScriptRequest {
+    std::string group;
+    std::string resource;
+    std::vector<std::string> argv;             // argv[0] absolute; root-owned, not writable by others, every parent checked
+    std::map<std::string, std::string> environment;  // the whole environment
+    std::string log_name;                      // "web.nginx": stdout and stderr are appended to the service log of that name
+    bool background = false;                   // "async": return once started; watch() tells when it ends
+};
+struct ScriptResult {
+    int exit_code = 0;   // -1 when killed by a signal
+    int signal = 0;
+    bool timed_out = false;
+    std::string last_output;  // the last line or so, for a person's message
+};
+
+class Scripts {
+ public:
+    virtual ~Scripts() = default;
+    // TERM, then KILL, of what the request itself started when the deadline passes. A background program left running returns exit_code 0.
+    virtual Result<ScriptResult> run(const ScriptRequest& request, Instant deadline) = 0;
+    // Processes that live in the resource's cgroup now.
+    virtual Result<std::vector<int>> processes(const std::string& group, const std::string& resource) = 0;
+    // SIGTERM to all of them, then cgroup.kill when the deadline nears; returns when the cgroup is empty.
+    virtual Status kill_all(const std::string& group, const std::string& resource, Instant deadline) = 0;
+};
+
+struct Link {
+    std::string name;
+    int index = 0;
+    bool up = false;
+    bool carrier = false;
+};
+struct Address {
+    std::string text;    // "10.77.1.100" or "fd00::1"
+    int prefix_bits = 0;
+    std::string interface;
+    bool operator==(const Address&) const = default;
+};
+
+class Network {
+ public:
+    virtual ~Network() = default;
+    virtual Result<std::vector<Link>> links() = 0;
+    virtual Result<std::vector<Address>> addresses() = 0;
+    // The interface on whose subnet the address lies.
+    virtual Result<std::string> interface_for(const Address& address) = 0;
+    virtual Status add_address(const Address& address) = 0;     // no DAD; success when already there
+    virtual Status remove_address(const Address& address) = 0;  // success when already gone
+    // Does another host answer for the address (ARP probe RFC 5227, or IPv6 neighbour solicitation)? The MAC that answered, or nothing.
+    virtual Result<std::optional<std::string>> probe_duplicate(const Address& address, Duration wait) = 0;
+    // Gratuitous ARP / unsolicited neighbour advertisement.
+    virtual Status announce(const Address& address) = 0;
+    virtual Result<bool> ping(const std::string& address, Duration wait) = 0;
+    // Calls back (on a thread of the host) at every change of links or addresses until the handle is destroyed.
+    virtual std::shared_ptr<void> on_change(std::function<void()> callback) = 0;
+};
+
+class Processes {
+ public:
+    virtual ~Processes() = default;
+    // Calls back once, at once when the process has gone already (pidfd, no polling).
+    virtual std::shared_ptr<void> on_exit(int pid, std::function<void()> callback) = 0;
+};
+
+struct Host {
+    std::function<Instant()> now;
+    Scripts* scripts = nullptr;
+    Network* network = nullptr;
+    Processes* processes = nullptr;
+};
+
+}  // namespace kagami::host

@@ -1,0 +1,26 @@
+#include "common/hash.h"
+
+#include <catch2/catch.hpp>
+#include <string_view>
+
+using namespace kagami;
+
+namespace {
+std::span<const uint8_t> bytes_of(std::string_view text) {
+    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+std::string hex(const Hash& hash) { return to_hex(hash.data(), hash.size()); }
+}  // namespace
+
+TEST_CASE("hashes match published vectors") {
+    CHECK(hex(sha256(bytes_of("abc"))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2
+    CHECK(hex(hmac_sha256(bytes_of("Jefe"), bytes_of("what do ya want for nothing?"))) ==
+          "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");  // RFC 4231 case 2
+    CHECK(crc32c(bytes_of("123456789")) == 0xe3069283U);
+}
+
+TEST_CASE("constant-time equality needs equal length and content") {
+    CHECK(equal_constant_time(bytes_of("key"), bytes_of("key")));
+    CHECK_FALSE(equal_constant_time(bytes_of("key"), bytes_of("kez")));
+    CHECK_FALSE(equal_constant_time(bytes_of("key"), bytes_of("keys")));
+}
