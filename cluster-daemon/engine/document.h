@@ -1,0 +1,122 @@
+// The one replicated document (protocol.md 3): who votes, who is a member, who owns each group, and the configuration in force. It is
+// replaced as a whole by compare-and-swap; canonical bytes, each naming the sha256 of its predecessor.
+// Invariants: total voter weight is odd in each set; a group has at most one owner incarnation; equal versions mean equal bytes (I2).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/codec.h"
+#include "common/config/config.h"
+#include "common/ids.h"
+#include "common/result.h"
+
+namespace kagami::engine {
+
+constexpr size_t kMaxDocumentBytes = 256 * 1024;
+
+// A voter that lost its store comes back under the next generation, never under the same id (I13).
+struct VoterId {
+    NodeId node;
+    uint16_t generation = 0;
+    auto operator<=>(const VoterId&) const = default;
+};
+
+struct Voter {
+    VoterId id;
+    uint16_t weight = 1;
+    Nonce nonce;       // a promise counts only when the voter's nonce is this one ...
+    Nonce next_nonce;  // ... or the announced next one
+    bool operator==(const Voter&) const = default;
+};
+
+enum class NodeState : uint8_t {
+    kAbsent,   // configured, never admitted
+    kMember,   // admitted in this incarnation
+    kLeft,     // left cleanly
+    kLost,     // its promises ran out (P4 recorded)
+    kFenced,   // verified off (P3) or a person's word (P5)
+};
+
+struct NodeEntry {
+    NodeState state = NodeState::kAbsent;
+    BootId boot{};              // of the incarnation that was last admitted
+    bool armed = false;         // its guard was armed at admission
+    bool isolated = false;      // runs no groups until returned by a person (auto_return = false)
+    uint32_t leave_order = 0;   // 1 = left first; 0 = has not left
+    bool operator==(const NodeEntry&) const = default;
+};
+
+// What the document wants of a group.
+enum class Goal : uint8_t {
+    kStopped,  // nobody runs it
+    kStarted,  // its owner runs it
+};
+
+struct GroupEntry {
+    std::optional<Incarnation> owner;  // may have effects; empty = proven stopped everywhere
+    Token token;                       // of the newest assignment; kept when the owner is cleared
+    Goal goal = Goal::kStopped;
+    NodeId target;                     // stopping in order to move there; kNobody = no move under way
+    NodeId last_owner;                 // where it last ran
+    bool held = false;                 // stopped by a person: not started by itself
+    bool stop_failed = false;          // STOP_FAILED: never started elsewhere without a proof
+    std::set<NodeId> failed_on;        // activation or monitor failures since it last was healthy or a person acted
+    uint32_t failovers = 0;            // used up of the failover threshold since then
+    bool operator==(const GroupEntry&) const = default;
+};
+
+// Written by the last leaver: it alone may start without the others (start-up condition c).
+struct LastStanding {
+    NodeId node;
+    Epoch epoch;
+    bool operator==(const LastStanding&) const = default;
+};
+
+struct ConfigEntry {
+    uint64_t version = 0;
+    Hash hash{};    // sha256 of packed
+    Bytes packed;   // config::Bundle, packed
+    bool operator==(const ConfigEntry&) const = default;
+};
+
+struct Document {
+    Uuid cluster{};
+    Version version;
+    Hash previous{};                    // sha256 of the predecessor's bytes
+    uint32_t feature_level = 1;
+    Incarnation leader;                 // who proposed it
+    std::vector<Voter> voters;          // sorted by id
+    std::vector<Voter> previous_voters; // not empty while a change of voters is not known to be chosen: both sets must agree
+    config::TimingInputs timing;
+    ConfigEntry config;
+    std::map<NodeId, NodeEntry> nodes;
+    std::map<std::string, GroupEntry> groups;
+    std::optional<LastStanding> last_standing;
+    bool cluster_stopped = false;       // a person stopped the cluster; cleared at the next start
+
+    bool operator==(const Document&) const = default;
+
+    const NodeEntry& node(NodeId id) const;  // kAbsent entry when unknown
+    const Voter* voter(NodeId node) const;
+    bool names(const Incarnation& who) const;  // member in exactly this incarnation
+};
+
+Bytes encode(const Document& document);
+Result<Document> decode_document(std::span<const uint8_t> bytes);
+Hash hash_of(const Document& document);
+
+// Majority of weight among `who` in the document's voter set, and in the previous set while there is one.
+bool is_quorum(const Document& document, const std::set<VoterId>& who);
+bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who);
+
+// The first document of a new cluster: version (0,0), all configured nodes absent, groups stopped. The same on every node.
+Document genesis(const Uuid& cluster, const config::Config& config, Bytes packed_bundle);
+
+// The voter set a configuration asks for: a weight each; two nodes alone: 2 on the tie holder; an even number with a witness: one more.
+std::vector<Voter> initial_voters(const config::Config& config);
+
+}  // namespace kagami::engine

@@ -1,0 +1,71 @@
+// What the chosen document and the leader's orders mean on this node: ordered activation and deactivation, recovery on the node,
+// monitors, suspend and resume with the lease, and the report to the leader. Pure.
+//
+// A group here:  Stopped -> Starting -> Active -> Stopping -> Stopped; Starting|Active -failure-> retry | StartFailed | recovery;
+//                Stopping -failure-> StopFailed; Starting|Active|Stopping -lease over-> Suspended -> back | killed -> Stopped
+// Invariants: START is refused when token <= max_token, without lease, guard not alive, document does not name (me, boot, token), or
+//             anything of an older token is left (I3, I15, I18); max_token and the STARTING mark are durable before the first activation;
+//             resources of one level run in parallel, levels in dependency order, stop in reverse; nothing is activated while suspended.
+// Leaves to others: leases (register.h), which node (policy.h), suspension itself (the guard), intervals of monitors (monitor_machine.h).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster-daemon/engine/io.h"
+#include "cluster-daemon/engine/timing.h"
+
+namespace kagami::engine {
+
+struct LocalInput {                        // what the local manager sees of the rest of the engine at each step
+    const Document* document = nullptr;    // newest accepted
+    const config::Config* config = nullptr;  // null: not unpacked yet: nothing starts
+    const Timing* timing = nullptr;
+    Incarnation self;
+    Instant now;
+    Instant run_until;                     // lease; Instant{} = none
+    Instant lease_sent_at;
+    bool config_stored = false;            // scripts in force lie on the disk of this node
+};
+
+struct LocalOutput {
+    std::vector<Command> commands;         // carried out after persist when `durable` changed
+    std::vector<Decision> decisions;
+    bool durable_changed = false;          // groups() must be made durable before commands run
+    bool report_changed = false;
+    std::optional<Instant> wake_at;
+};
+
+class LocalManager {
+ public:
+    LocalManager();
+    ~LocalManager();
+    LocalManager(LocalManager&&) noexcept;
+    LocalManager& operator=(LocalManager&&) noexcept;
+
+    // Marks of this boot are re-adopted by probing; of another boot: tokens kept, marks void.
+    void restore(const std::map<std::string, LocalGroup>& groups, bool same_boot);
+    void on_start(const StartGroup& order, const LocalInput& input);
+    void on_stop(const StopGroup& order, const LocalInput& input);
+    void on_resource_done(const ResourceDone& done, const LocalInput& input);
+    void on_monitor_done(const MonitorDone& done, const LocalInput& input);
+    void on_monitor_stirred(const MonitorStirred& stirred, const LocalInput& input);
+    void on_script_done(const ScriptDone& done, const LocalInput& input);
+    void on_guard(const GuardObserved& observed, const LocalInput& input);
+    // Every step ends with this: lease, document, timers.
+    void advance(const LocalInput& input);
+    LocalOutput take_output();
+
+    NodeReport report() const;                              // without incarnation, serial, version (the engine fills them)
+    const std::map<std::string, LocalGroup>& groups() const;  // durable part
+    std::vector<GuardedGroup> guarded() const;              // what the guard must cover, with verdicts
+    bool anything_active() const;
+
+ private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace kagami::engine
