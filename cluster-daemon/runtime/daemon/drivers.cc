@@ -1,0 +1,263 @@
+#include "cluster-daemon/runtime/daemon/drivers.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <mutex>
+
+#include "cluster-daemon/runtime/daemon/clp_environment.h"
+#include "monitors/monitor.h"
+
+namespace kagami::runtime {
+namespace {
+
+namespace asio = boost::asio;
+using ConfigPointer = std::shared_ptr<const config::Config>;
+
+constexpr size_t kWorkers = 16;  // resources of one level start in parallel; a hanging script holds one until its time-out
+
+struct FoundResource {
+    const config::Group* group = nullptr;
+    const config::Resource* resource = nullptr;
+};
+
+FoundResource find_resource(const config::Config& config, const std::string& group, const std::string& resource) {
+    const config::Group* found = config.group(group);
+    if (found == nullptr) return {};
+    for (const auto& candidate : found->resources) {
+        if (candidate.name == resource) return {found, &candidate};
+    }
+    return {};
+}
+
+const config::Monitor* find_monitor(const config::Config& config, const std::string& name) {
+    const auto at = std::find_if(config.monitors.begin(), config.monitors.end(), [&](const auto& m) { return m.name == name; });
+    return at == config.monitors.end() ? nullptr : &*at;
+}
+
+config::Values values_on(const std::map<NodeId, config::Values>& values, NodeId node) {
+    const auto at = values.find(node);
+    return at == values.end() ? config::Values{} : at->second;
+}
+
+engine::ProbeResult to_engine(resources::Probe probe) {
+    switch (probe) {
+        case resources::Probe::kActive: return engine::ProbeResult::kActive;
+        case resources::Probe::kInactive: return engine::ProbeResult::kInactive;
+        case resources::Probe::kPartial: return engine::ProbeResult::kPartial;
+    }
+    return engine::ProbeResult::kPartial;
+}
+
+engine::MonitorState to_engine(monitors::Health health) {
+    switch (health) {
+        case monitors::Health::kNormal: return engine::MonitorState::kNormal;
+        case monitors::Health::kCaution: return engine::MonitorState::kCaution;
+        case monitors::Health::kError: return engine::MonitorState::kError;
+    }
+    return engine::MonitorState::kUnknown;
+}
+
+std::string sentence(const Error& error) {
+    return error.remedy.empty() ? error.message : error.message + " (" + error.remedy + ")";
+}
+
+}  // namespace
+
+struct Drivers::Impl {
+    Impl(host::Host given, NodeId node, std::string scripts, Post posted)
+        : host(given), self(node), script_directory(std::move(scripts)), post(std::move(posted)), pool(kWorkers) {}
+    ~Impl() { pool.join(); }
+
+    ConfigPointer current() const {
+        const std::lock_guard lock(mutex);
+        return config;
+    }
+
+    // Runs on a worker what needs the configuration in force; without one it answers at once.
+    template <typename Work>
+    void submit(Work work) {
+        asio::post(pool, [this, work = std::move(work)] {
+            const ConfigPointer now_in_force = current();
+            static const config::Config kEmpty;
+            work(now_in_force ? *now_in_force : kEmpty);
+        });
+    }
+
+    resources::Context resource_context(const config::Config& in_force, const FoundResource& found,
+                                        const engine::RunResource& command) const {
+        resources::Context context;
+        context.group = command.group;
+        context.resource = command.resource;
+        context.values = values_on(found.resource->values, self);
+        context.environment = clp_environment(in_force, *found.group, self, command, script_directory);
+        context.proven_stopped = command.proven_stopped;
+        context.script_directory = script_directory;
+        context.deadline = host.now() + command.timeout;
+        return context;
+    }
+
+    engine::ResourceDone run(const config::Config& in_force, const engine::RunResource& command) {
+        engine::ResourceDone done{command.operation, false, engine::ProbeResult::kInactive, {}};
+        const FoundResource found = find_resource(in_force, command.group, command.resource);
+        const resources::Type* type = found.resource != nullptr ? resources::find(found.resource->type) : nullptr;
+        if (type == nullptr) {
+            done.message = fmt::format("resource {} of group {} is not in the configuration in force", command.resource, command.group);
+            return done;
+        }
+        const auto driver = type->make(host);
+        const auto context = resource_context(in_force, found, command);
+        if (command.action == engine::ResourceAction::kProbe) {
+            const auto probe = driver->probe(context);
+            done.ok = probe.has_value();
+            if (probe) done.probe = to_engine(*probe);
+            if (!probe) done.message = sentence(probe.error());
+            return done;
+        }
+        const Status status =
+            command.action == engine::ResourceAction::kActivate ? driver->activate(context) : driver->deactivate(context);
+        done.ok = status.has_value();
+        if (!status) done.message = sentence(status.error());
+        return done;
+    }
+
+    monitors::Context monitor_context(const config::Config& in_force, const config::Monitor& monitor, Duration timeout) const {
+        monitors::Context context;
+        context.monitor = monitor.name;
+        context.target_group = monitor.target_group;
+        context.target_resource = monitor.target;
+        context.values = values_on(monitor.values, self);
+        context.script_directory = script_directory;
+        context.deadline = host.now() + timeout;
+        const FoundResource target = find_resource(in_force, monitor.target_group, monitor.target);
+        if (target.resource != nullptr) context.target_values = values_on(target.resource->values, self);
+        return context;
+    }
+
+    engine::MonitorDone check(const config::Config& in_force, const engine::CheckMonitor& command) {
+        engine::MonitorDone done{command.operation, engine::MonitorState::kUnknown, false, {}};
+        const config::Monitor* monitor = find_monitor(in_force, command.monitor);
+        const monitors::Type* type = monitor != nullptr ? monitors::find(monitor->type) : nullptr;
+        if (type == nullptr) {
+            done.message = fmt::format("monitor {} is not in the configuration in force", command.monitor);
+            return done;
+        }
+        const auto finding = type->make(host)->check(monitor_context(in_force, *monitor, command.timeout));
+        if (finding) {
+            done.state = to_engine(finding->health);
+            done.message = finding->message;
+        } else {
+            done.state = engine::MonitorState::kError;
+            done.timed_out = finding.error().code == ErrorCode::kTimedOut;
+            done.message = sentence(finding.error());
+        }
+        return done;
+    }
+
+    void subscribe(const config::Config& in_force, const std::string& name) {
+        const config::Monitor* monitor = find_monitor(in_force, name);
+        const monitors::Type* type = monitor != nullptr ? monitors::find(monitor->type) : nullptr;
+        if (type == nullptr) return;
+        const std::shared_ptr<monitors::Monitor> driver = type->make(host);
+        auto handle = driver->subscribe(monitor_context(in_force, *monitor, monitor->timeout),
+                                        [this, name] { post(engine::MonitorStirred{name}); });
+        const std::lock_guard lock(mutex);
+        subscriptions[name] = {driver, handle};
+    }
+
+    engine::ScriptDone run_script(const config::Config& in_force, const engine::RunRecoveryScript& command) {
+        const config::Monitor* monitor = find_monitor(in_force, command.monitor);
+        if (monitor == nullptr) return {command.operation, false, fmt::format("monitor {} is unknown", command.monitor)};
+        host::ScriptRequest request;
+        request.group = "monitors";
+        request.resource = command.monitor;
+        request.argv = {fmt::format("{}/monitors/{}/recovery.sh", script_directory, command.monitor)};
+        request.environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
+                               {"CLP_MONITORNAME", command.monitor},
+                               {"CLP_ACTION", "RECOVERY"},
+                               {"CLP_RECOVERYCOUNT", std::to_string(command.count)}};
+        request.log_name = "monitors." + command.monitor;
+        const auto result = host.scripts->run(request, host.now() + monitor->timeout);
+        if (!result) return {command.operation, false, sentence(result.error())};
+        const bool ok = result->exit_code == 0 && !result->timed_out;
+        return {command.operation, ok, ok ? "" : fmt::format("recovery script of monitor {} failed: {}", command.monitor, result->last_output)};
+    }
+
+    host::Host host;
+    NodeId self;
+    std::string script_directory;
+    Post post;
+    mutable std::mutex mutex;
+    ConfigPointer config;
+    struct Subscription {
+        std::shared_ptr<monitors::Monitor> driver;
+        std::shared_ptr<void> handle;
+    };
+    std::map<std::string, Subscription> subscriptions;
+    asio::thread_pool pool;  // last: its workers use what stands above
+};
+
+Drivers::Drivers(host::Host host, NodeId self, std::string script_directory, Post post)
+    : impl_(std::make_unique<Impl>(host, self, std::move(script_directory), std::move(post))) {}
+
+Drivers::~Drivers() = default;
+
+void Drivers::set_config(std::shared_ptr<const config::Config> config) {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->config = std::move(config);
+}
+
+void Drivers::run(const engine::RunResource& command) {
+    impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->run(config, command)); });
+}
+
+void Drivers::check(const engine::CheckMonitor& command) {
+    impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->check(config, command)); });
+}
+
+void Drivers::watch(const engine::WatchMonitor& command) {
+    if (command.on) {
+        impl_->submit([this, command](const config::Config& config) { impl_->subscribe(config, command.monitor); });
+        return;
+    }
+    // The handle is dropped outside the lock: its destructor may wait for a callback that is running.
+    Impl::Subscription ended;
+    const std::lock_guard lock(impl_->mutex);
+    const auto at = impl_->subscriptions.find(command.monitor);
+    if (at == impl_->subscriptions.end()) return;
+    ended = std::move(at->second);
+    impl_->subscriptions.erase(at);
+}
+
+void Drivers::run_script(const engine::RunRecoveryScript& command) {
+    impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->run_script(config, command)); });
+}
+
+resources::Footprint Drivers::footprint(const std::string& group) const {
+    resources::Footprint all;
+    const ConfigPointer in_force = impl_->current();
+    const config::Group* found = in_force ? in_force->group(group) : nullptr;
+    if (found == nullptr) return all;
+    for (const auto& resource : found->resources) {
+        const resources::Type* type = resources::find(resource.type);
+        if (type == nullptr) continue;
+        resources::Context context;
+        context.group = group;
+        context.resource = resource.name;
+        context.values = values_on(resource.values, impl_->self);
+        const auto part = type->make(impl_->host)->footprint(context);
+        if (!part) {
+            spdlog::warn("group {}: the guard cannot cover resource {}: {}", group, resource.name, sentence(part.error()));
+            continue;
+        }
+        all.cgroup = all.cgroup || part->cgroup;
+        all.addresses.insert(all.addresses.end(), part->addresses.begin(), part->addresses.end());
+        all.mounts.insert(all.mounts.end(), part->mounts.begin(), part->mounts.end());
+    }
+    return all;
+}
+
+}  // namespace kagami::runtime

@@ -1,0 +1,35 @@
+// Carries out the engine's resource and monitor commands on a pool of workers, and posts what came of them back as events.
+// Every call of a driver blocks its worker at most until its deadline. Which resource, when and how often is the engine's business.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cluster-daemon/engine/io.h"
+#include "common/config/config.h"
+#include "common/host/host.h"
+#include "resources/resource.h"
+
+namespace kagami::runtime {
+
+class Drivers {
+ public:
+    using Post = std::function<void(engine::Event)>;
+    Drivers(host::Host host, NodeId self, std::string script_directory, Post post);
+    ~Drivers();
+
+    void set_config(std::shared_ptr<const config::Config> config);
+    void run(const engine::RunResource& command);
+    void check(const engine::CheckMonitor& command);
+    void watch(const engine::WatchMonitor& command);
+    void run_script(const engine::RunRecoveryScript& command);
+    // What the guard must cover while the group may be active here; empty when the group is not in the configuration.
+    resources::Footprint footprint(const std::string& group) const;
+
+ private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kagami::runtime
