@@ -68,7 +68,8 @@ Status check_kind(const std::string& path, const struct stat& info, FileAccess a
         return fail(ErrorCode::kRefused, path + ": others than its owner may read or write it",
                     "check who had access to it, then: chmod 600 " + path);
     if (info.st_uid != ::geteuid() && info.st_uid != 0)
-        return fail(ErrorCode::kRefused, path + ": belongs to another user", "check where it comes from, then: chown root " + path);
+        return fail(ErrorCode::kRefused, path + ": belongs to another user",
+                    "check where it comes from, then: chown root " + path);
     return {};
 }
 
@@ -93,13 +94,17 @@ void UniqueFd::reset() {
     fd_ = -1;
 }
 
-std::string errno_text(int error_number) { return std::generic_category().message(error_number); }
+std::string errno_text(int error_number) {
+    return std::generic_category().message(error_number);
+}
 
 std::string errno_remedy(int error_number, const std::string& path) {
     switch (error_number) {
         case ENOSPC:
         case EDQUOT: return "free space on the file system of " + path + " and repeat";
-        case EROFS: return "the file system of " + path + " is read-only: look into the kernel log, repair it, mount it read-write";
+        case EROFS:
+            return "the file system of " + path +
+                   " is read-only: look into the kernel log, repair it, mount it read-write";
         case EIO: return "the disk under " + path + " reports errors: look into the kernel log and replace it";
         case EACCES:
         case EPERM: return "run as root, and check the owner and mode of " + path;
@@ -115,7 +120,8 @@ Status write_file_atomically(const std::string& path, std::span<const uint8_t> c
     if (!directory.valid()) return file_error(parts.directory, "open the directory", errno);
     const std::string temporary = temporary_name(parts.name);
     Failure failure = fill_temporary(directory.get(), temporary, content, mode);
-    if (failure.what == nullptr && ::renameat(directory.get(), temporary.c_str(), directory.get(), parts.name.c_str()) != 0)
+    if (failure.what == nullptr &&
+        ::renameat(directory.get(), temporary.c_str(), directory.get(), parts.name.c_str()) != 0)
         failure = {"rename the new file into place", errno};
     if (failure.what != nullptr) {
         ::unlinkat(directory.get(), temporary.c_str(), 0);
@@ -126,14 +132,15 @@ Status write_file_atomically(const std::string& path, std::span<const uint8_t> c
 }
 
 Status write_file_atomically(const std::string& path, std::string_view content, mode_t mode) {
-    return write_file_atomically(path, std::span(reinterpret_cast<const uint8_t*>(content.data()), content.size()), mode);
+    return write_file_atomically(path, std::span(reinterpret_cast<const uint8_t*>(content.data()), content.size()),
+                                 mode);
 }
 
 Result<std::string> read_file(const std::string& path, size_t limit_bytes, FileAccess access) {
     // O_NONBLOCK: a FIFO in the file's place must not hang us.
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     if (!file.valid()) return file_error(path, "open", errno);
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.get(), &info) != 0) return file_error(path, "look at", errno);
     if (const Status kind = check_kind(path, info, access); !kind) return tl::unexpected(kind.error());
     std::string content;
@@ -151,7 +158,7 @@ Result<std::string> read_file(const std::string& path, size_t limit_bytes, FileA
 Status make_private_directory(const std::string& path) {
     if (::mkdir(path.c_str(), 0700) == 0) return {};
     if (errno != EEXIST) return file_error(path, "make the directory", errno);
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) != 0) return file_error(path, "look at", errno);
     if (!S_ISDIR(info.st_mode)) return fail(path + ": is not a directory", "remove it and repeat");
     if ((info.st_mode & 0077U) != 0)

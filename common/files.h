@@ -1,7 +1,7 @@
-// Small durable files: written whole or not at all, read with a size limit and without following a link in the last place.
-// Writing: a temporary file beside the target (O_EXCL | O_NOFOLLOW, its mode set before the first byte), fsync, rename, fsync of
-// the directory; a reader sees the old or the new file, never a mixture, and so does a machine that lost power.
-// Left to others: locks between processes, and files that are written in place (runtime/register_store.h).
+// Small durable files: written whole or not at all, read with a size limit and without following a link in the last
+// place. Writing: a temporary file beside the target (O_EXCL | O_NOFOLLOW, its mode set before the first byte), fsync,
+// rename, fsync of the directory; a reader sees the old or the new file, never a mixture, and so does a machine that
+// lost power. Left to others: locks between processes, and files that are written in place (runtime/register_store.h).
 #pragma once
 
 #include <sys/types.h>
@@ -46,7 +46,8 @@ enum class FileAccess {
 // kNotFound when the file does not exist. Refuses anything that is not a regular file, and a file above the limit.
 Result<std::string> read_file(const std::string& path, size_t limit_bytes, FileAccess access = FileAccess::kAnyone);
 
-// Makes the directory (mode 0700) if it is missing; its parent must exist. Refuses a link or another kind of file in its place.
+// Makes the directory (mode 0700) if it is missing; its parent must exist. Refuses a link or another kind of file in
+// its place.
 Status make_private_directory(const std::string& path);
 
 }  // namespace kagami

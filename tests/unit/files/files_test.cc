@@ -16,7 +16,9 @@ using kagami::testing::TemporaryDirectory;
 
 namespace {
 
-void put(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+void put(const std::string& path, const std::string& text) {
+    std::ofstream(path) << text;
+}
 
 size_t entries(const std::string& directory) {
     size_t count = 0;
@@ -31,7 +33,7 @@ TEST_CASE("a file written atomically reads back, has the asked mode and leaves n
     REQUIRE(write_file_atomically(dir / "key", std::string_view("first")));
     REQUIRE(write_file_atomically(dir / "key", std::string_view("second")));
     CHECK(read_file(dir / "key", 100).value() == "second");
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat((dir / "key").c_str(), &info) == 0);
     CHECK((info.st_mode & 07777U) == 0600);
     CHECK(entries(dir.path()) == 1);
