@@ -2,7 +2,9 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "common/codec.h"
 #include "common/result.h"
@@ -19,6 +21,8 @@ struct Bundle {
 constexpr size_t kMaxBundleBytes = 1024 * 1024;      // unpacked
 constexpr size_t kMaxPackedBytes = 192 * 1024;       // as it stands in the document
 
+// "GROUP/RESOURCE/FILE" of valid names: a name that can be joined to a directory without leaving it.
+bool valid_script_path(std::string_view path);
 Result<Bytes> pack(const Bundle& bundle);            // canonical, compressed (zstd); the same bundle gives the same bytes
 Result<Bundle> unpack(std::span<const uint8_t> packed);  // limits checked before allocation
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/config/parameter.h"
@@ -62,6 +63,10 @@ struct DeactivationFailure {
     int retry = 0;
     FinalAction final = FinalAction::kStopAndShutdown;
 };
+
+// The words of cluster.toml, also used in status texts.
+std::string_view word(ArbitrationOption option);
+std::string_view word(FinalAction action);
 
 struct Resource {
     std::string type;

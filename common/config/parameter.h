@@ -34,6 +34,7 @@ struct TypeDescription {
     std::span<const Parameter> parameters;
     std::span<const std::string_view> after;  // resource types that start before this one when `after` is not given
     bool needs_target = false;                // monitors: `target` names a resource
+    std::span<const std::string_view> target_types = {};  // monitors: what the target may be; empty = any type
 };
 
 struct TypeCatalogue {
@@ -47,12 +48,13 @@ class Values {
  public:
     Values() = default;
     explicit Values(std::map<std::string, std::vector<std::string>> texts) : texts_(std::move(texts)) {}
-    bool has(std::string_view name) const;
-    const std::string& text(std::string_view name) const;
+    bool has(std::string_view name) const;                 // a value was given, or the table has a default
+    const std::string& text(std::string_view name) const;  // empty when there is no value
     const std::vector<std::string>& list(std::string_view name) const;
     int64_t integer(std::string_view name) const;
     bool boolean(std::string_view name) const;
     Duration duration(std::string_view name) const;
+    const std::map<std::string, std::vector<std::string>>& all() const { return texts_; }
     bool operator==(const Values&) const = default;
 
  private:

@@ -1,0 +1,40 @@
+// Rules that join several tables: one owner of each name and address, and an order of start without cycles. Internal to the reader.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/config/table_reader.h"
+
+namespace kagami::config {
+
+// Reports the second object of one name. Names are unique within their kind.
+class NameBook {
+ public:
+    explicit NameBook(std::string kind) : kind_(std::move(kind)) {}
+    void claim(const std::string& name, Position at, Problems& problems);
+
+ private:
+    std::string kind_;
+    std::map<std::string, Position> first_;
+};
+
+// Reports the second owner of an IP address; the same owner may claim one address again.
+class AddressBook {
+ public:
+    void claim(const std::string& address, const std::string& owner, Position at, Problems& problems);
+
+ private:
+    struct Claim {
+        std::string owner;
+        Position at;
+    };
+    std::map<std::string, Claim> first_;
+};
+
+// Reports each cycle of `after` once, at the place of one of its resources. `places` are in the order of group.resources.
+void check_order(const Group& group, const std::vector<Position>& places, Problems& problems);
+
+}  // namespace kagami::config

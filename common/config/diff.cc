@@ -1,0 +1,240 @@
+#include "common/config/diff.h"
+
+#include <map>
+
+namespace kagami::config {
+namespace {
+
+struct Scope {
+    RestartScope kind = RestartScope::kNothing;
+    std::string name;
+};
+constexpr RestartScope kCluster = RestartScope::kCluster;
+
+// One named thing of the configuration as flat texts. An object that exists on one side only is one change, and hides its parts.
+struct Object {
+    std::string shown;  // as the new or old text when it is added or removed: "exec"
+    Scope added;
+    Scope removed;
+    struct Field {
+        std::string text;
+        Scope scope;
+    };
+    std::map<std::string, Field> fields;
+};
+using Objects = std::map<std::string, Object>;  // by path; a parent sorts before its parts
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+    return text;
+}
+
+std::string yes(bool value) { return value ? "true" : "false"; }
+
+Object cluster_object(const Config& config) {
+    Object object;
+    const Scope all{kCluster, ""};
+    object.fields = {{"name", {config.cluster_name, all}},
+                     {"comment", {config.comment, {}}},
+                     {"profile", {config.profile, {}}},
+                     {"lease", {format_duration(config.timing.hold), all}},
+                     {"watchdog", {format_duration(config.timing.watchdog), all}},
+                     {"reset", {format_duration(config.timing.reset), all}},
+                     {"io", {format_duration(config.timing.io), all}},
+                     {"startup_wait", {format_duration(config.startup_wait), {}}},
+                     {"auto_return", {yes(config.auto_return), {}}},
+                     {"failovers_per_hour", {std::to_string(config.failovers_per_hour), {}}}};
+    return object;
+}
+
+void add_networks(const Config& config, Objects& objects) {
+    const Scope all{kCluster, ""};
+    std::vector<std::string> order;
+    for (const Network& network : config.networks) {
+        std::vector<std::string> use;
+        if (network.control) use.emplace_back("control");
+        if (network.heartbeat) use.emplace_back("heartbeat");
+        if (network.mirror) use.emplace_back("mirror");
+        order.push_back(network.name);
+        objects["network." + network.name] = {joined(use), all, all, {{"use", {joined(use), all}}}};
+    }
+    objects["order"].fields["networks"] = {joined(order), all};
+}
+
+void add_nodes(const Config& config, Objects& objects) {
+    const Scope all{kCluster, ""};
+    for (const Node& node : config.nodes) {
+        Object object{"", all, all, {}};
+        object.fields["id"] = {std::to_string(node.id.value), all};
+        object.fields["comment"] = {node.comment, {}};
+        for (const auto& [network, address] : node.address) object.fields["address." + network] = {address, all};
+        objects["node." + node.name] = std::move(object);
+    }
+}
+
+void add_arbitration(const Config& config, Objects& objects) {
+    const Scope all{kCluster, ""};
+    Object& object = objects["arbitration"];
+    object.fields["option"] = {std::string(word(config.arbitration.option)), all};
+    for (const auto& [network, address] : config.arbitration.witness_address) {
+        object.fields[network.empty() ? "witness.address" : "witness.address." + network] = {address, all};
+    }
+}
+
+// Values that are the same on every node stand once; others once a node.
+void add_values(const Config& config, const std::map<NodeId, Values>& values, const Scope& scope, Object& object) {
+    if (values.empty()) return;
+    for (const auto& [key, first] : values.begin()->second.all()) {
+        bool same = true;
+        for (const auto& [node, own] : values) same = same && own.list(key) == first;
+        if (same) {
+            object.fields[key] = {joined(first), scope};
+            continue;
+        }
+        for (const auto& [node, own] : values) object.fields[key + "[" + config.node_name(node) + "]"] = {joined(own.list(key)), scope};
+    }
+}
+
+Object resource_object(const Config& config, const Group& group, const Resource& resource) {
+    const Scope scope{RestartScope::kGroup, group.name};
+    Object object{resource.type, scope, scope, {}};
+    const ActivationFailure& start = resource.on_activation_failure;
+    const DeactivationFailure& stop = resource.on_deactivation_failure;
+    object.fields = {{"type", {resource.type, scope}},
+                     {"comment", {resource.comment, {}}},
+                     {"after", {joined(resource.after), {}}},
+                     {"activate_timeout", {format_duration(resource.activate_timeout), {}}},
+                     {"deactivate_timeout", {format_duration(resource.deactivate_timeout), {}}},
+                     {"on_activation_failure.retry", {std::to_string(start.retry), {}}},
+                     {"on_activation_failure.failover", {std::to_string(start.failover), {}}},
+                     {"on_activation_failure.final", {std::string(word(start.final)), {}}},
+                     {"on_deactivation_failure.retry", {std::to_string(stop.retry), {}}},
+                     {"on_deactivation_failure.final", {std::string(word(stop.final)), {}}}};
+    add_values(config, resource.values, scope, object);
+    return object;
+}
+
+void add_groups(const Config& config, Objects& objects) {
+    for (const Group& group : config.groups) {
+        Object object{"", {}, {RestartScope::kGroup, group.name}, {}};
+        std::vector<std::string> nodes;
+        for (const NodeId node : group.nodes) nodes.push_back(config.node_name(node));
+        object.fields = {{"comment", {group.comment, {}}},
+                         {"nodes", {joined(nodes), {}}},
+                         {"start", {group.start == StartAttribute::kAuto ? "auto" : "manual", {}}},
+                         {"failover", {group.failover == FailoverAttribute::kAuto ? "auto" : "manual", {}}},
+                         {"failback", {group.failback ? "auto" : "manual", {}}},
+                         {"exclusion", {group.exclusion == ExclusionKind::kData ? "data" : "strict", {}}}};
+        const std::string path = "group." + group.name;
+        objects[path] = std::move(object);
+        for (const Resource& resource : group.resources) {
+            objects[path + ".resource." + resource.name] = resource_object(config, group, resource);
+        }
+    }
+}
+
+void add_monitors(const Config& config, Objects& objects) {
+    for (const Monitor& monitor : config.monitors) {
+        const Scope scope{RestartScope::kMonitor, monitor.name};
+        Object object{monitor.type, {}, scope, {}};
+        object.fields = {{"type", {monitor.type, scope}},
+                         {"comment", {monitor.comment, {}}},
+                         {"target", {monitor.target, scope}},
+                         {"group", {monitor.target_group, scope}},
+                         {"interval", {format_duration(monitor.interval), scope}},
+                         {"timeout", {format_duration(monitor.timeout), scope}},
+                         {"start_wait", {format_duration(monitor.start_wait), scope}},
+                         {"retry", {std::to_string(monitor.retry), scope}},
+                         {"on_error.script", {std::to_string(monitor.on_error.script), {}}},
+                         {"on_error.restart", {std::to_string(monitor.on_error.restart), {}}},
+                         {"on_error.failover", {std::to_string(monitor.on_error.failover), {}}},
+                         {"on_error.final", {std::string(word(monitor.on_error.final)), {}}}};
+        add_values(config, monitor.values, scope, object);
+        objects["monitor." + monitor.name] = std::move(object);
+    }
+}
+
+Objects flatten(const Config& config) {
+    Objects objects;
+    objects["cluster"] = cluster_object(config);
+    add_networks(config, objects);
+    add_nodes(config, objects);
+    add_arbitration(config, objects);
+    add_groups(config, objects);
+    add_monitors(config, objects);
+    return objects;
+}
+
+Change change(ChangeKind kind, std::string path, std::string old_text, std::string new_text, const Scope& scope) {
+    return {kind, std::move(path), std::move(old_text), std::move(new_text), scope.kind, scope.name};
+}
+
+void diff_fields(const std::string& path, const Object& from, const Object& to, std::vector<Change>& changes) {
+    for (const auto& [key, old_field] : from.fields) {
+        const auto found = to.fields.find(key);
+        const std::string at = path + "." + key;
+        if (found == to.fields.end()) {
+            changes.push_back(change(ChangeKind::kRemoved, at, old_field.text, "", old_field.scope));
+        } else if (found->second.text != old_field.text) {
+            changes.push_back(change(ChangeKind::kChanged, at, old_field.text, found->second.text, old_field.scope));
+        }
+    }
+    for (const auto& [key, field] : to.fields) {
+        if (!from.fields.contains(key)) changes.push_back(change(ChangeKind::kAdded, path + "." + key, "", field.text, field.scope));
+    }
+}
+
+// "group.web" is the parent of "group.web.resource.fip1".
+bool has_parent_in(const std::string& path, const Objects& own, const Objects& other) {
+    const size_t at = path.find(".resource.");
+    if (at == std::string::npos) return false;
+    const std::string parent = path.substr(0, at);
+    return own.contains(parent) && !other.contains(parent);
+}
+
+}  // namespace
+
+std::vector<Change> diff(const Config& from, const Config& to) {
+    const Objects olds = flatten(from);
+    const Objects news = flatten(to);
+    std::vector<Change> changes;
+    for (const auto& [path, object] : olds) {
+        const auto found = news.find(path);
+        if (found != news.end()) {
+            diff_fields(path, object, found->second, changes);
+        } else if (!has_parent_in(path, olds, news)) {
+            changes.push_back(change(ChangeKind::kRemoved, path, object.shown, "", object.removed));
+        }
+    }
+    for (const auto& [path, object] : news) {
+        if (olds.contains(path) || has_parent_in(path, news, olds)) continue;
+        changes.push_back(change(ChangeKind::kAdded, path, "", object.shown, object.added));
+    }
+    return changes;
+}
+
+std::vector<Change> diff_scripts(const Bundle& from, const Bundle& to) {
+    std::vector<Change> changes;
+    for (const auto& [name, content] : from.scripts) {
+        const auto found = to.scripts.find(name);
+        if (found == to.scripts.end()) changes.push_back(change(ChangeKind::kRemoved, "script." + name, "", "", {}));
+        if (found != to.scripts.end() && found->second != content) changes.push_back(change(ChangeKind::kChanged, "script." + name, "", "", {}));
+    }
+    for (const auto& [name, content] : to.scripts) {
+        if (!from.scripts.contains(name)) changes.push_back(change(ChangeKind::kAdded, "script." + name, "", "", {}));
+    }
+    return changes;
+}
+
+std::string restart_words(const Change& change) {
+    switch (change.restarts) {
+        case RestartScope::kNothing: return "nothing restarts";
+        case RestartScope::kMonitor: return "restarts monitor " + change.restarts_name;
+        case RestartScope::kGroup: return (change.kind == ChangeKind::kRemoved && change.path == "group." + change.restarts_name ? "stops group " : "restarts group ") + change.restarts_name;
+        case RestartScope::kCluster: return "restarts the cluster";
+    }
+    return "";
+}
+
+}  // namespace kagami::config

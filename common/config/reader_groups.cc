@@ -1,0 +1,330 @@
+#include <algorithm>
+
+#include "common/config/reader_parts.h"
+
+namespace kagami::config {
+namespace {
+
+constexpr size_t kMaxGroups = 256;
+constexpr size_t kMaxResources = 128;  // of a group
+constexpr size_t kMaxMonitors = 1024;
+// What a driver needs around its scripts before the engine may give up on it.
+constexpr Duration kScriptMargin = 10s;
+
+FinalAction final_of(const Values& values) {
+    for (const auto action : {FinalAction::kNone, FinalAction::kStay, FinalAction::kStopGroup, FinalAction::kStopCluster,
+                              FinalAction::kStopAndShutdown, FinalAction::kStopAndReboot}) {
+        if (word(action) == values.text("final")) return action;
+    }
+    return FinalAction::kNone;
+}
+
+int count_of(const Values& values, std::string_view key) { return static_cast<int>(values.integer(key)); }
+
+// The values of a nested table with a section of its own; all defaults when it is absent.
+Values read_nested(const Item& table, const Section& section, const std::string& where, Problems& problems) {
+    const Item* nested = read_table(table, section.title, where, problems);
+    Item absent;
+    absent.at = table.at;
+    if (nested == nullptr) nested = &absent;
+    const std::string label = where + ": " + std::string(section.title);
+    check_unknown(*nested, section.keys, label, problems);
+    return read_values(*nested, section.keys, label, problems);
+}
+
+const TypeDescription* find_type(const std::vector<TypeDescription>& types, const Item& table, const std::string& type,
+                                 std::string_view kind, Problems& problems) {
+    if (type.empty()) return nullptr;  // reported as missing
+    std::vector<std::string_view> words;
+    for (const TypeDescription& candidate : types) {
+        if (candidate.word == type) return &candidate;
+        words.push_back(candidate.word);
+    }
+    problems.add(place(table, "type"), "unknown " + std::string(kind) + " type \"" + type + "\"", nearest(type, words, "known types"));
+    return nullptr;
+}
+
+std::vector<Key> all_keys(const Section& section, std::span<const Key> own) {
+    std::vector<Key> keys(section.keys.begin(), section.keys.end());
+    keys.insert(keys.end(), own.begin(), own.end());
+    return keys;
+}
+
+// The table as it holds on one node: the override's entries, then the others.
+Item merged(const Item& table, const Item& override) {
+    Item item = override;
+    item.at = table.at;
+    for (const Entry& entry : table.entries) {
+        if (override.find(entry.key) == nullptr) item.entries.push_back(entry);
+    }
+    return item;
+}
+
+// The table of overrides of each node; reports unknown nodes and keys.
+std::map<NodeId, const Item*> read_overrides(const Item& table, const std::vector<NodeId>& nodes, std::span<const Key> keys,
+                                             const std::string& where, ReadContext& context) {
+    std::map<NodeId, const Item*> overrides;
+    const Item* all = read_table(table, "node", where, context.problems);
+    if (all == nullptr) return overrides;
+    std::vector<std::string_view> names;
+    for (const NodeId node : nodes) names.push_back(context.config.node(node)->name);
+    for (const Entry& entry : all->entries) {
+        const auto known = std::find(names.begin(), names.end(), entry.key);
+        if (known == names.end()) {
+            context.problems.add(entry.at, where + ": node." + entry.key + " names no node of the group", nearest(entry.key, names, "nodes"));
+        } else if (entry.value.kind != Item::Kind::kTable) {
+            context.problems.add(entry.value.at, where + ": node." + entry.key + " must be a table", "write node." + entry.key + " = { ... }");
+        } else {
+            check_unknown(entry.value, keys, where + ": node." + entry.key, context.problems);
+            overrides[nodes[static_cast<size_t>(known - names.begin())]] = &entry.value;
+        }
+    }
+    return overrides;
+}
+
+// Reads the type's own keys for each node. With no node to read for, the table is still checked once.
+std::map<NodeId, Values> read_own(const Item& table, const TypeDescription& type, const std::vector<NodeId>& nodes,
+                                  const std::string& where, ReadContext& context) {
+    const std::vector<Key> keys = keys_of(type.parameters);
+    const auto overrides = read_overrides(table, nodes, keys, where, context);
+    std::map<NodeId, Values> values;
+    std::optional<Values> common;
+    if (overrides.size() < nodes.size() || nodes.empty()) common = read_values(table, keys, where, context.problems);
+    for (const NodeId node : nodes) {
+        const auto own = overrides.find(node);
+        values[node] = own == overrides.end() ? *common : read_values(merged(table, *own->second), keys, where, context.problems);
+    }
+    return values;
+}
+
+Duration timeout_of(const Values& common, std::string_view key, const Resource& resource, std::string_view script_key) {
+    if (common.has(key)) return common.duration(key);
+    Duration longest = 0s;
+    for (const auto& [node, values] : resource.values) {
+        if (values.has(script_key)) longest = std::max(longest, values.duration(script_key) + kScriptMargin);
+    }
+    return longest > 0s ? longest : Duration(60s);
+}
+
+void claim_addresses(const Item& table, const Resource& resource, ReadContext& context) {
+    for (const auto& [node, values] : resource.values) {
+        if (!values.has("address")) continue;
+        const std::string& text = values.text("address");
+        const auto address = canonical_address(text.substr(0, text.find('/')));
+        if (address) context.addresses.claim(*address, "resource " + resource.name, place(table, "address"), context.problems);
+    }
+}
+
+void check_scripts(const Item& table, const TypeDescription& type, const Group& group, const Resource& resource, ReadContext& context) {
+    if (context.stored_scripts == nullptr) return;
+    for (const Parameter& parameter : type.parameters) {
+        if (parameter.kind != ParameterKind::kScript) continue;
+        for (const auto& [node, values] : resource.values) {
+            const std::string& script = values.text(parameter.name);
+            const std::string stored = group.name + "/" + resource.name + "/" + script;
+            if (script.empty() || script.starts_with('/') || context.stored_scripts->contains(stored)) continue;
+            context.problems.add(place(table, parameter.name), "resource " + resource.name + ": the script " + stored + " is not stored with the configuration",
+                                 "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
+        }
+    }
+}
+
+Resource read_resource(const Item& table, const Group& group, ReadContext& context) {
+    const Section& section = resource_section();
+    const std::string where = label(section.title, table);
+    const Values common = read_values(table, section.keys, where, context.problems);
+    Resource resource;
+    resource.type = common.text("type");
+    resource.name = common.text("name");
+    resource.comment = common.text("comment");
+    resource.after = common.list("after");
+    const Values start = read_nested(table, activation_failure_section(), where, context.problems);
+    resource.on_activation_failure = {count_of(start, "retry"), count_of(start, "failover"), final_of(start)};
+    const Values stop = read_nested(table, deactivation_failure_section(), where, context.problems);
+    resource.on_deactivation_failure = {count_of(stop, "retry"), final_of(stop)};
+    const TypeDescription* type = find_type(context.types.resources, table, resource.type, "resource", context.problems);
+    if (type != nullptr) {
+        check_unknown(table, all_keys(section, keys_of(type->parameters)), std::string(section.title) + " of type " + resource.type, context.problems);
+        resource.values = read_own(table, *type, group.nodes, where, context);
+        claim_addresses(table, resource, context);
+        check_scripts(table, *type, group, resource, context);
+    }
+    resource.activate_timeout = timeout_of(common, "activate_timeout", resource, "start_timeout");
+    resource.deactivate_timeout = timeout_of(common, "deactivate_timeout", resource, "stop_timeout");
+    return resource;
+}
+
+// Replaces a missing `after` by the type's default, and checks a given one.
+void resolve_after(const Item& table, Resource& resource, const Group& group, ReadContext& context) {
+    std::vector<std::string_view> names;
+    for (const Resource& other : group.resources) names.push_back(other.name);
+    if (table.find("after") == nullptr) {
+        const auto& types = context.types.resources;
+        const auto type = std::find_if(types.begin(), types.end(), [&](const TypeDescription& t) { return t.word == resource.type; });
+        if (type == types.end()) return;
+        for (const Resource& other : group.resources) {
+            const bool earlier = std::find(type->after.begin(), type->after.end(), other.type) != type->after.end();
+            if (earlier && other.name != resource.name) resource.after.push_back(other.name);
+        }
+        return;
+    }
+    for (const std::string& name : resource.after) {
+        if (name == resource.name) {
+            context.problems.add(place(table, "after", name), "resource " + resource.name + " cannot come after itself", "");
+        } else if (std::find(names.begin(), names.end(), name) == names.end()) {
+            context.problems.add(place(table, "after", name), "resource " + resource.name + ": after names \"" + name + "\", which is no resource of group " + group.name,
+                                 nearest(name, names, "resources"));
+        }
+    }
+    std::erase(resource.after, resource.name);
+}
+
+std::vector<NodeId> nodes_of(const Item& table, const Values& values, const std::string& where, ReadContext& context) {
+    std::vector<NodeId> nodes;
+    std::vector<std::string_view> names;
+    for (const Node& node : context.config.nodes) names.push_back(node.name);
+    if (table.find("nodes") == nullptr) {
+        for (const Node& node : context.config.nodes) nodes.push_back(node.id);
+        return nodes;
+    }
+    for (const std::string& name : values.list("nodes")) {
+        const Node* node = context.config.node(name);
+        if (node != nullptr) {
+            nodes.push_back(node->id);
+        } else {
+            context.problems.add(place(table, "nodes", name), where + ": unknown node \"" + name + "\"", nearest(name, names, "nodes"));
+        }
+    }
+    const Item& list = table.find("nodes")->value;
+    if (list.kind == Item::Kind::kList && list.list.empty()) {
+        context.problems.add(list.at, where + ": nodes names nothing", "remove the key to allow every node");
+    }
+    return nodes;
+}
+
+void read_group(const Item& table, NameBook& names, NameBook& resource_names, ReadContext& context) {
+    const Section& section = group_section();
+    const std::string where = label(section.title, table);
+    check_unknown(table, section.keys, section.title, context.problems);
+    const Values values = read_values(table, section.keys, where, context.problems);
+    Group group;
+    group.name = values.text("name");
+    group.comment = values.text("comment");
+    names.claim(group.name, place(table, "name"), context.problems);
+    group.nodes = nodes_of(table, values, where, context);
+    group.start = values.text("start") == "auto" ? StartAttribute::kAuto : StartAttribute::kManual;
+    group.failover = values.text("failover") == "auto" ? FailoverAttribute::kAuto : FailoverAttribute::kManual;
+    group.failback = values.text("failback") == "auto";
+    group.exclusion = values.text("exclusion") == "data" ? ExclusionKind::kData : ExclusionKind::kStrict;
+    const auto tables = read_tables(table, "resource", resource_section().title, context.problems);
+    check_count(tables, kMaxResources, "resources of a group", context.problems);
+    std::vector<Position> places;
+    for (const Item* each : tables) {
+        group.resources.push_back(read_resource(*each, group, context));
+        resource_names.claim(group.resources.back().name, place(*each, "name"), context.problems);
+        places.push_back(place(*each, "after"));
+    }
+    for (size_t i = 0; i < tables.size(); ++i) resolve_after(*tables[i], group.resources[i], group, context);
+    check_order(group, places, context.problems);
+    context.config.groups.push_back(std::move(group));
+}
+
+struct Target {
+    const Group* group = nullptr;
+    const Resource* resource = nullptr;
+};
+
+Target find_target(const Config& config, const std::string& name) {
+    for (const Group& group : config.groups) {
+        for (const Resource& resource : group.resources) {
+            if (resource.name == name) return {&group, &resource};
+        }
+    }
+    return {};
+}
+
+void check_target_type(const Item& table, const TypeDescription& type, const std::string& where, const Target& target, ReadContext& context) {
+    const auto& allowed = type.target_types;
+    if (allowed.empty() || std::find(allowed.begin(), allowed.end(), target.resource->type) != allowed.end()) return;
+    std::string words;
+    for (const std::string_view each : allowed) words += (words.empty() ? "" : ", ") + std::string(each);
+    context.problems.add(place(table, "target"), where + ": target \"" + target.resource->name + "\" is of type " + target.resource->type,
+                         std::string(type.word) + " watches a resource of type " + words);
+}
+
+// Sets target and target_group, and reports what does not fit together.
+void resolve_target(const Item& table, const TypeDescription* type, const std::string& where, Monitor& monitor, ReadContext& context) {
+    std::vector<std::string_view> groups;
+    std::vector<std::string_view> resources;
+    for (const Group& group : context.config.groups) {
+        groups.push_back(group.name);
+        for (const Resource& resource : group.resources) resources.push_back(resource.name);
+    }
+    if (!monitor.target_group.empty() && context.config.group(monitor.target_group) == nullptr) {
+        context.problems.add(place(table, "group"), where + ": unknown group \"" + monitor.target_group + "\"", nearest(monitor.target_group, groups, "groups"));
+    }
+    if (monitor.target.empty()) {
+        const bool missing = type != nullptr && type->needs_target && table.find("target") == nullptr;
+        if (missing) context.problems.add(table.at, where + " of type " + monitor.type + " needs a target", "add target = \"RESOURCE\"");
+        return;
+    }
+    const Target target = find_target(context.config, monitor.target);
+    if (target.resource == nullptr) {
+        context.problems.add(place(table, "target"), where + ": unknown resource \"" + monitor.target + "\"", nearest(monitor.target, resources, "resources"));
+        return;
+    }
+    if (type != nullptr) check_target_type(table, *type, where, target, context);
+    if (monitor.target_group.empty()) monitor.target_group = target.group->name;
+    if (monitor.target_group != target.group->name) {
+        context.problems.add(place(table, "group"), where + ": target \"" + monitor.target + "\" is in group " + target.group->name + ", not in " + monitor.target_group,
+                             "remove the key group");
+    }
+}
+
+void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
+    const Section& section = monitor_section();
+    const std::string where = label(section.title, table);
+    const Values common = read_values(table, section.keys, where, context.problems);
+    Monitor monitor;
+    monitor.type = common.text("type");
+    monitor.name = common.text("name");
+    monitor.comment = common.text("comment");
+    names.claim(monitor.name, place(table, "name"), context.problems);
+    monitor.target = common.text("target");
+    monitor.target_group = common.text("group");
+    monitor.only_while_active = !monitor.target.empty();
+    monitor.interval = common.duration("interval");
+    monitor.timeout = common.duration("timeout");
+    monitor.start_wait = common.duration("start_wait");
+    monitor.retry = count_of(common, "retry");
+    const Values error = read_nested(table, on_error_section(), where, context.problems);
+    monitor.on_error = {count_of(error, "script"), count_of(error, "restart"), count_of(error, "failover"), final_of(error)};
+    const TypeDescription* type = find_type(context.types.monitors, table, monitor.type, "monitor", context.problems);
+    if (type != nullptr) {
+        check_unknown(table, all_keys(section, keys_of(type->parameters)), std::string(section.title) + " of type " + monitor.type, context.problems);
+        std::vector<NodeId> nodes;
+        for (const Node& node : context.config.nodes) nodes.push_back(node.id);
+        monitor.values = read_own(table, *type, nodes, where, context);
+    }
+    resolve_target(table, type, where, monitor, context);
+    context.config.monitors.push_back(std::move(monitor));
+}
+
+}  // namespace
+
+void read_groups(const Item& root, ReadContext& context) {
+    const auto tables = read_tables(root, "group", group_section().title, context.problems);
+    check_count(tables, kMaxGroups, "groups", context.problems);
+    NameBook names("group");
+    NameBook resource_names("resource");
+    for (const Item* table : tables) read_group(*table, names, resource_names, context);
+}
+
+void read_monitors(const Item& root, ReadContext& context) {
+    const auto tables = read_tables(root, "monitor", monitor_section().title, context.problems);
+    check_count(tables, kMaxMonitors, "monitors", context.problems);
+    NameBook names("monitor");
+    for (const Item* table : tables) read_monitor(*table, names, context);
+}
+
+}  // namespace kagami::config
