@@ -1,0 +1,93 @@
+#include "cluster-daemon/runtime/daemon/active_config.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <set>
+
+#include "common/config/bundle.h"
+#include "common/config/reader.h"
+#include "common/files.h"
+#include "monitors/monitor.h"
+#include "resources/resource.h"
+
+namespace kagami::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status make_directories(const std::string& top, const std::string& relative) {
+    std::string path = top;
+    size_t from = 0;
+    while (true) {
+        if (Status made = make_private_directory(path); !made) return made;
+        const size_t slash = relative.find('/', from);
+        if (slash == std::string::npos) return {};
+        path += "/" + relative.substr(from, slash - from);
+        from = slash + 1;
+    }
+}
+
+Status write_bundle(const std::string& directory, const config::Bundle& bundle) {
+    if (Status made = make_private_directory(directory); !made) return made;
+    if (Status done = write_file_atomically(directory + "/cluster.toml", bundle.text); !done) return done;
+    const std::string scripts = directory + "/scripts";
+    if (Status made = make_private_directory(scripts); !made) return made;
+    for (const auto& [name, content] : bundle.scripts) {
+        if (Status made = make_directories(scripts, name); !made) return made;
+        if (Status done = write_file_atomically(scripts + "/" + name, content, 0700); !done) return done;
+    }
+    return {};
+}
+
+// Puts `fresh` in the place of `active`; what stood there is removed. A script that runs from the old directory keeps its open file.
+Status swap_in(const std::string& fresh, const std::string& active) {
+    std::error_code ignored;
+    const bool first = !fs::exists(active, ignored);
+    const unsigned flags = first ? 0U : static_cast<unsigned>(RENAME_EXCHANGE);
+    if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, active.c_str(), flags) != 0) {
+        return fail(fmt::format("{}: cannot put the new configuration in force: {}", active, errno_text(errno)),
+                    errno_remedy(errno, active));
+    }
+    fs::remove_all(fresh, ignored);
+    return {};
+}
+
+}  // namespace
+
+config::TypeCatalogue type_catalogue() {
+    config::TypeCatalogue catalogue;
+    for (const auto& type : resources::registry()) catalogue.resources.push_back(type.description);
+    for (const auto& type : monitors::registry()) catalogue.monitors.push_back(type.description);
+    return catalogue;
+}
+
+std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
+    const auto bundle = config::unpack(packed);
+    if (!bundle) return nullptr;
+    std::set<std::string> scripts;
+    for (const auto& [name, content] : bundle->scripts) scripts.insert(name);
+    auto parsed = config::parse(bundle->text, "cluster.toml", type_catalogue(), &scripts);
+    if (!parsed.config) return nullptr;
+    return std::make_shared<const config::Config>(std::move(*parsed.config));
+}
+
+Status store_active_config(const std::string& state_directory, const Bytes& packed) {
+    const auto bundle = config::unpack(packed);
+    if (!bundle) return tl::unexpected<Error>(bundle.error());
+    const std::string fresh = state_directory + "/active.new";
+    std::error_code ignored;
+    fs::remove_all(fresh, ignored);
+    if (Status written = write_bundle(fresh, *bundle); !written) return written;
+    return swap_in(fresh, state_directory + "/active");
+}
+
+std::string active_script_directory(const std::string& state_directory) { return state_directory + "/active/scripts"; }
+
+}  // namespace kagami::runtime
