@@ -41,12 +41,17 @@ enum class NodeState : uint8_t {
     kFenced,   // verified off (P3) or a person's word (P5)
 };
 
+// What a node does once its groups are gone: intent of `node shutdown` and `cluster stop`. Set while it is a member, kept when it is
+// kLeft (so that it knows how to end), cleared at its next admission. A node whose entry becomes kLeft in its incarnation acts on it.
+enum class Leaving : uint8_t { kNo, kStopDaemon, kHalt, kReboot };
+
 struct NodeEntry {
     NodeState state = NodeState::kAbsent;
     BootId boot{};              // of the incarnation that was last admitted
     bool armed = false;         // its guard was armed at admission
     bool isolated = false;      // runs no groups until returned by a person (auto_return = false)
     uint32_t leave_order = 0;   // 1 = left first; 0 = has not left
+    Leaving leaving = Leaving::kNo;
     bool operator==(const NodeEntry&) const = default;
 };
 
@@ -58,7 +63,8 @@ enum class Goal : uint8_t {
 
 struct GroupEntry {
     std::optional<Incarnation> owner;  // may have effects; empty = proven stopped everywhere
-    Token token;                       // of the newest assignment; kept when the owner is cleared
+    Token token;                       // of the newest assignment; kept when the owner is cleared. The policy leaves Token{} beside an
+                                       // owner that it has just chosen: the register replaces it by the version it proposes
     Goal goal = Goal::kStopped;
     NodeId target;                     // stopping in order to move there; kNobody = no move under way
     NodeId last_owner;                 // where it last ran

@@ -7,7 +7,9 @@
 // Leaves to others: choosing the document (register.h), doing it on the node (local_manager.h).
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +46,8 @@ struct PolicyInput {
     bool startup_complete = true;             // a start-up condition of protocol.md 8 holds
     std::map<NodeId, NodeFacts> facts;        // nodes and witness
     std::vector<PendingRequest> requests;     // new operator requests
+    // Settings::parse_config, for kConfigApply. Null: configurations are not accepted here.
+    const std::function<std::shared_ptr<const config::Config>(const Bytes& packed)>* parse_config = nullptr;
 };
 
 struct PolicyOutput {
@@ -55,8 +59,11 @@ struct PolicyOutput {
     std::optional<NodeId> hand_over_to;       // leadership should move to the node that owns most groups
 };
 
+// plan() is called after every event while the register is not busy; requests are consumed by the call that brings them.
+// In `next` a group that was just assigned carries Token{} beside its owner; the register puts the proposed version there.
 class Policy {
  public:
+    Policy();
     PolicyOutput plan(const PolicyInput& input);
     void reset();  // no longer leader: forget waiting replies, storm counters and what was already said
 
