@@ -29,6 +29,7 @@ struct DurableState {           // one record, written as a whole (docs/formats/
     Epoch promised;
     Version accepted;
     Bytes document;             // accepted document
+    Duration silence{};         // how long it grants nothing new after a restart: the longest T_grant it may still have promised
     BootId boot{};              // boot in which `groups` was written: marks of another boot are void
     std::map<std::string, LocalGroup> groups;
     bool operator==(const DurableState&) const = default;
