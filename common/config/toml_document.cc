@@ -3,6 +3,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 namespace kagami::config {
@@ -62,6 +63,40 @@ Item convert(const toml::node& node) {
     return item;
 }
 
+constexpr int kMaxDots = 16;
+
+// The library recurses for each part of a dotted key without a limit (values it limits itself), so a hostile key could exhaust the stack.
+// Finds a path of more than kMaxDots dots outside strings and comments; these end at the line's end at the latest.
+std::optional<Position> endless_key(std::string_view text) {
+    Position at;
+    int dots = 0;
+    char quote = 0;
+    bool comment = false;
+    for (const char c : text) {
+        if (c == '\n') {
+            at = {at.line + 1, 1};
+            dots = 0;
+            quote = 0;
+            comment = false;
+            continue;
+        }
+        ++at.column;
+        if (comment) continue;
+        if (quote != 0) {
+            if (c == quote) quote = 0;
+        } else if (c == '"' || c == '\'') {
+            quote = c;
+        } else if (c == '.') {
+            if (++dots > kMaxDots) return at;
+        } else if (c == '#') {
+            comment = true;
+        } else if (c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}') {
+            dots = 0;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 const Entry* Item::find(std::string_view key) const {
@@ -70,6 +105,7 @@ const Entry* Item::find(std::string_view key) const {
 }
 
 tl::expected<Item, SyntaxError> parse_toml(std::string_view text) {
+    if (const auto at = endless_key(text)) return tl::unexpected(SyntaxError{*at, "a key of more than 17 parts"});
     try {
         const toml::table table = toml::parse(text);
         Item item = convert_table(table);
