@@ -1,0 +1,192 @@
+#include "cluster-daemon/guard/hands.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace kagami::guard {
+namespace {
+
+bool not_there(int error) { return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO; }
+
+// Mounts may be stacked: gone means that the kernel knows none at this place any more.
+bool unmount_all(const char* path) {
+    while (umount2(path, UMOUNT_NOFOLLOW) == 0) {
+    }
+    return errno == EINVAL || errno == ENOENT;
+}
+
+}  // namespace
+
+Status Unmounter::start() {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, size_t{64} * 1024);  // it is locked into memory
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread{};
+    const int error = pthread_create(&thread, &attributes, run, this);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) return fail(std::string("guard: cannot start its unmounting thread: ") + errno_text(error));
+    return {};
+}
+
+void* Unmounter::run(void* self) {
+    auto& u = *static_cast<Unmounter*>(self);
+    for (;;) {
+        for (Phase p = u.phase_.load(); p != Phase::kBusy; p = u.phase_.load()) u.phase_.wait(p);
+        u.all_gone_ = true;
+        for (size_t i = u.group_.mounts.size(); i-- > 0;) u.all_gone_ &= unmount_all(u.group_.mounts[i].c_str());
+        u.phase_.store(Phase::kDone);
+    }
+}
+
+bool Unmounter::unmount(size_t place, const GuardGroup& group) {
+    if (group.mounts.size() == 0) return true;
+    if (phase_ == Phase::kDone) {
+        gone_[place_] = all_gone_;
+        phase_ = Phase::kIdle;
+    }
+    if (std::exchange(gone_[place], false)) return true;
+    if (phase_ == Phase::kIdle) {
+        place_ = place;
+        group_ = group;
+        phase_ = Phase::kBusy;
+        phase_.notify_one();
+    }
+    return false;
+}
+
+Status Hands::open(const char* cgroup_root) {
+    mkdir(cgroup_root, 0755);
+    root_ = UniqueFd(::open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root_.valid() || faccessat(root_.get(), "cgroup.controllers", R_OK, 0) != 0) {
+        return fail(std::string("guard: ") + cgroup_root + " is not a directory of cgroup v2",
+                    "mount it (mount -t cgroup2 none /sys/fs/cgroup) or set KAGAMI_CGROUP_ROOT");
+    }
+    any_socket_ = UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    netlink_ = UniqueFd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    sockaddr_nl kernel{};
+    kernel.nl_family = AF_NETLINK;
+    if (!any_socket_.valid() || !netlink_.valid() ||
+        connect(netlink_.get(), reinterpret_cast<const sockaddr*>(&kernel), sizeof(kernel)) != 0) {
+        return fail(std::string("guard: cannot open its netlink socket: ") + errno_text(errno));
+    }
+    return unmounter_.start();
+}
+
+Sight Hands::look(size_t place, const GuardGroup& group) {
+    Sight sight{.addresses_gone = outcomes_[place].addresses_gone, .mounts_gone = outcomes_[place].mounts_gone,
+                .withdrawn = outcomes_[place].withdrawn};
+    char text[256] = {};
+    std::snprintf(text, sizeof(text), "%s/cgroup.events", group.cgroup.c_str());
+    const UniqueFd file(openat(root_.get(), text, O_RDONLY | O_CLOEXEC));
+    if (!file.valid() && errno == ENOENT) {  // no cgroup: nothing of it runs
+        sight.frozen = true;
+        sight.populated = false;
+    }
+    if (!file.valid()) return sight;
+    const ssize_t length = read(file.get(), text, sizeof(text) - 1);
+    if (length < 0) return sight;
+    text[length] = '\0';
+    sight.frozen = std::strstr(text, "frozen 1") != nullptr;
+    sight.populated = std::strstr(text, "populated 0") == nullptr;
+    return sight;
+}
+
+// Order: first what stops the group, last what may take its time.
+void Hands::act(size_t place, const GuardGroup& group, const GroupOrders& orders) {
+    Outcome& outcome = outcomes_[place];
+    outcome = {};
+    if (orders.kill) write_cgroup(group, "cgroup.kill", "1");
+    if (orders.freeze) write_cgroup(group, "cgroup.freeze", "1");
+    if (orders.withdraw) outcome.withdrawn = withdraw(group, outcome.addresses_gone);
+    if (orders.thaw) write_cgroup(group, "cgroup.freeze", "0");
+    for (size_t i = 0; i < group.addresses.size(); ++i) {
+        if ((orders.restore >> i & 1U) != 0) change_address(RTM_NEWADDR, group.addresses[i]);
+    }
+    if (orders.unmount) outcome.mounts_gone = unmounter_.unmount(place, group);
+}
+
+void Hands::write_cgroup(const GuardGroup& group, const char* file, const char* text) {
+    char path[256];
+    std::snprintf(path, sizeof(path), "%s/%s", group.cgroup.c_str(), file);
+    const UniqueFd fd(openat(root_.get(), path, O_WRONLY | O_CLOEXEC));
+    // Whether it worked the next look shows.
+    if (fd.valid()) [[maybe_unused]] const auto written = write(fd.get(), text, std::strlen(text));
+}
+
+uint16_t Hands::withdraw(const GuardGroup& group, bool& all_gone) {
+    uint16_t taken = 0;
+    all_gone = true;
+    for (size_t i = 0; i < group.addresses.size(); ++i) {
+        bool was_there = false;
+        all_gone &= withdraw(group.addresses[i], was_there);
+        if (was_there) taken = static_cast<uint16_t>(taken | 1U << i);
+    }
+    return taken;
+}
+
+// True when the kernel says that the address is not (or no longer) there.
+bool Hands::withdraw(const GuardAddress& address, bool& was_there) {
+    for (int attempt = 0; attempt < 4; ++attempt) {  // IPv4 knows one address with several prefixes
+        const int error = change_address(RTM_DELADDR, address);
+        if (error != 0) return not_there(error);
+        was_there = true;
+    }
+    return false;
+}
+
+int Hands::change_address(uint16_t type, const GuardAddress& address) {
+    ifreq interface{};
+    std::memcpy(interface.ifr_name, address.interface.c_str(), IFNAMSIZ);
+    if (ioctl(any_socket_.get(), SIOCGIFINDEX, &interface) != 0) return errno;
+    const bool add = type == RTM_NEWADDR;
+    const auto length = static_cast<uint16_t>(address.family == 4 ? 4 : 16);
+    struct {
+        nlmsghdr head;
+        ifaddrmsg about;
+        uint8_t attributes[64];
+    } message{};
+    message.head.nlmsg_len = NLMSG_LENGTH(sizeof(ifaddrmsg));
+    message.head.nlmsg_type = type;
+    message.head.nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0));
+    message.head.nlmsg_seq = ++sequence_;
+    message.about.ifa_family = address.family == 4 ? AF_INET : AF_INET6;
+    message.about.ifa_prefixlen = address.prefix_bits;
+    message.about.ifa_flags = IFA_F_NODAD;
+    message.about.ifa_index = static_cast<uint32_t>(interface.ifr_ifindex);
+    const auto put = [&](uint16_t kind) {
+        auto* attribute = reinterpret_cast<rtattr*>(reinterpret_cast<uint8_t*>(&message) + message.head.nlmsg_len);
+        attribute->rta_type = kind;
+        attribute->rta_len = static_cast<uint16_t>(RTA_LENGTH(length));
+        std::memcpy(RTA_DATA(attribute), address.bytes.data(), length);
+        message.head.nlmsg_len += static_cast<uint32_t>(RTA_SPACE(length));
+    };
+    put(IFA_LOCAL);
+    if (add) put(IFA_ADDRESS);  // for IPv4 removal it would also compare the prefix, and miss the address under another one
+    if (send(netlink_.get(), &message, message.head.nlmsg_len, 0) < 0) return errno;
+    struct {
+        nlmsghdr head;
+        nlmsgerr result;
+        uint8_t rest[256];  // the request comes back with an error
+    } answer{};
+    do {
+        if (recv(netlink_.get(), &answer, sizeof(answer), MSG_DONTWAIT) < 0) return errno;  // the kernel answers before send() returns
+    } while (answer.head.nlmsg_seq != sequence_ || answer.head.nlmsg_type != NLMSG_ERROR);
+    return -answer.result.error;
+}
+
+}  // namespace kagami::guard
