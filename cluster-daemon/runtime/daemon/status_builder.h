@@ -1,0 +1,51 @@
+// The status that a person sees, from what the engine believes and what the network has measured. Pure: no clock, no I/O.
+// State words are those of docs/glossary.md.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster-daemon/engine/engine.h"
+#include "cluster-daemon/engine/timing.h"
+#include "cluster-daemon/runtime/daemon/guard_link.h"
+
+namespace kagami::control::v1 {
+class Status;
+class Paths;
+class WhyAnswer;
+}  // namespace kagami::control::v1
+
+namespace kagami::runtime {
+
+// One heartbeat path from this node to a peer.
+struct PathView {
+    NodeId peer;
+    std::string network;
+    std::string own_address;
+    std::string peer_address;
+    bool alive = false;
+    double rtt_ms = -1;        // < 0: not measured yet
+    double loss_percent = 0;
+    Duration last_seen{-1};    // age; negative: never
+    bool control = false;      // gRPC runs here
+};
+
+struct StatusInput {
+    engine::Snapshot snapshot;
+    engine::Timing timing;
+    GuardSummary guard;
+    std::vector<PathView> paths;
+    Instant now;
+    int64_t unix_ms = 0;
+    uint64_t sequence = 0;
+};
+
+void build_status(const StatusInput& input, control::v1::Status& status);
+void build_paths(const StatusInput& input, control::v1::Paths& paths);
+
+// "Online on node2": the state of a named group, node or resource in a few words, and why, as far as the document says.
+// False when nothing has that name.
+bool build_why(const StatusInput& input, const std::string& subject, control::v1::WhyAnswer& answer);
+
+}  // namespace kagami::runtime
