@@ -15,12 +15,14 @@ constexpr size_t kMaxNameBytes = 255;
 constexpr int kLevel = 9;
 
 tl::unexpected<Error> damaged(const char* what) {
-    return fail("the stored configuration is damaged: " + std::string(what), "apply the configuration again from cluster.toml");
+    return fail("the stored configuration is damaged: " + std::string(what),
+                "apply the configuration again from cluster.toml");
 }
 
 bool valid_file_name(std::string_view name) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-';
     };
     return !name.empty() && name.size() <= 100 && name.front() != '.' && std::all_of(name.begin(), name.end(), allowed);
 }
@@ -57,7 +59,8 @@ Result<Bytes> pack(const Bundle& bundle) {
     out.u32(static_cast<uint32_t>(bundle.scripts.size()));
     for (const auto& [name, content] : bundle.scripts) {
         if (!valid_script_path(name)) {
-            return fail(ErrorCode::kUsage, "script " + name + ": not of the form GROUP/RESOURCE/FILE", "rename or remove it");
+            return fail(ErrorCode::kUsage, "script " + name + ": not of the form GROUP/RESOURCE/FILE",
+                        "rename or remove it");
         }
         out.string(name);
         out.string(content);
@@ -71,7 +74,8 @@ Result<Bytes> pack(const Bundle& bundle) {
     const size_t length = ZSTD_compress(packed.data(), packed.size(), plain.data(), plain.size(), kLevel);
     if (ZSTD_isError(length) != 0U) return fail(std::string("zstd: ") + ZSTD_getErrorName(length));
     if (length > kMaxPackedBytes) {
-        return fail(ErrorCode::kUsage, "the configuration with its scripts is larger than 192 KiB when compressed", remedy);
+        return fail(ErrorCode::kUsage, "the configuration with its scripts is larger than 192 KiB when compressed",
+                    remedy);
     }
     packed.resize(length);
     return packed;

@@ -38,8 +38,10 @@ class CycleSearch {
         for (auto at = std::find(path_.begin(), path_.end(), first); at != path_.end(); ++at) {
             chain += group_.resources[*at].name + " after ";
         }
-        problems_.add(places_[first], "group " + group_.name + ": the resources wait for each other: " + chain + group_.resources[first].name,
-                      "write an explicit `after` that breaks the circle; without one a resource comes after others by its type");
+        problems_.add(
+            places_[first],
+            "group " + group_.name + ": the resources wait for each other: " + chain + group_.resources[first].name,
+            "write an explicit `after` that breaks the circle; without one a resource comes after others by its type");
     }
 
     const Group& group_;
@@ -55,15 +57,17 @@ void NameBook::claim(const std::string& name, Position at, Problems& problems) {
     if (name.empty()) return;
     const auto [entry, fresh] = first_.emplace(name, at);
     if (fresh) return;
-    problems.add(at, kind_ + " \"" + name + "\" stands there twice, first in line " + std::to_string(entry->second.line),
+    problems.add(at,
+                 kind_ + " \"" + name + "\" stands there twice, first in line " + std::to_string(entry->second.line),
                  "give each " + kind_ + " a name of its own");
 }
 
 void AddressBook::claim(const std::string& address, const std::string& owner, Position at, Problems& problems) {
     const auto [entry, fresh] = first_.emplace(address, Claim{owner, at});
     if (fresh || entry->second.owner == owner) return;
-    problems.add(at, owner + ": the address " + address + " belongs to " + entry->second.owner + " already (line " +
-                         std::to_string(entry->second.at.line) + ")",
+    problems.add(at,
+                 owner + ": the address " + address + " belongs to " + entry->second.owner + " already (line " +
+                     std::to_string(entry->second.at.line) + ")",
                  "give each its own address");
 }
 

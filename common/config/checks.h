@@ -1,4 +1,5 @@
-// Rules that join several tables: one owner of each name and address, and an order of start without cycles. Internal to the reader.
+// Rules that join several tables: one owner of each name and address, and an order of start without cycles. Internal to
+// the reader.
 #pragma once
 
 #include <map>
@@ -34,7 +35,8 @@ class AddressBook {
     std::map<std::string, Claim> first_;
 };
 
-// Reports each cycle of `after` once, at the place of one of its resources. `places` are in the order of group.resources.
+// Reports each cycle of `after` once, at the place of one of its resources. `places` are in the order of
+// group.resources.
 void check_order(const Group& group, const std::vector<Position>& places, Problems& problems);
 
 }  // namespace kagami::config

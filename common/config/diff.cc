@@ -11,7 +11,8 @@ struct Scope {
 };
 constexpr RestartScope kCluster = RestartScope::kCluster;
 
-// One named thing of the configuration as flat texts. An object that exists on one side only is one change, and hides its parts.
+// One named thing of the configuration as flat texts. An object that exists on one side only is one change, and hides
+// its parts.
 struct Object {
     std::string shown;  // as the new or old text when it is added or removed: "exec"
     Scope added;
@@ -30,7 +31,9 @@ std::string joined(const std::vector<std::string>& words) {
     return text;
 }
 
-std::string yes(bool value) { return value ? "true" : "false"; }
+std::string yes(bool value) {
+    return value ? "true" : "false";
+}
 
 Object cluster_object(const Config& config) {
     Object object;
@@ -92,7 +95,8 @@ void add_values(const Config& config, const std::map<NodeId, Values>& values, co
             object.fields[key] = {joined(first), scope};
             continue;
         }
-        for (const auto& [node, own] : values) object.fields[key + "[" + config.node_name(node) + "]"] = {joined(own.list(key)), scope};
+        for (const auto& [node, own] : values)
+            object.fields[key + "[" + config.node_name(node) + "]"] = {joined(own.list(key)), scope};
     }
 }
 
@@ -181,7 +185,8 @@ void diff_fields(const std::string& path, const Object& from, const Object& to, 
         }
     }
     for (const auto& [key, field] : to.fields) {
-        if (!from.fields.contains(key)) changes.push_back(change(ChangeKind::kAdded, path + "." + key, "", field.text, field.scope));
+        if (!from.fields.contains(key))
+            changes.push_back(change(ChangeKind::kAdded, path + "." + key, "", field.text, field.scope));
     }
 }
 
@@ -219,7 +224,8 @@ std::vector<Change> diff_scripts(const Bundle& from, const Bundle& to) {
     for (const auto& [name, content] : from.scripts) {
         const auto found = to.scripts.find(name);
         if (found == to.scripts.end()) changes.push_back(change(ChangeKind::kRemoved, "script." + name, "", "", {}));
-        if (found != to.scripts.end() && found->second != content) changes.push_back(change(ChangeKind::kChanged, "script." + name, "", "", {}));
+        if (found != to.scripts.end() && found->second != content)
+            changes.push_back(change(ChangeKind::kChanged, "script." + name, "", "", {}));
     }
     for (const auto& [name, content] : to.scripts) {
         if (!from.scripts.contains(name)) changes.push_back(change(ChangeKind::kAdded, "script." + name, "", "", {}));
@@ -231,7 +237,11 @@ std::string restart_words(const Change& change) {
     switch (change.restarts) {
         case RestartScope::kNothing: return "nothing restarts";
         case RestartScope::kMonitor: return "restarts monitor " + change.restarts_name;
-        case RestartScope::kGroup: return (change.kind == ChangeKind::kRemoved && change.path == "group." + change.restarts_name ? "stops group " : "restarts group ") + change.restarts_name;
+        case RestartScope::kGroup:
+            return (change.kind == ChangeKind::kRemoved && change.path == "group." + change.restarts_name
+                        ? "stops group "
+                        : "restarts group ") +
+                   change.restarts_name;
         case RestartScope::kCluster: return "restarts the cluster";
     }
     return "";

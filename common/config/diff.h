@@ -10,13 +10,13 @@
 namespace kagami::config {
 
 enum class ChangeKind { kAdded, kRemoved, kChanged };
-// kNothing: takes effect while everything goes on. kMonitor, kGroup: the named one is stopped and started (a removed one only stopped).
-// kCluster: every group, and the daemons' view of timing, networks and voters.
+// kNothing: takes effect while everything goes on. kMonitor, kGroup: the named one is stopped and started (a removed
+// one only stopped). kCluster: every group, and the daemons' view of timing, networks and voters.
 enum class RestartScope { kNothing, kMonitor, kGroup, kCluster };
 
 struct Change {
     ChangeKind kind = ChangeKind::kChanged;
-    std::string path;      // "group.web.resource.fip1.address"; with "[node2]" at the end where a value differs on a node
+    std::string path;  // "group.web.resource.fip1.address"; with "[node2]" at the end where a value differs on a node
     std::string old_text;  // empty when added
     std::string new_text;  // empty when removed
     RestartScope restarts = RestartScope::kNothing;

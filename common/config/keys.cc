@@ -16,11 +16,12 @@ constexpr std::array<std::string_view, 3> kWitnessKinds = {"server", "etcd", "di
 constexpr std::array<std::string_view, 2> kAutoManual = {"auto", "manual"};
 constexpr std::array<std::string_view, 2> kExclusions = {"data", "strict"};
 constexpr std::array<std::string_view, 6> kActivationActions = {
-    "no-operation", "no-operation-stop-here", "stop-group", "stop-cluster", "stop-cluster-and-shutdown", "stop-cluster-and-reboot"};
+    "no-operation", "no-operation-stop-here",    "stop-group",
+    "stop-cluster", "stop-cluster-and-shutdown", "stop-cluster-and-reboot"};
 constexpr std::array<std::string_view, 5> kDeactivationActions = {
     "no-operation", "no-operation-stop-here", "stop-cluster", "stop-cluster-and-shutdown", "stop-cluster-and-reboot"};
-constexpr std::array<std::string_view, 5> kMonitorActions = {
-    "no-operation", "stop-group", "stop-cluster", "stop-cluster-and-shutdown", "stop-cluster-and-reboot"};
+constexpr std::array<std::string_view, 5> kMonitorActions = {"no-operation", "stop-group", "stop-cluster",
+                                                             "stop-cluster-and-shutdown", "stop-cluster-and-reboot"};
 
 constexpr Key kRoot[] = {
     {"cluster", K::kTable, true, "", 0, 0, "The cluster as a whole."},
@@ -33,13 +34,19 @@ constexpr Key kRoot[] = {
 constexpr Key kCluster[] = {
     {"name", K::kName, true, "", 0, 0, "Name of the cluster."},
     {"comment", K::kString, false, "", 0, 0, "Free text."},
-    {"profile", K::kChoice, false, "lan", 0, 0, "Timing: lan on hardware, vm under a hypervisor, san with a slow disk witness.", kProfiles},
-    {"lease", K::kDuration, false, "", 0.2, 600, "T_hold, in place of the profile's: how long a node may serve without a renewal."},
+    {"profile", K::kChoice, false, "lan", 0, 0,
+     "Timing: lan on hardware, vm under a hypervisor, san with a slow disk witness.", kProfiles},
+    {"lease", K::kDuration, false, "", 0.2, 600,
+     "T_hold, in place of the profile's: how long a node may serve without a renewal."},
     {"watchdog", K::kDuration, false, "", 0.2, 600, "T_wd, in place of the profile's: the watchdog's time-out."},
-    {"reset", K::kDuration, false, "", 0, 600, "T_rst, in place of the profile's: how long the hardware takes to reset."},
-    {"io", K::kDuration, false, "", 0, 600, "T_io, in place of the profile's: how late a write may still land after a reset."},
-    {"startup_wait", K::kDuration, false, "5min", 0, 24 * kHour, "How long a starting cluster waits for all its nodes."},
-    {"auto_return", K::kBoolean, false, "true", 0, 0, "A node that crashed returns by itself; else it waits for `kagami node return`."},
+    {"reset", K::kDuration, false, "", 0, 600,
+     "T_rst, in place of the profile's: how long the hardware takes to reset."},
+    {"io", K::kDuration, false, "", 0, 600,
+     "T_io, in place of the profile's: how late a write may still land after a reset."},
+    {"startup_wait", K::kDuration, false, "5min", 0, 24 * kHour,
+     "How long a starting cluster waits for all its nodes."},
+    {"auto_return", K::kBoolean, false, "true", 0, 0,
+     "A node that crashed returns by itself; else it waits for `kagami node return`."},
     {"failovers_per_hour", K::kInteger, false, "20", 1, 1000, "Storm brake: failovers of one group within an hour."},
 };
 constexpr Key kNetwork[] = {
@@ -62,11 +69,14 @@ constexpr Key kWitness[] = {
 constexpr Key kGroup[] = {
     {"name", K::kName, true, "", 0, 0, "Name of the group."},
     {"comment", K::kString, false, "", 0, 0, "Free text."},
-    {"nodes", K::kNameList, false, "", 0, 0, "Start-up and failover order; default: every node, in the order of the file."},
+    {"nodes", K::kNameList, false, "", 0, 0,
+     "Start-up and failover order; default: every node, in the order of the file."},
     {"start", K::kChoice, false, "auto", 0, 0, "Starts with the cluster, or by a person.", kAutoManual},
     {"failover", K::kChoice, false, "auto", 0, 0, "Fails over by itself, or by a person.", kAutoManual},
-    {"failback", K::kChoice, false, "manual", 0, 0, "auto: moves to a node earlier in the order when that returns.", kAutoManual},
-    {"exclusion", K::kChoice, false, "data", 0, 0, "strict: waits until the former owner is certainly dead, not only suspended.", kExclusions},
+    {"failback", K::kChoice, false, "manual", 0, 0, "auto: moves to a node earlier in the order when that returns.",
+     kAutoManual},
+    {"exclusion", K::kChoice, false, "data", 0, 0,
+     "strict: waits until the former owner is certainly dead, not only suspended.", kExclusions},
     {"resource", K::kTableList, false, "", 0, 0, "The group's resources."},
 };
 constexpr Key kResource[] = {
@@ -74,8 +84,10 @@ constexpr Key kResource[] = {
     {"name", K::kName, true, "", 0, 0, "Name of the resource, once in the cluster."},
     {"comment", K::kString, false, "", 0, 0, "Free text, shown by clpstat."},
     {"after", K::kNameList, false, "", 0, 0, "Resources of the group that start before this one; default: by type."},
-    {"activate_timeout", K::kDuration, false, "", 0.1, 24 * kHour, "Default: 60s, or start_timeout + 10s where the type has it."},
-    {"deactivate_timeout", K::kDuration, false, "", 0.1, 24 * kHour, "Default: 60s, or stop_timeout + 10s where the type has it."},
+    {"activate_timeout", K::kDuration, false, "", 0.1, 24 * kHour,
+     "Default: 60s, or start_timeout + 10s where the type has it."},
+    {"deactivate_timeout", K::kDuration, false, "", 0.1, 24 * kHour,
+     "Default: 60s, or stop_timeout + 10s where the type has it."},
     {"on_activation_failure", K::kTable, false, "", 0, 0, "Retry, then failover, then the final action."},
     {"on_deactivation_failure", K::kTable, false, "", 0, 0, "Retry, then the final action."},
     {"node", K::kTable, false, "", 0, 0, "Parameters that differ on a node: node.node2 = { data = \"/dev/sdc1\" }."},
@@ -83,18 +95,22 @@ constexpr Key kResource[] = {
 constexpr Key kActivationFailure[] = {
     {"retry", K::kInteger, false, "0", 0, 99, "Further attempts on the same node."},
     {"failover", K::kInteger, false, "1", 0, 99, "Failovers to the next node."},
-    {"final", K::kChoice, false, "no-operation-stop-here", 0, 0, "What is done when that did not help.", kActivationActions},
+    {"final", K::kChoice, false, "no-operation-stop-here", 0, 0, "What is done when that did not help.",
+     kActivationActions},
 };
 constexpr Key kDeactivationFailure[] = {
     {"retry", K::kInteger, false, "0", 0, 99, "Further attempts."},
-    {"final", K::kChoice, false, "stop-cluster-and-shutdown", 0, 0, "What is done when that did not help.", kDeactivationActions},
+    {"final", K::kChoice, false, "stop-cluster-and-shutdown", 0, 0, "What is done when that did not help.",
+     kDeactivationActions},
 };
 constexpr Key kMonitor[] = {
     {"type", K::kString, true, "", 0, 0, "The monitor's type."},
     {"name", K::kName, true, "", 0, 0, "Name of the monitor."},
     {"comment", K::kString, false, "", 0, 0, "Free text."},
-    {"target", K::kName, false, "", 0, 0, "The resource that is watched and recovered; without it the monitor always runs."},
-    {"group", K::kName, false, "", 0, 0, "The group that is recovered; default: the target's, else every group of the node."},
+    {"target", K::kName, false, "", 0, 0,
+     "The resource that is watched and recovered; without it the monitor always runs."},
+    {"group", K::kName, false, "", 0, 0,
+     "The group that is recovered; default: the target's, else every group of the node."},
     {"interval", K::kDuration, false, "60s", 0.1, 999, "Time between two checks."},
     {"timeout", K::kDuration, false, "60s", 0.1, 9999, "Limit of one check."},
     {"start_wait", K::kDuration, false, "0s", 0, 9999, "Wait before the first check."},
@@ -129,7 +145,9 @@ std::string bound_text(const Key& key, double bound) {
 
 }  // namespace
 
-std::span<const Key> root_keys() { return kRoot; }
+std::span<const Key> root_keys() {
+    return kRoot;
+}
 
 const Section& cluster_section() {
     static constexpr Section section{"[cluster]", "The cluster as a whole.", kCluster};
@@ -177,16 +195,24 @@ const Section& on_error_section() {
 }
 
 std::vector<const Section*> sections() {
-    return {&cluster_section(),  &network_section(),  &node_section(),
-            &arbitration_section(), &witness_section(), &group_section(),
-            &resource_section(), &activation_failure_section(), &deactivation_failure_section(),
-            &monitor_section(),  &on_error_section()};
+    return {&cluster_section(),
+            &network_section(),
+            &node_section(),
+            &arbitration_section(),
+            &witness_section(),
+            &group_section(),
+            &resource_section(),
+            &activation_failure_section(),
+            &deactivation_failure_section(),
+            &monitor_section(),
+            &on_error_section()};
 }
 
 std::vector<Key> keys_of(std::span<const Parameter> parameters) {
     std::vector<Key> keys;
     for (const Parameter& p : parameters) {
-        keys.push_back({p.name, kind_of(p.kind), p.required, p.default_text, p.minimum, p.maximum, p.help, {}, p.check});
+        keys.push_back(
+            {p.name, kind_of(p.kind), p.required, p.default_text, p.minimum, p.maximum, p.help, {}, p.check});
     }
     return keys;
 }

@@ -1,5 +1,6 @@
-// THE table of keys of cluster.toml that do not belong to a type. The reader, the unknown-key suggestions, `config show --defaults` and the
-// man page derive from it; the keys of a resource or monitor type are the type's Parameter table, turned into the same form by keys_of().
+// THE table of keys of cluster.toml that do not belong to a type. The reader, the unknown-key suggestions, `config show
+// --defaults` and the man page derive from it; the keys of a resource or monitor type are the type's Parameter table,
+// turned into the same form by keys_of().
 #pragma once
 
 #include <span>
@@ -13,19 +14,19 @@ namespace kagami::config {
 
 enum class KeyKind {
     kString,
-    kName,        // valid_name()
+    kName,  // valid_name()
     kInteger,
     kBoolean,
     kDuration,
-    kChoice,      // one of `choices`
+    kChoice,  // one of `choices`
     kChoiceList,
     kNameList,
     kStringList,
-    kAddress,     // an IPv4 or IPv6 address without prefix
-    kPath,        // absolute
-    kScript,      // a file name of the stored scripts, or an absolute path
-    kAddresses,   // one address, or a table of addresses by network
-    kTable,       // a nested table with a section of its own
+    kAddress,    // an IPv4 or IPv6 address without prefix
+    kPath,       // absolute
+    kScript,     // a file name of the stored scripts, or an absolute path
+    kAddresses,  // one address, or a table of addresses by network
+    kTable,      // a nested table with a section of its own
     kTableList,
 };
 

@@ -67,15 +67,18 @@ void read_networks(const Item& root, ReadContext& context) {
         names.claim(values.text("name"), place(*table, "name"), context.problems);
         const auto& use = values.list("use");
         const auto uses = [&](std::string_view word) { return std::find(use.begin(), use.end(), word) != use.end(); };
-        if (use.empty()) context.problems.add(place(*table, "use"), where + ": use names nothing", "remove the key or the network");
+        if (use.empty())
+            context.problems.add(place(*table, "use"), where + ": use names nothing", "remove the key or the network");
         context.config.networks.push_back({values.text("name"), uses("control"), uses("heartbeat"), uses("mirror")});
     }
     const auto& networks = context.config.networks;
     if (std::none_of(networks.begin(), networks.end(), [](const Network& n) { return n.control; })) {
-        context.problems.add(root.at, "no network carries control", "add [[network]] with a name; its default use is control and heartbeat");
+        context.problems.add(root.at, "no network carries control",
+                             "add [[network]] with a name; its default use is control and heartbeat");
     }
     if (std::none_of(networks.begin(), networks.end(), [](const Network& n) { return n.heartbeat; })) {
-        context.problems.add(root.at, "no network carries heartbeats", "add [[network]] with a name; its default use is control and heartbeat");
+        context.problems.add(root.at, "no network carries heartbeats",
+                             "add [[network]] with a name; its default use is control and heartbeat");
     }
 }
 
@@ -85,11 +88,13 @@ std::map<std::string, std::string> read_addresses(const Item& item, const std::s
     const auto read_one = [&](const std::string& network, const Item& value) {
         const auto address = value.kind == Item::Kind::kString ? canonical_address(value.text) : std::nullopt;
         if (address) {
-            context.addresses.claim(*address, network.empty() ? owner : owner + " on " + network, value.at, context.problems);
+            context.addresses.claim(*address, network.empty() ? owner : owner + " on " + network, value.at,
+                                    context.problems);
             addresses[network] = *address;
         } else {
-            context.problems.add(value.at, owner + ": the address" + (network.empty() ? "" : " on " + network) + " is not an IP address",
-                                 "write it as \"10.77.1.1\" or \"fd00::1\", without a prefix length");
+            context.problems.add(
+                value.at, owner + ": the address" + (network.empty() ? "" : " on " + network) + " is not an IP address",
+                "write it as \"10.77.1.1\" or \"fd00::1\", without a prefix length");
         }
     };
     if (item.kind != Item::Kind::kTable) {
@@ -100,7 +105,8 @@ std::map<std::string, std::string> read_addresses(const Item& item, const std::s
     for (const Network& network : context.config.networks) known.push_back(network.name);
     for (const Entry& entry : item.entries) {
         if (std::find(known.begin(), known.end(), entry.key) == known.end()) {
-            context.problems.add(entry.at, owner + ": unknown network \"" + entry.key + "\"", nearest(entry.key, known, "networks"));
+            context.problems.add(entry.at, owner + ": unknown network \"" + entry.key + "\"",
+                                 nearest(entry.key, known, "networks"));
         } else {
             read_one(entry.key, entry.value);
         }
@@ -114,7 +120,8 @@ void check_node_addresses(const Item& table, const Node& node, ReadContext& cont
         if (!needed || node.address.contains(network.name) || network.name.empty()) continue;
         const Entry* given = table.find("address");
         if (given != nullptr && given->value.find(network.name) != nullptr) continue;  // reported as malformed
-        context.problems.add(place(table, "address"), "node " + node.name + " has no address on network " + network.name,
+        context.problems.add(place(table, "address"),
+                             "node " + node.name + " has no address on network " + network.name,
                              "add " + network.name + " = \"...\" to its address");
     }
 }
@@ -130,13 +137,18 @@ void read_node(const Item& table, ReadContext& context, NameBook& names) {
     node.comment = values.text("comment");
     names.claim(node.name, place(table, "name"), context.problems);
     if (node.name == "witness") {
-        context.problems.add(place(table, "name"), "a node must not be called \"witness\"", "that name means the witness server; choose another");
+        context.problems.add(place(table, "name"), "a node must not be called \"witness\"",
+                             "that name means the witness server; choose another");
     }
     const Entry* address = table.find("address");
     if (address == nullptr) {
-        context.problems.add(table.at, where + " has no \"address\"", "add address = { " + (context.config.networks.empty() ? "net1" : context.config.networks.front().name) + " = \"...\" }");
+        context.problems.add(table.at, where + " has no \"address\"",
+                             "add address = { " +
+                                 (context.config.networks.empty() ? "net1" : context.config.networks.front().name) +
+                                 " = \"...\" }");
     } else if (address->value.kind != Item::Kind::kTable) {
-        context.problems.add(address->value.at, where + ": address must be a table", "write address = { NETWORK = \"...\" }");
+        context.problems.add(address->value.at, where + ": address must be a table",
+                             "write address = { NETWORK = \"...\" }");
     } else {
         node.address = read_addresses(address->value, "node " + node.name, context);
         check_node_addresses(table, node, context);
@@ -156,7 +168,8 @@ void check_families(const std::vector<const Item*>& tables, ReadContext& context
             if (first == nullptr) first = &node;
             if (is_v6(own->second) == is_v6(first->address.at(network.name))) continue;
             context.problems.add(place(*tables[i], "address"),
-                                 "network " + network.name + ": " + first->name + " and " + node.name + " have addresses of different families",
+                                 "network " + network.name + ": " + first->name + " and " + node.name +
+                                     " have addresses of different families",
                                  "use IPv4 for all nodes of a network, or IPv6 for all");
         }
     }
@@ -169,8 +182,10 @@ void read_nodes(const Item& root, ReadContext& context) {
     for (const Item* table : tables) read_node(*table, context, names);
     check_families(tables, context);
     if (tables.size() < 2) {
-        context.problems.add(root.at, "a cluster needs 2 to 32 nodes, here " + (tables.empty() ? std::string("is none") : std::string("is one")),
-                             "add [[node]] with name and address");
+        context.problems.add(
+            root.at,
+            "a cluster needs 2 to 32 nodes, here " + (tables.empty() ? std::string("is none") : std::string("is one")),
+            "add [[node]] with name and address");
     }
 }
 
@@ -179,7 +194,8 @@ void read_witness(const Item& table, ReadContext& context) {
     check_unknown(table, section.keys, section.title, context.problems);
     const Values values = read_values(table, section.keys, section.title, context.problems);
     if (values.text("kind") != "server") {
-        context.problems.add(place(table, "kind"), "a witness of kind \"" + values.text("kind") + "\" is not supported by this version",
+        context.problems.add(place(table, "kind"),
+                             "a witness of kind \"" + values.text("kind") + "\" is not supported by this version",
                              "use kind = \"server\": kagami-witness on a third machine");
     }
     const Entry* address = table.find("address");
@@ -195,19 +211,24 @@ void check_option(const Item& table, bool listed, ReadContext& context) {
     const Position at = place(table, "option");
     switch (option) {
         case ArbitrationOption::kWitness:
-            if (!listed) context.problems.add(at, "[arbitration]: option = \"witness\" without a witness", "add witness = [{ kind = \"server\", address = \"...\" }]");
+            if (!listed)
+                context.problems.add(at, "[arbitration]: option = \"witness\" without a witness",
+                                     "add witness = [{ kind = \"server\", address = \"...\" }]");
             break;
         case ArbitrationOption::kTie:
         case ArbitrationOption::kManual:
             if (listed) {
-                context.problems.add(at, "[arbitration]: a witness is listed, but option = \"" + std::string(word(option)) + "\" does not use it",
+                context.problems.add(at,
+                                     "[arbitration]: a witness is listed, but option = \"" + std::string(word(option)) +
+                                         "\" does not use it",
                                      "write option = \"witness\" or remove the witness");
             }
             break;
         case ArbitrationOption::kFencing:
         case ArbitrationOption::kPing:
-            context.problems.add(at, "[arbitration]: option \"" + std::string(word(option)) + "\" is not supported by this version",
-                                 "use \"witness\", \"tie\" or \"manual\"");
+            context.problems.add(
+                at, "[arbitration]: option \"" + std::string(word(option)) + "\" is not supported by this version",
+                "use \"witness\", \"tie\" or \"manual\"");
             break;
     }
 }
@@ -226,13 +247,16 @@ void read_arbitration(const Item& root, ReadContext& context) {
     if (table == nullptr) return;
     check_unknown(*table, section.keys, section.title, context.problems);
     const Values values = read_values(*table, section.keys, section.title, context.problems);
-    const auto witnesses = read_tables(*table, "witness", "witness = [{ kind = \"server\", address = \"...\" }]", context.problems);
+    const auto witnesses =
+        read_tables(*table, "witness", "witness = [{ kind = \"server\", address = \"...\" }]", context.problems);
     check_count(witnesses, 1, "witness", context.problems);
     for (const Item* witness : witnesses) read_witness(*witness, context);
     const bool listed = table->find("witness") != nullptr;
-    context.config.arbitration.option =
-        values.has("option") ? option_of(values.text("option")) : (listed ? ArbitrationOption::kWitness : ArbitrationOption::kTie);
-    check_option(*table, listed && !(witnesses.empty() && table->find("witness")->value.kind == Item::Kind::kList), context);
+    context.config.arbitration.option = values.has("option")
+                                            ? option_of(values.text("option"))
+                                            : (listed ? ArbitrationOption::kWitness : ArbitrationOption::kTie);
+    check_option(*table, listed && !(witnesses.empty() && table->find("witness")->value.kind == Item::Kind::kList),
+                 context);
 }
 
 void read_root(const Item& root, ReadContext& context) {
@@ -248,7 +272,8 @@ void read_root(const Item& root, ReadContext& context) {
 }  // namespace
 
 std::string to_string(const Problem& problem) {
-    std::string text = problem.file + ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column) + ": " + problem.message;
+    std::string text = problem.file + ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column) + ": " +
+                       problem.message;
     if (!problem.suggestion.empty()) text += "; " + problem.suggestion;
     return text;
 }
@@ -261,11 +286,14 @@ std::string label(std::string_view title, const Item& table) {
 
 void check_count(const std::vector<const Item*>& tables, size_t limit, std::string_view plural, Problems& problems) {
     if (tables.size() <= limit) return;
-    problems.add(tables[limit]->at, std::to_string(tables.size()) + " " + std::string(plural) + " are more than the limit of " + std::to_string(limit),
+    problems.add(tables[limit]->at,
+                 std::to_string(tables.size()) + " " + std::string(plural) + " are more than the limit of " +
+                     std::to_string(limit),
                  "remove some");
 }
 
-Parsed parse(std::string_view text, const std::string& file_name, const TypeCatalogue& types, const std::set<std::string>* stored_scripts) {
+Parsed parse(std::string_view text, const std::string& file_name, const TypeCatalogue& types,
+             const std::set<std::string>* stored_scripts) {
     Problems problems(file_name);
     if (text.size() > kMaxBundleBytes) {
         problems.add({1, 1}, "the file is larger than 1 MiB", "");

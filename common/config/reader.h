@@ -1,6 +1,7 @@
-// Reads cluster.toml. parse() knows every default and every rule; it returns all problems at once, each with its place, what is wrong and
-// what to write instead. A Config that it returns has passed all checks (see config.h); with a problem there is no Config.
-// It reads no file and resolves no name: the caller hands it the text, and the names of the scripts stored beside it when it knows them.
+// Reads cluster.toml. parse() knows every default and every rule; it returns all problems at once, each with its place,
+// what is wrong and what to write instead. A Config that it returns has passed all checks (see config.h); with a
+// problem there is no Config. It reads no file and resolves no name: the caller hands it the text, and the names of the
+// scripts stored beside it when it knows them.
 #pragma once
 
 #include <optional>

@@ -12,14 +12,16 @@ constexpr size_t kMaxMonitors = 1024;
 constexpr Duration kScriptMargin = 10s;
 
 FinalAction final_of(const Values& values) {
-    for (const auto action : {FinalAction::kNone, FinalAction::kStay, FinalAction::kStopGroup, FinalAction::kStopCluster,
-                              FinalAction::kStopAndShutdown, FinalAction::kStopAndReboot}) {
+    for (const auto action : {FinalAction::kNone, FinalAction::kStay, FinalAction::kStopGroup,
+                              FinalAction::kStopCluster, FinalAction::kStopAndShutdown, FinalAction::kStopAndReboot}) {
         if (word(action) == values.text("final")) return action;
     }
     return FinalAction::kNone;
 }
 
-int count_of(const Values& values, std::string_view key) { return static_cast<int>(values.integer(key)); }
+int count_of(const Values& values, std::string_view key) {
+    return static_cast<int>(values.integer(key));
+}
 
 // The values of a nested table with a section of its own; all defaults when it is absent.
 Values read_nested(const Item& table, const Section& section, const std::string& where, Problems& problems) {
@@ -40,7 +42,8 @@ const TypeDescription* find_type(const std::vector<TypeDescription>& types, cons
         if (candidate.word == type) return &candidate;
         words.push_back(candidate.word);
     }
-    problems.add(place(table, "type"), "unknown " + std::string(kind) + " type \"" + type + "\"", nearest(type, words, "known types"));
+    problems.add(place(table, "type"), "unknown " + std::string(kind) + " type \"" + type + "\"",
+                 nearest(type, words, "known types"));
     return nullptr;
 }
 
@@ -61,8 +64,9 @@ Item merged(const Item& table, const Item& override) {
 }
 
 // The table of overrides of each node; reports unknown nodes and keys.
-std::map<NodeId, const Item*> read_overrides(const Item& table, const std::vector<NodeId>& nodes, std::span<const Key> keys,
-                                             const std::string& where, ReadContext& context) {
+std::map<NodeId, const Item*> read_overrides(const Item& table, const std::vector<NodeId>& nodes,
+                                             std::span<const Key> keys, const std::string& where,
+                                             ReadContext& context) {
     std::map<NodeId, const Item*> overrides;
     const Item* all = read_table(table, "node", where, context.problems);
     if (all == nullptr) return overrides;
@@ -71,9 +75,11 @@ std::map<NodeId, const Item*> read_overrides(const Item& table, const std::vecto
     for (const Entry& entry : all->entries) {
         const auto known = std::find(names.begin(), names.end(), entry.key);
         if (known == names.end()) {
-            context.problems.add(entry.at, where + ": node." + entry.key + " names no node of the group", nearest(entry.key, names, "nodes"));
+            context.problems.add(entry.at, where + ": node." + entry.key + " names no node of the group",
+                                 nearest(entry.key, names, "nodes"));
         } else if (entry.value.kind != Item::Kind::kTable) {
-            context.problems.add(entry.value.at, where + ": node." + entry.key + " must be a table", "write node." + entry.key + " = { ... }");
+            context.problems.add(entry.value.at, where + ": node." + entry.key + " must be a table",
+                                 "write node." + entry.key + " = { ... }");
         } else {
             check_unknown(entry.value, keys, where + ": node." + entry.key, context.problems);
             overrides[nodes[static_cast<size_t>(known - names.begin())]] = &entry.value;
@@ -92,7 +98,8 @@ std::map<NodeId, Values> read_own(const Item& table, const TypeDescription& type
     if (overrides.size() < nodes.size() || nodes.empty()) common = read_values(table, keys, where, context.problems);
     for (const NodeId node : nodes) {
         const auto own = overrides.find(node);
-        values[node] = own == overrides.end() ? *common : read_values(merged(table, *own->second), keys, where, context.problems);
+        values[node] =
+            own == overrides.end() ? *common : read_values(merged(table, *own->second), keys, where, context.problems);
     }
     return values;
 }
@@ -111,11 +118,13 @@ void claim_addresses(const Item& table, const Resource& resource, ReadContext& c
         if (!values.has("address")) continue;
         const std::string& text = values.text("address");
         const auto address = canonical_address(text.substr(0, text.find('/')));
-        if (address) context.addresses.claim(*address, "resource " + resource.name, place(table, "address"), context.problems);
+        if (address)
+            context.addresses.claim(*address, "resource " + resource.name, place(table, "address"), context.problems);
     }
 }
 
-void check_scripts(const Item& table, const TypeDescription& type, const Group& group, const Resource& resource, ReadContext& context) {
+void check_scripts(const Item& table, const TypeDescription& type, const Group& group, const Resource& resource,
+                   ReadContext& context) {
     if (context.stored_scripts == nullptr) return;
     for (const Parameter& parameter : type.parameters) {
         if (parameter.kind != ParameterKind::kScript) continue;
@@ -123,8 +132,10 @@ void check_scripts(const Item& table, const TypeDescription& type, const Group& 
             const std::string& script = values.text(parameter.name);
             const std::string stored = group.name + "/" + resource.name + "/" + script;
             if (script.empty() || script.starts_with('/') || context.stored_scripts->contains(stored)) continue;
-            context.problems.add(place(table, parameter.name), "resource " + resource.name + ": the script " + stored + " is not stored with the configuration",
-                                 "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
+            context.problems.add(
+                place(table, parameter.name),
+                "resource " + resource.name + ": the script " + stored + " is not stored with the configuration",
+                "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
         }
     }
 }
@@ -142,9 +153,11 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
     resource.on_activation_failure = {count_of(start, "retry"), count_of(start, "failover"), final_of(start)};
     const Values stop = read_nested(table, deactivation_failure_section(), where, context.problems);
     resource.on_deactivation_failure = {count_of(stop, "retry"), final_of(stop)};
-    const TypeDescription* type = find_type(context.types.resources, table, resource.type, "resource", context.problems);
+    const TypeDescription* type =
+        find_type(context.types.resources, table, resource.type, "resource", context.problems);
     if (type != nullptr) {
-        check_unknown(table, all_keys(section, keys_of(type->parameters)), std::string(section.title) + " of type " + resource.type, context.problems);
+        check_unknown(table, all_keys(section, keys_of(type->parameters)),
+                      std::string(section.title) + " of type " + resource.type, context.problems);
         resource.values = read_own(table, *type, group.nodes, where, context);
         claim_addresses(table, resource, context);
         check_scripts(table, *type, group, resource, context);
@@ -160,7 +173,8 @@ void resolve_after(const Item& table, Resource& resource, const Group& group, Re
     for (const Resource& other : group.resources) names.push_back(other.name);
     if (table.find("after") == nullptr) {
         const auto& types = context.types.resources;
-        const auto type = std::find_if(types.begin(), types.end(), [&](const TypeDescription& t) { return t.word == resource.type; });
+        const auto type =
+            std::find_if(types.begin(), types.end(), [&](const TypeDescription& t) { return t.word == resource.type; });
         if (type == types.end()) return;
         for (const Resource& other : group.resources) {
             const bool earlier = std::find(type->after.begin(), type->after.end(), other.type) != type->after.end();
@@ -170,9 +184,12 @@ void resolve_after(const Item& table, Resource& resource, const Group& group, Re
     }
     for (const std::string& name : resource.after) {
         if (name == resource.name) {
-            context.problems.add(place(table, "after", name), "resource " + resource.name + " cannot come after itself", "");
+            context.problems.add(place(table, "after", name), "resource " + resource.name + " cannot come after itself",
+                                 "");
         } else if (std::find(names.begin(), names.end(), name) == names.end()) {
-            context.problems.add(place(table, "after", name), "resource " + resource.name + ": after names \"" + name + "\", which is no resource of group " + group.name,
+            context.problems.add(place(table, "after", name),
+                                 "resource " + resource.name + ": after names \"" + name +
+                                     "\", which is no resource of group " + group.name,
                                  nearest(name, names, "resources"));
         }
     }
@@ -192,7 +209,8 @@ std::vector<NodeId> nodes_of(const Item& table, const Values& values, const std:
         if (node != nullptr) {
             nodes.push_back(node->id);
         } else {
-            context.problems.add(place(table, "nodes", name), where + ": unknown node \"" + name + "\"", nearest(name, names, "nodes"));
+            context.problems.add(place(table, "nodes", name), where + ": unknown node \"" + name + "\"",
+                                 nearest(name, names, "nodes"));
         }
     }
     const Item& list = table.find("nodes")->value;
@@ -243,17 +261,20 @@ Target find_target(const Config& config, const std::string& name) {
     return {};
 }
 
-void check_target_type(const Item& table, const TypeDescription& type, const std::string& where, const Target& target, ReadContext& context) {
+void check_target_type(const Item& table, const TypeDescription& type, const std::string& where, const Target& target,
+                       ReadContext& context) {
     const auto& allowed = type.target_types;
     if (allowed.empty() || std::find(allowed.begin(), allowed.end(), target.resource->type) != allowed.end()) return;
     std::string words;
     for (const std::string_view each : allowed) words += (words.empty() ? "" : ", ") + std::string(each);
-    context.problems.add(place(table, "target"), where + ": target \"" + target.resource->name + "\" is of type " + target.resource->type,
+    context.problems.add(place(table, "target"),
+                         where + ": target \"" + target.resource->name + "\" is of type " + target.resource->type,
                          std::string(type.word) + " watches a resource of type " + words);
 }
 
 // Sets target and target_group, and reports what does not fit together.
-void resolve_target(const Item& table, const TypeDescription* type, const std::string& where, Monitor& monitor, ReadContext& context) {
+void resolve_target(const Item& table, const TypeDescription* type, const std::string& where, Monitor& monitor,
+                    ReadContext& context) {
     std::vector<std::string_view> groups;
     std::vector<std::string_view> resources;
     for (const Group& group : context.config.groups) {
@@ -261,22 +282,28 @@ void resolve_target(const Item& table, const TypeDescription* type, const std::s
         for (const Resource& resource : group.resources) resources.push_back(resource.name);
     }
     if (!monitor.target_group.empty() && context.config.group(monitor.target_group) == nullptr) {
-        context.problems.add(place(table, "group"), where + ": unknown group \"" + monitor.target_group + "\"", nearest(monitor.target_group, groups, "groups"));
+        context.problems.add(place(table, "group"), where + ": unknown group \"" + monitor.target_group + "\"",
+                             nearest(monitor.target_group, groups, "groups"));
     }
     if (monitor.target.empty()) {
         const bool missing = type != nullptr && type->needs_target && table.find("target") == nullptr;
-        if (missing) context.problems.add(table.at, where + " of type " + monitor.type + " needs a target", "add target = \"RESOURCE\"");
+        if (missing)
+            context.problems.add(table.at, where + " of type " + monitor.type + " needs a target",
+                                 "add target = \"RESOURCE\"");
         return;
     }
     const Target target = find_target(context.config, monitor.target);
     if (target.resource == nullptr) {
-        context.problems.add(place(table, "target"), where + ": unknown resource \"" + monitor.target + "\"", nearest(monitor.target, resources, "resources"));
+        context.problems.add(place(table, "target"), where + ": unknown resource \"" + monitor.target + "\"",
+                             nearest(monitor.target, resources, "resources"));
         return;
     }
     if (type != nullptr) check_target_type(table, *type, where, target, context);
     if (monitor.target_group.empty()) monitor.target_group = target.group->name;
     if (monitor.target_group != target.group->name) {
-        context.problems.add(place(table, "group"), where + ": target \"" + monitor.target + "\" is in group " + target.group->name + ", not in " + monitor.target_group,
+        context.problems.add(place(table, "group"),
+                             where + ": target \"" + monitor.target + "\" is in group " + target.group->name +
+                                 ", not in " + monitor.target_group,
                              "remove the key group");
     }
 }
@@ -298,10 +325,12 @@ void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
     monitor.start_wait = common.duration("start_wait");
     monitor.retry = count_of(common, "retry");
     const Values error = read_nested(table, on_error_section(), where, context.problems);
-    monitor.on_error = {count_of(error, "script"), count_of(error, "restart"), count_of(error, "failover"), final_of(error)};
+    monitor.on_error = {count_of(error, "script"), count_of(error, "restart"), count_of(error, "failover"),
+                        final_of(error)};
     const TypeDescription* type = find_type(context.types.monitors, table, monitor.type, "monitor", context.problems);
     if (type != nullptr) {
-        check_unknown(table, all_keys(section, keys_of(type->parameters)), std::string(section.title) + " of type " + monitor.type, context.problems);
+        check_unknown(table, all_keys(section, keys_of(type->parameters)),
+                      std::string(section.title) + " of type " + monitor.type, context.problems);
         std::vector<NodeId> nodes;
         for (const Node& node : context.config.nodes) nodes.push_back(node.id);
         monitor.values = read_own(table, *type, nodes, where, context);

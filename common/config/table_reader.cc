@@ -13,23 +13,9 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-// Optimal string alignment: insertions, deletions, replacements and swaps of neighbours.
-size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::vector<size_t>> d(a.size() + 1, std::vector<size_t>(b.size() + 1));
-    for (size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-    for (size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t replaced = d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-            d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, replaced});
-            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    }
-    return d[a.size()][b.size()];
+std::string quoted(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
 }
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 std::string joined(const std::vector<std::string_view>& words) {
     std::string text;
@@ -57,12 +43,14 @@ std::string default_words(const Key& key) {
 }
 
 bool printable(std::string_view text) {
-    return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+    return std::none_of(text.begin(), text.end(),
+                        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 bool script_file_name(std::string_view text) {
     return !text.empty() && text.front() != '.' && std::all_of(text.begin(), text.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-';
     });
 }
 
@@ -82,12 +70,14 @@ class Scalar {
 
  private:
     std::optional<std::string> wrong(const std::string& what, std::string suggestion) {
-        problems_.add(item_.at, std::string(where_) + ": " + std::string(key_.name) + " = " + as_written(item_) + ": " + what,
+        problems_.add(item_.at,
+                      std::string(where_) + ": " + std::string(key_.name) + " = " + as_written(item_) + ": " + what,
                       std::move(suggestion));
         return std::nullopt;
     }
     std::optional<std::string> wrong_type(std::string suggestion = {}) {
-        return wrong("must be " + std::string(kind_words(key_.kind)), suggestion.empty() ? default_words(key_) : std::move(suggestion));
+        return wrong("must be " + std::string(kind_words(key_.kind)),
+                     suggestion.empty() ? default_words(key_) : std::move(suggestion));
     }
     bool within(double value) const {
         return (key_.minimum == 0 && key_.maximum == 0) || (value >= key_.minimum && value <= key_.maximum);
@@ -97,7 +87,8 @@ class Scalar {
     std::optional<std::string> typed() {
         switch (key_.kind) {
             case KeyKind::kInteger: return integer();
-            case KeyKind::kBoolean: return item_.kind == Item::Kind::kBoolean ? std::optional(item_.text) : wrong_type();
+            case KeyKind::kBoolean:
+                return item_.kind == Item::Kind::kBoolean ? std::optional(item_.text) : wrong_type();
             case KeyKind::kDuration: return duration();
             case KeyKind::kString:
             case KeyKind::kName:
@@ -122,12 +113,14 @@ class Scalar {
     }
     std::optional<std::string> duration() {
         if (item_.kind == Item::Kind::kInteger) {
-            return wrong("is a duration without a unit", "write \"" + item_.text + "s\", \"" + item_.text + "ms\" or \"" + item_.text + "min\"");
+            return wrong("is a duration without a unit",
+                         "write \"" + item_.text + "s\", \"" + item_.text + "ms\" or \"" + item_.text + "min\"");
         }
         if (item_.kind != Item::Kind::kString) return wrong_type();
         const auto value = parse_duration(item_.text);
         if (!value) {
-            problems_.add(item_.at, std::string(where_) + ": " + std::string(key_.name) + ": " + value.error().message, value.error().remedy);
+            problems_.add(item_.at, std::string(where_) + ": " + std::string(key_.name) + ": " + value.error().message,
+                          value.error().remedy);
             return std::nullopt;
         }
         return within(seconds(*value)) ? std::optional(format_duration(*value)) : out_of_range();
@@ -136,7 +129,8 @@ class Scalar {
         if (item_.kind != Item::Kind::kString) return wrong_type();
         const std::string& text = item_.text;
         if (!printable(text)) {
-            problems_.add(item_.at, std::string(where_) + ": " + std::string(key_.name) + " holds a control character", "remove it");
+            problems_.add(item_.at, std::string(where_) + ": " + std::string(key_.name) + " holds a control character",
+                          "remove it");
             return std::nullopt;
         }
         switch (key_.kind) {
@@ -149,12 +143,15 @@ class Scalar {
             case KeyKind::kAddress: {
                 auto address = canonical_address(text);
                 if (address) return address;
-                return wrong("is not an IP address", text.find('/') == std::string::npos ? "" : "write it without a prefix length");
+                return wrong("is not an IP address",
+                             text.find('/') == std::string::npos ? "" : "write it without a prefix length");
             }
-            case KeyKind::kPath: return text.starts_with('/') ? std::optional(text) : wrong("is not an absolute path", "");
+            case KeyKind::kPath:
+                return text.starts_with('/') ? std::optional(text) : wrong("is not an absolute path", "");
             case KeyKind::kScript:
                 if (text.starts_with('/') || script_file_name(text)) return text;
-                return wrong("is neither a stored script nor an absolute path", "write \"start.sh\" or \"/opt/app/start.sh\"");
+                return wrong("is neither a stored script nor an absolute path",
+                             "write \"start.sh\" or \"/opt/app/start.sh\"");
             case KeyKind::kString:
             case KeyKind::kStringList:
             case KeyKind::kInteger:
@@ -190,16 +187,21 @@ bool is_list(KeyKind kind) {
 Texts read_list(const Key& key, const Item& item, std::string_view where, Problems& problems) {
     Texts texts;
     if (item.kind != Item::Kind::kList) {
-        problems.add(item.at, std::string(where) + ": " + std::string(key.name) + " = " + as_written(item) + ": must be " +
-                                  std::string(kind_words(key.kind)),
-                     "write " + std::string(key.name) + " = [" + (item.kind == Item::Kind::kString ? as_written(item) : "...") + "]");
+        problems.add(item.at,
+                     std::string(where) + ": " + std::string(key.name) + " = " + as_written(item) + ": must be " +
+                         std::string(kind_words(key.kind)),
+                     "write " + std::string(key.name) + " = [" +
+                         (item.kind == Item::Kind::kString ? as_written(item) : "...") + "]");
         return texts;
     }
     for (const Item& element : item.list) {
         auto text = Scalar(key, element, where, problems).read();
         if (!text) continue;
         if (std::find(texts.begin(), texts.end(), *text) != texts.end()) {
-            problems.add(element.at, std::string(where) + ": " + std::string(key.name) + ": " + quoted(*text) + " stands there twice", "remove one");
+            problems.add(
+                element.at,
+                std::string(where) + ": " + std::string(key.name) + ": " + quoted(*text) + " stands there twice",
+                "remove one");
             continue;
         }
         texts.push_back(std::move(*text));
@@ -228,7 +230,8 @@ Texts read_key(const Item& table, const Key& key, std::string_view where, Proble
     const Entry* entry = table.find(key.name);
     if (entry == nullptr) {
         if (key.required) {
-            problems.add(table.at, std::string(where) + " has no " + quoted(key.name), "add " + std::string(key.name) + " = ...: " + std::string(key.help));
+            problems.add(table.at, std::string(where) + " has no " + quoted(key.name),
+                         "add " + std::string(key.name) + " = ...: " + std::string(key.help));
         }
         return default_texts(key);
     }
@@ -251,29 +254,13 @@ std::vector<Problem> Problems::take() {
     return std::move(problems_);
 }
 
-std::string nearest(std::string_view word, const std::vector<std::string_view>& words, std::string_view plural) {
-    const std::string_view head = word.substr(0, 64);  // a hostile word must not cost quadratic time
-    std::string_view best;
-    size_t best_distance = std::max<size_t>(2, head.size() / 3) + 1;
-    for (const std::string_view candidate : words) {
-        const size_t distance = edit_distance(head, candidate);
-        // "x" is not a misspelt "io": a suggestion must share more than it changes.
-        if (distance < best_distance && distance < candidate.size()) {
-            best = candidate;
-            best_distance = distance;
-        }
-    }
-    if (!best.empty()) return "did you mean " + quoted(best) + "?";
-    if (plural.empty() || words.empty()) return "";
-    return std::string(plural) + ": " + joined(words);
-}
-
 void check_unknown(const Item& table, std::span<const Key> keys, std::string_view where, Problems& problems) {
     std::vector<std::string_view> known;
     for (const Key& key : keys) known.push_back(key.name);
     for (const Entry& entry : table.entries) {
         if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
-        problems.add(entry.at, "unknown key " + quoted(entry.key) + " in " + std::string(where), nearest(entry.key, known, "known keys"));
+        problems.add(entry.at, "unknown key " + quoted(entry.key) + " in " + std::string(where),
+                     nearest(entry.key, known, "known keys"));
     }
 }
 
@@ -286,7 +273,8 @@ Values read_values(const Item& table, std::span<const Key> keys, std::string_vie
     return Values(std::move(texts));
 }
 
-std::vector<const Item*> read_tables(const Item& table, std::string_view key, std::string_view title, Problems& problems) {
+std::vector<const Item*> read_tables(const Item& table, std::string_view key, std::string_view title,
+                                     Problems& problems) {
     std::vector<const Item*> tables;
     const Entry* entry = table.find(key);
     if (entry == nullptr) return tables;
@@ -298,7 +286,8 @@ std::vector<const Item*> read_tables(const Item& table, std::string_view key, st
         if (element.kind == Item::Kind::kTable) {
             tables.push_back(&element);
         } else {
-            problems.add(element.at, quoted(key) + " holds " + as_written(element) + " where a table must stand", "write " + std::string(title));
+            problems.add(element.at, quoted(key) + " holds " + as_written(element) + " where a table must stand",
+                         "write " + std::string(title));
         }
     }
     return tables;
@@ -308,7 +297,8 @@ const Item* read_table(const Item& table, std::string_view key, std::string_view
     const Entry* entry = table.find(key);
     if (entry == nullptr) return nullptr;
     if (entry->value.kind == Item::Kind::kTable) return &entry->value;
-    problems.add(entry->value.at, std::string(where) + ": " + quoted(key) + " must be a table", "write " + std::string(key) + " = { ... }");
+    problems.add(entry->value.at, std::string(where) + ": " + quoted(key) + " must be a table",
+                 "write " + std::string(key) + " = { ... }");
     return nullptr;
 }
 

@@ -1,5 +1,5 @@
-// Reads one table against its declared keys: unknown keys, wrong types, ranges and missing values become problems; what is left are
-// canonical texts with defaults applied. Internal to the reader.
+// Reads one table against its declared keys: unknown keys, wrong types, ranges and missing values become problems; what
+// is left are canonical texts with defaults applied. Internal to the reader.
 #pragma once
 
 #include <optional>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/config/keys.h"
+#include "common/config/nearest.h"
 #include "common/config/reader.h"
 #include "common/config/toml_document.h"
 
@@ -25,14 +26,12 @@ class Problems {
     std::vector<Problem> problems_;
 };
 
-// "did you mean "x"?" when one of the words is near, else a list of them all.
-std::string nearest(std::string_view word, const std::vector<std::string_view>& words, std::string_view plural);
-
 void check_unknown(const Item& table, std::span<const Key> keys, std::string_view where, Problems& problems);
 // Values of all non-table keys. A wrong value is reported and replaced by the default, so that reading goes on.
 Values read_values(const Item& table, std::span<const Key> keys, std::string_view where, Problems& problems);
 // The tables of a [[...]] key; reports anything else in their place.
-std::vector<const Item*> read_tables(const Item& table, std::string_view key, std::string_view title, Problems& problems);
+std::vector<const Item*> read_tables(const Item& table, std::string_view key, std::string_view title,
+                                     Problems& problems);
 // The nested table of a key; null when absent or reported.
 const Item* read_table(const Item& table, std::string_view key, std::string_view where, Problems& problems);
 

@@ -21,7 +21,8 @@ Item convert_table(const toml::table& table) {
     for (const auto& [key, value] : table) {
         item.entries.push_back({std::string(key.str()), position(key.source()), convert(value)});
     }
-    std::stable_sort(item.entries.begin(), item.entries.end(), [](const Entry& a, const Entry& b) { return a.at < b.at; });
+    std::stable_sort(item.entries.begin(), item.entries.end(),
+                     [](const Entry& a, const Entry& b) { return a.at < b.at; });
     return item;
 }
 
@@ -65,8 +66,9 @@ Item convert(const toml::node& node) {
 
 constexpr int kMaxDots = 16;
 
-// The library recurses for each part of a dotted key without a limit (values it limits itself), so a hostile key could exhaust the stack.
-// Finds a path of more than kMaxDots dots outside strings and comments; these end at the line's end at the latest.
+// The library recurses for each part of a dotted key without a limit (values it limits itself), so a hostile key could
+// exhaust the stack. Finds a path of more than kMaxDots dots outside strings and comments; these end at the line's end
+// at the latest.
 std::optional<Position> endless_key(std::string_view text) {
     Position at;
     int dots = 0;

@@ -1,4 +1,5 @@
-// A TOML text as a plain tree with the place of every key and value, so that only toml_document.cc includes the TOML library.
+// A TOML text as a plain tree with the place of every key and value, so that only toml_document.cc includes the TOML
+// library.
 #pragma once
 
 #include <string>
@@ -21,7 +22,7 @@ struct Item {
     enum class Kind { kString, kInteger, kFloat, kBoolean, kTime, kList, kTable };
     Kind kind = Kind::kTable;
     Position at;
-    std::string text;            // scalars: a string's content, else the canonical text
+    std::string text;  // scalars: a string's content, else the canonical text
     std::vector<Item> list;
     std::vector<Entry> entries;  // of a table, in the order of the file
 

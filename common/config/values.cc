@@ -26,7 +26,9 @@ tl::unexpected<Error> bad_duration(std::string_view text, std::string_view what)
                 "write a number and a unit: \"300ms\", \"2s\", \"5min\", \"1h\"");
 }
 
-bool digit(char c) { return c >= '0' && c <= '9'; }
+bool digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 // number * unit + fraction digits of the unit; nothing when it does not fit or is not a whole number of nanoseconds.
 bool scale(std::string_view whole, std::string_view fraction, int64_t unit, int64_t& nanoseconds) {
@@ -58,7 +60,8 @@ Result<Duration> parse_duration(std::string_view text) {
     const auto* unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.word == word; });
     if (unit == kUnits.end()) return bad_duration(text, "is a duration with an unknown unit");
     int64_t nanoseconds = 0;
-    if (!scale(whole, fraction, unit->nanoseconds, nanoseconds)) return bad_duration(text, "is not a possible duration");
+    if (!scale(whole, fraction, unit->nanoseconds, nanoseconds))
+        return bad_duration(text, "is not a possible duration");
     return Duration(nanoseconds);
 }
 

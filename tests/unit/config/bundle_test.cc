@@ -6,7 +6,8 @@ using namespace kagami;
 using namespace kagami::config;
 
 namespace {
-const Bundle kBundle{"[cluster]\nname = \"demo\"\n", {{"web/nginx/start.sh", "#!/bin/sh\n"}, {"web/nginx/stop.sh", std::string("\0\xff", 2)}}};
+const Bundle kBundle{"[cluster]\nname = \"demo\"\n",
+                     {{"web/nginx/start.sh", "#!/bin/sh\n"}, {"web/nginx/stop.sh", std::string("\0\xff", 2)}}};
 }
 
 TEST_CASE("a bundle survives packing, and the same bundle gives the same bytes") {
@@ -18,8 +19,9 @@ TEST_CASE("a bundle survives packing, and the same bundle gives the same bytes")
 }
 
 TEST_CASE("script names that could leave their directory are refused, packed or not") {
-    for (const char* name : {"start.sh", "web/start.sh", "../x/y", "web/../y", "web/nginx/..", "web/nginx/.hidden", "/web/nginx/start.sh",
-                             "web/nginx/a/b", "web//start.sh", "web/nginx/", "web/ng inx/s", "web/nginx/a\nb"}) {
+    for (const char* name :
+         {"start.sh", "web/start.sh", "../x/y", "web/../y", "web/nginx/..", "web/nginx/.hidden", "/web/nginx/start.sh",
+          "web/nginx/a/b", "web//start.sh", "web/nginx/", "web/ng inx/s", "web/nginx/a\nb"}) {
         INFO(name);
         CHECK_FALSE(valid_script_path(name));
         CHECK_FALSE(pack({"", {{name, "x"}}}));
@@ -27,7 +29,8 @@ TEST_CASE("script names that could leave their directory are refused, packed or 
     CHECK(valid_script_path("web/nginx/start.sh"));
 }
 
-TEST_CASE("every truncation and every flipped byte of a packed bundle is refused or read as some bundle, never a crash") {
+TEST_CASE(
+    "every truncation and every flipped byte of a packed bundle is refused or read as some bundle, never a crash") {
     const Bytes packed = *pack(kBundle);
     for (size_t length = 0; length < packed.size(); ++length) CHECK_FALSE(unpack(std::span(packed).first(length)));
     for (size_t at = 0; at < packed.size(); ++at) {

@@ -13,7 +13,8 @@ std::vector<std::string> changes_to(const std::string& text) {
     std::vector<std::string> lines;
     for (const Change& change : diff(sample_config(), sample_config(text))) {
         const char* mark = change.kind == ChangeKind::kAdded ? "+" : change.kind == ChangeKind::kRemoved ? "-" : "~";
-        lines.push_back(std::string(mark) + " " + change.path + ": " + change.old_text + " -> " + change.new_text + " (" + restart_words(change) + ")");
+        lines.push_back(std::string(mark) + " " + change.path + ": " + change.old_text + " -> " + change.new_text +
+                        " (" + restart_words(change) + ")");
     }
     return lines;
 }
@@ -52,9 +53,11 @@ TEST_CASE("a value that differs on a node is named with the node") {
 TEST_CASE("an added or removed object is one change that hides its parts") {
     CHECK(changes_to(kSample + "[[group]]\nname = \"db\"\n[[group.resource]]\ntype = \"dummy\"\nname = \"d\"\n") ==
           Lines{"+ group.db:  ->  (nothing restarts)"});
-    CHECK(changes_to(kSample + "[[monitor]]\ntype = \"userw\"\nname = \"userw\"\n") == Lines{"+ monitor.userw:  -> userw (nothing restarts)"});
+    CHECK(changes_to(kSample + "[[monitor]]\ntype = \"userw\"\nname = \"userw\"\n") ==
+          Lines{"+ monitor.userw:  -> userw (nothing restarts)"});
     const std::string both = kSample.substr(kSample.find("[[group]]"));
-    CHECK(changes(both, "") == Lines{"- group.web:  ->  (stops group web)", "- monitor.nginx-alive: pidw ->  (restarts monitor nginx-alive)"});
+    CHECK(changes(both, "") == Lines{"- group.web:  ->  (stops group web)",
+                                     "- monitor.nginx-alive: pidw ->  (restarts monitor nginx-alive)"});
     CHECK(changes("[[monitor]]", "[[group.resource]]\ntype = \"dummy\"\nname = \"d\"\n[[monitor]]") ==
           Lines{"+ group.web.resource.d:  -> dummy (restarts group web)"});
 }

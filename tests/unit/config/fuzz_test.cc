@@ -25,8 +25,28 @@ TEST_CASE("every truncation of a valid file is read without a crash") {
 }
 
 TEST_CASE("random mutations of a valid file are read without a crash") {
-    const std::vector<std::string> pieces = {"[", "]", "{", "}", "\"", "=", ".", ",", "\n", "#", "-1", "1e999", "99999999999999999999", "true",
-                                             "\"\"", "[[node]]", "[[group.resource]]", "node.node1 = 3\n", "\xff", "\xe2\x82", "'", "\\u0000"};
+    const std::vector<std::string> pieces = {"[",
+                                             "]",
+                                             "{",
+                                             "}",
+                                             "\"",
+                                             "=",
+                                             ".",
+                                             ",",
+                                             "\n",
+                                             "#",
+                                             "-1",
+                                             "1e999",
+                                             "99999999999999999999",
+                                             "true",
+                                             "\"\"",
+                                             "[[node]]",
+                                             "[[group.resource]]",
+                                             "node.node1 = 3\n",
+                                             "\xff",
+                                             "\xe2\x82",
+                                             "'",
+                                             "\\u0000"};
     std::mt19937 random(20261121);
     const auto below = [&](size_t bound) { return std::uniform_int_distribution<size_t>(0, bound - 1)(random); };
     for (int round = 0; round < 3000; ++round) {
@@ -34,7 +54,9 @@ TEST_CASE("random mutations of a valid file are read without a crash") {
         for (size_t left = 1 + below(3); left > 0; --left) {
             const size_t at = below(text.size());
             const size_t length = below(12);
-            text.replace(at, std::min(length, text.size() - at), below(3) == 0 ? kSample.substr(below(kSample.size()), below(40)) : pieces[below(pieces.size())]);
+            text.replace(
+                at, std::min(length, text.size() - at),
+                below(3) == 0 ? kSample.substr(below(kSample.size()), below(40)) : pieces[below(pieces.size())]);
             if (text.empty()) break;
         }
         survive(text);

@@ -45,7 +45,10 @@ TEST_CASE("a valid file gives the configuration with every default") {
 TEST_CASE("a resource comes after others by its type, unless it says otherwise") {
     CHECK(sample_config().groups[0].resources[1].after == std::vector<std::string>{"fip1"});
     CHECK(sample_config(sample_with("start_timeout = \"60s\"", "after = []")).groups[0].resources[1].after.empty());
-    CHECK(sample_config(sample_with("start_timeout = \"60s\"", "after = [\"fip1\"]")).groups[0].resources[1].after.size() == 1);
+    CHECK(sample_config(sample_with("start_timeout = \"60s\"", "after = [\"fip1\"]"))
+              .groups[0]
+              .resources[1]
+              .after.size() == 1);
 }
 
 TEST_CASE("time-outs of a type with scripts leave the driver a margin around the script") {
@@ -64,14 +67,16 @@ TEST_CASE("a monitor with a target runs while it is active and recovers the targ
     CHECK(alive.interval == Duration(60s));
     CHECK((alive.on_error.restart == 3 && alive.on_error.failover == 1 && alive.on_error.final == FinalAction::kNone));
     CHECK(alive.values.size() == 2);
-    const Config with_userw = sample_config(kSample + "[[monitor]]\ntype = \"userw\"\nname = \"userw\"\ninterval = \"3s\"\n");
+    const Config with_userw =
+        sample_config(kSample + "[[monitor]]\ntype = \"userw\"\nname = \"userw\"\ninterval = \"3s\"\n");
     CHECK_FALSE(with_userw.monitors[1].only_while_active);
     CHECK(with_userw.monitors[1].target_group.empty());
     CHECK(with_userw.monitors[1].interval == Duration(3s));
 }
 
 TEST_CASE("any parameter can differ per node") {
-    const Config config = sample_config(sample_with("address = \"10.77.1.100/24\"", "address = \"10.77.1.100/24\"\nnode.node2 = { interface = \"eth9\" }"));
+    const Config config = sample_config(sample_with(
+        "address = \"10.77.1.100/24\"", "address = \"10.77.1.100/24\"\nnode.node2 = { interface = \"eth9\" }"));
     const Resource& fip = config.groups[0].resources[0];
     CHECK_FALSE(fip.values.at(kFirst).has("interface"));
     CHECK(fip.values.at(kSecond).text("interface") == "eth9");
@@ -79,13 +84,16 @@ TEST_CASE("any parameter can differ per node") {
 }
 
 TEST_CASE("a required parameter may be given for each node alone") {
-    const std::string each = "node.node1 = { address = \"10.77.1.100/24\" }\nnode.node2 = { address = \"10.77.1.101/24\" }";
+    const std::string each =
+        "node.node1 = { address = \"10.77.1.100/24\" }\nnode.node2 = { address = \"10.77.1.101/24\" }";
     const Config config = sample_config(sample_with("address = \"10.77.1.100/24\"", each));
     CHECK(config.groups[0].resources[0].values.at(kSecond).text("address") == "10.77.1.101/24");
 }
 
 TEST_CASE("each profile is the row of the protocol's table, and explicit values go first") {
-    const auto timing = [](const std::string& line) { return sample_config(sample_with("profile = \"lan\"", line)).timing; };
+    const auto timing = [](const std::string& line) {
+        return sample_config(sample_with("profile = \"lan\"", line)).timing;
+    };
     CHECK(timing("profile = \"test\"") == TimingInputs{300ms, 200ms, 100ms, 0s});
     CHECK(timing("profile = \"fast\"") == TimingInputs{500ms, 2s, 1s, 0s});
     CHECK(timing("profile = \"vm\"") == TimingInputs{8s, 10s, 1s, 0s});
@@ -96,14 +104,18 @@ TEST_CASE("each profile is the row of the protocol's table, and explicit values 
 
 TEST_CASE("arbitration defaults to the witness when one is listed and to the tie otherwise") {
     CHECK(sample_config(sample_with("option = \"witness\"\n", "")).arbitration.option == ArbitrationOption::kWitness);
-    const std::string table = "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n";
+    const std::string table =
+        "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n";
     CHECK(sample_config(sample_with(table, "")).arbitration.option == ArbitrationOption::kTie);
-    CHECK(sample_config(sample_with(table, "[arbitration]\noption = \"manual\"\n")).arbitration.option == ArbitrationOption::kManual);
+    CHECK(sample_config(sample_with(table, "[arbitration]\noption = \"manual\"\n")).arbitration.option ==
+          ArbitrationOption::kManual);
 }
 
 TEST_CASE("the witness can have an address on each network") {
-    const Config config = sample_config(sample_with("address = \"10.77.1.9\"", "address = { net1 = \"10.77.1.9\", net2 = \"10.77.2.9\" }"));
-    CHECK(config.arbitration.witness_address == std::map<std::string, std::string>{{"net1", "10.77.1.9"}, {"net2", "10.77.2.9"}});
+    const Config config = sample_config(
+        sample_with("address = \"10.77.1.9\"", "address = { net1 = \"10.77.1.9\", net2 = \"10.77.2.9\" }"));
+    CHECK(config.arbitration.witness_address ==
+          std::map<std::string, std::string>{{"net1", "10.77.1.9"}, {"net2", "10.77.2.9"}});
 }
 
 TEST_CASE("addresses are kept in their canonical form") {
@@ -112,7 +124,9 @@ TEST_CASE("addresses are kept in their canonical form") {
 }
 
 TEST_CASE("a network only for mirrors needs no address of every node") {
-    const Config config = sample_config(sample_with("[[node]]\nname = \"node1\"", "[[network]]\nname = \"mirror\"\nuse = [\"mirror\"]\n[[node]]\nname = \"node1\""));
+    const Config config =
+        sample_config(sample_with("[[node]]\nname = \"node1\"",
+                                  "[[network]]\nname = \"mirror\"\nuse = [\"mirror\"]\n[[node]]\nname = \"node1\""));
     CHECK((config.networks[2].mirror && !config.networks[2].control && !config.networks[2].heartbeat));
 }
 
@@ -127,7 +141,10 @@ TEST_CASE("stored scripts are looked for only when their names are known") {
     const Parsed parsed = parse(kSample, "cluster.toml", sample_types(), &without_stop);
     REQUIRE(parsed.problems.size() == 1);
     CHECK(to_string(parsed.problems[0]) ==
-          "cluster.toml:24:1: resource nginx: the script web/nginx/stop.sh is not stored with the configuration; put it at "
+          "cluster.toml:24:1: resource nginx: the script web/nginx/stop.sh is not stored with the configuration; put "
+          "it at "
           "scripts/web/nginx/stop.sh beside cluster.toml, or name it by an absolute path");
-    CHECK(parse(sample_with("start_timeout = \"60s\"", "stop = \"/opt/stop\""), "cluster.toml", sample_types(), &without_stop).config);
+    CHECK(parse(sample_with("start_timeout = \"60s\"", "stop = \"/opt/stop\""), "cluster.toml", sample_types(),
+                &without_stop)
+              .config);
 }
