@@ -15,14 +15,19 @@
 
 namespace kagami::host {
 
-// A program of a resource. It runs in the resource's own cgroup, started by the script helper, and outlives a daemon restart.
+// What the good end of a program says about its resource (of a background program: its start). Kept until the node's next boot.
+enum class Mark : uint8_t { kKeep, kActive, kInactive };
+
+// A program of a resource. It runs in the resource's own cgroup, started by the script helper, and outlives a daemon restart: the same
+// request (group, resource, argv) sent again while it runs, or before anybody has fetched its result, gets that one's result.
 struct ScriptRequest {
     std::string group;
     std::string resource;
     std::vector<std::string> argv;             // argv[0] absolute; root-owned, not writable by others, every parent checked
     std::map<std::string, std::string> environment;  // the whole environment
     std::string log_name;                      // "web.nginx": stdout and stderr are appended to the service log of that name
-    bool background = false;                   // "async": return once started; watch() tells when it ends
+    bool background = false;                   // "async": return once started; Processes::on_exit tells when it ends
+    Mark mark = Mark::kKeep;
 };
 struct ScriptResult {
     int exit_code = 0;   // -1 when killed by a signal
@@ -36,10 +41,12 @@ class Scripts {
     virtual ~Scripts() = default;
     // TERM, then KILL, of what the request itself started when the deadline passes. A background program left running returns exit_code 0.
     virtual Result<ScriptResult> run(const ScriptRequest& request, Instant deadline) = 0;
-    // Processes that live in the resource's cgroup now.
+    // Processes that live in the resource's cgroup now, the oldest first.
     virtual Result<std::vector<int>> processes(const std::string& group, const std::string& resource) = 0;
     // SIGTERM to all of them, then cgroup.kill when the deadline nears; returns when the cgroup is empty.
     virtual Status kill_all(const std::string& group, const std::string& resource, Instant deadline) = 0;
+    // Whether the last program with a mark set kActive, since this node booted.
+    virtual Result<bool> marked_active(const std::string& /*group*/, const std::string& /*resource*/) { return false; }
 };
 
 struct Link {
@@ -82,6 +89,10 @@ class Processes {
 
 struct Host {
     std::function<Instant()> now;
+    // Sleeps, and tells how much later than asked it ran again: what the scheduler of this machine adds at the moment.
+    std::function<Duration(Duration)> oversleep;
+    // The largest lateness of the guard's own loop since the last call; unset or nothing when the guard does not tell.
+    std::function<std::optional<Duration>()> guard_lateness;
     Scripts* scripts = nullptr;
     Network* network = nullptr;
     Processes* processes = nullptr;

@@ -1,0 +1,103 @@
+// The programs that the helper has started, from birth to the moment somebody has fetched the result.
+//
+// States of a run
+//   starting   born in its cgroup, exec not yet confirmed (lasts while the cgroup is frozen)
+//   running    exec done; a background run has been answered and is only watched
+//   ending     its deadline has passed: what it started got SIGTERM, and gets SIGKILL kTermGrace later
+//   ended      the result is known, or known to be lost; kept until it is acknowledged, the resource's next program or kill comes,
+//              or kMaxKept newer ones wait
+// Invariants: one run per (group, resource, argv); every pid is watched by pidfd; a run lives on when its asker disconnects; what an
+// earlier helper left behind is adopted before the first request is read, but its exit status cannot be learnt (not our child).
+// "What it started" = processes of the cgroup that are not older than the program itself; a service that was there before is spared.
+#pragma once
+
+#include <csignal>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cluster-daemon/script-helper/journal.h"
+#include "cluster-daemon/script-helper/launch.h"
+#include "cluster-daemon/script-helper/messages.h"
+#include "cluster-daemon/script-helper/service_log.h"
+#include "common/host/cgroup.h"
+#include "common/host/event_loop.h"
+
+namespace kagami::script_helper {
+
+constexpr size_t kMaxKept = 256;
+constexpr size_t kMaxRuns = 1024;
+
+struct Places {
+    std::string cgroup_root;
+    std::string log_directory;
+    std::string journal_directory;
+    off_t log_limit_bytes = kMaxLogBytes;
+};
+
+using Asker = uint64_t;  // a connection; 0 is nobody
+using Respond = std::function<void(Asker, const Reply&)>;
+
+class RunTable {
+ public:
+    RunTable(host::EventLoop& loop, Places places, Respond respond);
+    void adopt();
+    // Attaches to the same program if it is known (kRun, kFetch), else starts it (kRun only).
+    void run(const Request& request, Asker asker);
+    void acknowledge(Asker asker);
+    void detach(Asker asker);
+    std::vector<Listed> list() const;
+    bool marked(const std::string& group, const std::string& resource) const { return journal_.marked(group, resource); }
+    // The results of earlier programs of the resource are no longer of interest.
+    void drop_ended(const std::string& group, const std::string& resource);
+
+ private:
+    enum class State { kStarting, kRunning, kEnding, kEnded };
+    struct Run {
+        uint64_t id = 0;
+        Record record;
+        State state = State::kStarting;
+        Asker asker = 0;
+        UniqueFd pidfd;
+        UniqueFd exec_status;
+        bool adopted = false;
+        bool timed_out = false;
+        bool killed = false;  // SIGKILL has been sent to all that it started
+        std::optional<siginfo_t> exit;  // of the program itself; set while its children are still ending
+        host::EventLoop::Timer timer = 0;
+        Reply reply;
+    };
+    using RunPtr = std::shared_ptr<Run>;
+
+    RunPtr find(const host::ScriptRequest& script) const;
+    void attach(const RunPtr& run, const Request& request, Asker asker);
+    Result<RunPtr> start(const Request& request);
+    void adopt_one(uint64_t id, Record record);
+    void watch_exit(const RunPtr& run);
+    void arm_deadline(const RunPtr& run);
+    void on_exec_status(const RunPtr& run);
+    void on_exit(const RunPtr& run);
+    void on_deadline(const RunPtr& run);
+    void on_grace_over(const RunPtr& run);
+    void conclude(const RunPtr& run);
+    void end(const RunPtr& run, Reply reply);
+    void reap_later(UniqueFd pidfd);
+    void erase(const RunPtr& run);
+    void limit_kept();
+    void signal_started(const Run& run, int signal) const;
+    std::vector<host::CgroupProcess> started_by(const Run& run) const;
+    host::Cgroup cgroup(const host::ScriptRequest& script) const;
+    Error lost_result(const host::ScriptRequest& script) const;
+
+    host::EventLoop& loop_;
+    Places places_;
+    Respond respond_;
+    ServiceLogs logs_;
+    Journal journal_;
+    std::map<uint64_t, RunPtr> runs_;
+    uint64_t last_id_ = 0;
+};
+
+}  // namespace kagami::script_helper
