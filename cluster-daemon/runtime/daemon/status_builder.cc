@@ -77,17 +77,6 @@ const char* word(NodeState state) {
     return "UNKNOWN";
 }
 
-const char* word(config::ArbitrationOption option) {
-    switch (option) {
-        case config::ArbitrationOption::kWitness: return "witness";
-        case config::ArbitrationOption::kFencing: return "fencing";
-        case config::ArbitrationOption::kTie: return "tie";
-        case config::ArbitrationOption::kManual: return "manual";
-        case config::ArbitrationOption::kPing: return "ping";
-    }
-    return "unknown";
-}
-
 // Reads the input once and answers the questions that every part of the status asks.
 class View {
  public:
@@ -227,7 +216,7 @@ void fill_witness(const View& view, proto::Status& status) {
 
 void fill_arbitration(const View& view, proto::Status& status) {
     proto::Arbitration& out = *status.mutable_arbitration();
-    out.set_option(word(view.config.arbitration.option));
+    out.set_option(std::string(config::word(view.config.arbitration.option)));
     uint32_t total = 0;
     uint32_t reachable = 0;
     for (const engine::Voter& voter : view.in.snapshot.document.voters) {
