@@ -51,11 +51,12 @@ Result<IssuedToken> Enrolment::create_token(const std::string& name, Duration va
     if (!config) return fail("the configuration in force cannot be read", "look at `kagami log`");
     const auto becomes = identity_of(*config, document.cluster, name);
     if (!becomes) return tl::unexpected<Error>(becomes.error());
-    std::vector<std::string> addresses;
-    for (const config::Node& node : config->nodes) {
-        // The holder of the CA key is the only one that can answer: its addresses first and alone.
-        if (const auto own = load_key_material(key_directory_); own && own->info.identity.node == node.id) addresses = control_addresses(*config, node);
-    }
+    const auto own = load_key_material(key_directory_);
+    if (!own) return tl::unexpected<Error>(own.error());
+    const config::Node* self = config->node(own->info.identity.node);
+    if (self == nullptr) return fail("this node is not in the configuration in force", "look at `kagami config show`");
+    // Only the holder of the CA key can answer: its own addresses.
+    const std::vector<std::string> addresses = control_addresses(*config, *self);
     const auto token = make_join_token(*ca, *becomes, addresses, valid_for(std::chrono::duration_cast<std::chrono::seconds>(valid)));
     if (!token) return tl::unexpected<Error>(token.error());
     const auto text = encode_join_token(*token);
