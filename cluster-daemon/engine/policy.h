@@ -59,6 +59,8 @@ struct PolicyOutput {
     std::optional<NodeId> hand_over_to;       // leadership should move to the node that owns most groups
 };
 
+struct PolicyMemory;  // replies that wait for their end, moves of the last hour, sentences already said
+
 // plan() is called after every event while the register is not busy; requests are consumed by the call that brings them.
 // In `next` a group that was just assigned carries Token{} beside its owner; the register puts the proposed version there.
 class Policy {
@@ -68,8 +70,7 @@ class Policy {
     void reset();  // no longer leader: forget waiting replies, storm counters and what was already said
 
  private:
-    struct Memory;                            // replies that wait for their end, moves of the last hour, sentences already said
-    std::shared_ptr<Memory> memory_;
+    std::shared_ptr<PolicyMemory> memory_;
 };
 
 }  // namespace kagami::engine

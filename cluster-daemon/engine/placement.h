@@ -1,0 +1,43 @@
+// Which node a group should start on: the server order of the group, minus every node with an obstacle. Every candidate that was
+// looked at and not taken keeps its reason. Pure.
+// Leaves to others: proofs about the former owner and whether the group is wanted at all (policy_groups.cc).
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cluster-daemon/engine/document.h"
+#include "cluster-daemon/engine/policy.h"
+#include "common/config/config.h"
+
+namespace kagami::engine {
+
+// A node is heard: a heartbeat of it came within T_detect on some path. A trigger and a condition for a start, never a proof.
+bool is_heard(const PolicyInput& input, NodeId node);
+
+enum class Fitness : uint8_t {
+    kFit,
+    kSoon,   // the obstacle passes by itself within moments (the node is being admitted): the first start of a group waits for it
+    kUnfit,
+};
+struct Candidate {
+    NodeId node;
+    Fitness fitness = Fitness::kUnfit;
+    std::string obstacle;  // "not returned to the cluster yet"; empty when fit
+};
+// `document` may be ahead of input.document: nodes admitted by the very commit that places the group count.
+Candidate judge(const PolicyInput& input, const Document& document, const config::Group& group, NodeId node);
+
+struct Placement {
+    NodeId node;                        // kNobody = no place
+    bool better_soon = false;           // a node earlier in the order will be fit in moments
+    std::vector<std::string> rejected;  // "node2: isolated until it is returned"
+};
+// `except` is not looked at: the node that the group has to leave. kNobody = all are.
+Placement place(const PolicyInput& input, const Document& document, const config::Group& group, NodeId except);
+
+// "node1: not heard; node2: isolated until it is returned"
+std::string joined(const std::vector<std::string>& items);
+
+}  // namespace kagami::engine

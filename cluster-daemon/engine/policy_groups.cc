@@ -1,0 +1,303 @@
+// Groups: who may have effects, and what follows from proofs, reports and attributes. protocol.md 6 and 10 decide(); expresscluster.md
+// 2.1 and 2.2.
+#include <algorithm>
+
+#include "cluster-daemon/engine/policy_plan.h"
+
+namespace kagami::engine {
+namespace {
+
+std::string subject_of(const config::Group& group) { return "group " + group.name; }
+
+bool fits(const GroupReport* report, const GroupEntry& entry) { return report != nullptr && report->token == entry.token; }
+
+}  // namespace
+
+void Plan::plan_groups() {
+    for (const config::Group& group : input_.config->groups) plan_group(group);
+}
+
+void Plan::plan_group(const config::Group& group) {
+    if (next_.config.version != chosen_.config.version && !next_.groups.contains(group.name)) return;  // removed just now
+    GroupEntry& entry = next_.groups[group.name];
+    const auto chosen = chosen_.groups.find(group.name);
+    if (chosen != chosen_.groups.end()) count_failover(group.name, chosen->second);
+    if (entry.owner && !(entry.token == Token{})) {
+        const Proof proof = proof_of(group, entry);
+        if (proof == Proof::kNone)
+            settle_owned(group, entry);
+        else
+            release(group, entry, proof);
+    }
+    if (!entry.owner) start_wanted(group, entry);
+}
+
+Proof Plan::proof_of(const config::Group& group, const GroupEntry& entry) {
+    const Incarnation& owner = *entry.owner;
+    const NodeEntry& node = next_.node(owner.node);
+    const GroupReport* report = report_of(owner, group.name);
+    if (report != nullptr && report->state == GroupState::kStopped && report->token >= entry.token) return Proof::kStopped;
+    if (node.boot != owner.boot) return Proof::kRebooted;
+    const Heartbeat* heartbeat = heartbeat_of(owner.node);
+    if (heartbeat != nullptr && is_heard(owner.node) && heartbeat->incarnation.boot != owner.boot &&
+        !memory_.replaced_boots[owner.node].contains(heartbeat->incarnation.boot))
+        return Proof::kRebooted;
+    if (node.state == NodeState::kFenced) return Proof::kFenced;
+    return node.state == NodeState::kLost ? expired(group, entry) : Proof::kNone;
+}
+
+// P4 holds for an incarnation that was armed; a strict group waits for the watchdog in addition.
+Proof Plan::expired(const config::Group& group, const GroupEntry& entry) {
+    const NodeFacts* facts = facts_of(entry.owner->node);
+    if (!next_.node(entry.owner->node).armed || facts == nullptr) return Proof::kNone;
+    const bool strict = group.exclusion == config::ExclusionKind::kStrict;
+    const Instant from = facts->may_run_until + (strict ? input_.timing->strict : Duration{});
+    if (input_.now >= from) return Proof::kExpired;
+    consider(from);
+    return Proof::kNone;
+}
+
+// The owner may have effects still.
+void Plan::settle_owned(const config::Group& group, GroupEntry& entry) {
+    const NodeEntry& node = next_.node(entry.owner->node);
+    if (node.state == NodeState::kLost) return settle_lost_owner(group, entry);
+    note_stop_failure(group, entry);
+    if (entry.goal != Goal::kStarted || entry.stop_failed) return;
+    if (node.leaving != Leaving::kNo) return leave_node(group, entry);
+    note_health(group, entry);
+    const GroupReport* report = report_of(*entry.owner, group.name);
+    if (!fits(report, entry)) return;
+    if (report->wants_failover) return fail_over(group, entry, *report);
+    if (group.failback && report->state == GroupState::kActive) fail_back(group, entry);
+}
+
+void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
+    const std::string owner = name_of(entry.owner->node);
+    const bool armed = next_.node(entry.owner->node).armed;
+    say_once("proof" + group.name, Reason::kGroupWaitingForProof, subject_of(group),
+             "Group " + group.name + " waits for a proof that " + owner + " has stopped it: " +
+                 (armed ? "the time in which its watchdog resets it has not passed yet."
+                        : "it ran without an armed guard. If the node is off, run `kagami node confirm-down " + owner + "`."));
+}
+
+// ---- the owner is proven to have no effects any more ----
+
+void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
+    memory_.healthy_since.erase(group.name);
+    memory_.stop_again.erase(group.name);
+    if (proof == Proof::kStopped) return release_stopped(group, entry);
+    if (entry.goal == Goal::kStopped && entry.target == kNobody) {
+        clear_owner(entry);
+        return say(Reason::kGroupStopped, subject_of(group), "Group " + group.name + " is stopped: " + words_of(proof) + ".");
+    }
+    take_over(group, entry, proof);
+}
+
+void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
+    const GroupReport* report = report_of(*entry.owner, group.name);
+    const NodeId from = entry.owner->node;
+    const NodeId target = entry.target;
+    clear_owner(entry);
+    if (target != kNobody) {
+        entry.goal = Goal::kStarted;
+        entry.target = kNobody;
+        const Candidate candidate = judge(input_, next_, group, target);
+        const NodeId node = candidate.fitness == Fitness::kFit ? target : place(input_, next_, group, kNobody).node;
+        if (node != target)
+            say(Reason::kGroupNoPlace, subject_of(group),
+                "Group " + group.name + " does not go to " + name_of(target) + ": " + candidate.obstacle + ".");
+        if (node != kNobody && input_.startup_complete) assign(group, entry, node, entry.failed_on.contains(from), true);
+        return;
+    }
+    if (entry.goal == Goal::kStopped)
+        return say(Reason::kGroupStopped, subject_of(group), "Group " + group.name + " is stopped on " + name_of(from) + ".");
+    if (report->failed) {
+        entry.goal = Goal::kStopped;
+        entry.held = true;
+        return say(Reason::kGroupHeld, subject_of(group),
+                   "Group " + group.name + " was stopped on " + name_of(from) + " by its final action (" + report->cause +
+                       ") and is not started by itself.");
+    }
+    const Placement placement = place(input_, next_, group, kNobody);
+    const bool again = judge(input_, next_, group, from).fitness == Fitness::kFit;
+    const NodeId node = again ? from : placement.node;
+    if (node == kNobody || !brake(group)) return;
+    assign(group, entry, node, true, true);
+}
+
+// A crash, a reboot, a person's word: all groups of the node in the one document that records it.
+void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof) {
+    const std::string from = name_of(entry.owner->node);
+    const bool keeps = proof == Proof::kExpired;  // an owner that comes back in the same incarnation simply resumes
+    if (!automatic(group, proof)) {
+        const std::string sentence = "Group " + group.name + " is not started elsewhere by itself after the loss of " + from +
+                                     ": start it with `kagami group start " + group.name + "`.";
+        if (keeps) return say_once("manual" + group.name, Reason::kGroupManual, subject_of(group), sentence);
+        clear_owner(entry);
+        entry.goal = Goal::kStopped;
+        entry.target = kNobody;
+        entry.held = true;
+        return say(Reason::kGroupManual, subject_of(group), sentence);
+    }
+    const bool moving = entry.target != kNobody && judge(input_, next_, group, entry.target).fitness == Fitness::kFit;
+    Placement placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
+    if (placement.node == kNobody && !entry.failed_on.empty()) {  // the node that did better is gone: one more try elsewhere
+        entry.failed_on.clear();
+        placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
+    }
+    const NodeId node = moving ? entry.target : placement.node;
+    if (node == kNobody)
+        say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+                 "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
+    const bool goes = node != kNobody && input_.startup_complete && !next_.cluster_stopped && brake(group);
+    if (!goes && keeps) return;
+    clear_owner(entry);
+    entry.goal = Goal::kStarted;
+    entry.target = kNobody;
+    if (!goes) return;
+    assign(group, entry, node, true, false);
+    out_.decisions.back().sentence += std::string(" Allowed because ") + words_of(proof) + ".";
+    out_.decisions.back().rejected = placement.rejected;
+}
+
+bool Plan::automatic(const config::Group& group, Proof proof) const {
+    if (input_.config->arbitration.option == config::ArbitrationOption::kManual && proof != Proof::kFenced) return false;
+    return group.failover == config::FailoverAttribute::kAuto;
+}
+
+void Plan::clear_owner(GroupEntry& entry) {
+    entry.last_owner = entry.owner->node;
+    entry.owner.reset();
+    entry.stop_failed = false;
+}
+
+// ---- nobody has effects ----
+
+void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
+    const bool by_itself = group.start == config::StartAttribute::kAuto && !entry.held;
+    const bool wanted = input_.startup_complete && !next_.cluster_stopped && (entry.goal == Goal::kStarted || by_itself);
+    if (!wanted) {
+        memory_.waiting_for_better.erase(group.name);
+        return;
+    }
+    const Placement placement = place(input_, next_, group, kNobody);
+    if (placement.node == kNobody)
+        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+                        "Group " + group.name + " has no node to start on.", placement.rejected);
+    if (placement.better_soon) {
+        const Instant since = memory_.waiting_for_better.try_emplace(group.name, input_.now).first->second;
+        consider(since + input_.timing->hold);
+        if (input_.now < since + input_.timing->hold) return;
+    }
+    memory_.waiting_for_better.erase(group.name);
+    const bool failover = entry.goal == Goal::kStarted && entry.last_owner != kNobody && entry.last_owner != placement.node;
+    assign(group, entry, placement.node, failover, false);
+    out_.decisions.back().rejected = placement.rejected;
+}
+
+void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven) {
+    const std::string from = entry.last_owner == kNobody ? "" : name_of(entry.last_owner);
+    memory_.assigned[group.name] = {{node, next_.node(node).boot}, entry.token, failover, proven, false};
+    entry.owner = Incarnation{node, next_.node(node).boot};
+    entry.token = Token{};
+    entry.goal = Goal::kStarted;
+    entry.target = kNobody;
+    entry.stop_failed = false;
+    say(failover ? Reason::kGroupFailover : Reason::kGroupPlaced, subject_of(group),
+        "Group " + group.name + (failover ? " fails over " + (from.empty() ? "" : "from " + from + " ") + "to " : " starts on ") +
+            name_of(node) + ".");
+}
+
+// ---- it runs, and shall run elsewhere ----
+
+void Plan::begin_move(const config::Group& group, GroupEntry& entry, NodeId target, Reason reason, const std::string& why,
+                      std::vector<std::string> rejected) {
+    entry.goal = Goal::kStopped;
+    entry.target = target;
+    const std::string where = target == kNobody ? "stops on " : "moves to " + name_of(target) + " from ";
+    say(reason, subject_of(group), "Group " + group.name + " " + where + name_of(entry.owner->node) + ": " + why + ".",
+        std::move(rejected));
+}
+
+void Plan::leave_node(const config::Group& group, GroupEntry& entry) {
+    const Placement placement = place(input_, next_, group, entry.owner->node);
+    const NodeId target = next_.cluster_stopped ? kNobody : placement.node;
+    begin_move(group, entry, target, target == kNobody ? Reason::kGroupStopWanted : Reason::kGroupMoveStarted,
+               next_.cluster_stopped ? "the cluster is being stopped" : "the node leaves the cluster",
+               next_.cluster_stopped ? std::vector<std::string>{} : placement.rejected);
+}
+
+void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupReport& report) {
+    Document trial = next_;  // the node that failed counts as such while another is looked for
+    trial.groups[group.name].failed_on.insert(entry.owner->node);
+    const Placement placement = place(input_, trial, group, entry.owner->node);
+    if (placement.node == kNobody)
+        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+                        "Group " + group.name + " failed on " + name_of(entry.owner->node) + " and has no other node to go to.",
+                        placement.rejected);
+    if (!brake(group)) return;
+    entry.failed_on.insert(entry.owner->node);
+    ++entry.failovers;
+    begin_move(group, entry, placement.node, Reason::kGroupFailover, report.cause, placement.rejected);
+}
+
+void Plan::fail_back(const config::Group& group, GroupEntry& entry) {
+    const NodeId best = place(input_, next_, group, kNobody).node;
+    const auto rank = [&](NodeId node) { return std::find(group.nodes.begin(), group.nodes.end(), node); };
+    if (best == kNobody || rank(best) >= rank(entry.owner->node)) return;
+    begin_move(group, entry, best, Reason::kGroupMoveStarted, "it fails back to an earlier server");
+}
+
+// Failures are forgotten once the group has been well for a while.
+void Plan::note_health(const config::Group& group, GroupEntry& entry) {
+    const NodeReport* node = report_of(*entry.owner);
+    const GroupReport* report = report_of(*entry.owner, group.name);
+    bool healthy = fits(report, entry) && report->state == GroupState::kActive && !report->wants_failover;
+    for (const config::Monitor& monitor : input_.config->monitors) {
+        if (!healthy || monitor.target_group != group.name) continue;
+        for (const MonitorReport& state : node->monitors)
+            if (state.name == monitor.name) healthy = state.state != MonitorState::kError && state.state != MonitorState::kUnknown;
+    }
+    if (!healthy) {
+        memory_.healthy_since.erase(group.name);
+        return;
+    }
+    if (entry.failovers == 0 && entry.failed_on.empty()) return;
+    const Instant since = memory_.healthy_since.try_emplace(group.name, input_.now).first->second;
+    if (input_.now < since + kHealthyAfter) return consider(since + kHealthyAfter);
+    entry.failovers = 0;
+    entry.failed_on.clear();
+}
+
+void Plan::note_stop_failure(const config::Group& group, GroupEntry& entry) {
+    const GroupReport* report = report_of(*entry.owner, group.name);
+    if (entry.stop_failed || report == nullptr || report->state != GroupState::kStopFailed || report->token < entry.token) return;
+    entry.stop_failed = true;
+    say(Reason::kGroupStopFailed, subject_of(group),
+        "Group " + group.name + " could not be stopped on " + name_of(entry.owner->node) + " (" + report->cause +
+            "): it is not started anywhere else.");
+}
+
+// ---- the storm brake ----
+
+bool Plan::brake(const config::Group& group) {
+    std::deque<Instant>& moves = memory_.failovers[group.name];
+    while (!moves.empty() && input_.now >= moves.front() + kHour) moves.pop_front();
+    if (moves.size() < static_cast<size_t>(input_.config->failovers_per_hour)) return true;
+    if (!moves.empty()) consider(moves.front() + kHour);
+    say_once("brake" + group.name, Reason::kGroupStormBrake, subject_of(group),
+             "Group " + group.name + " has failed over " + std::to_string(moves.size()) +
+                 " times within an hour, which is the limit (failovers_per_hour): it stays where it is.");
+    return false;
+}
+
+// Counted when the document is chosen, so that a proposal that came to nothing is not.
+void Plan::count_failover(const std::string& group, const GroupEntry& chosen) {
+    const auto at = memory_.assigned.find(group);
+    if (at == memory_.assigned.end() || at->second.counted) return;
+    if (chosen.owner != at->second.owner || chosen.token == at->second.former) return;
+    at->second.counted = true;
+    if (at->second.failover) memory_.failovers[group].push_back(input_.now);
+}
+
+}  // namespace kagami::engine

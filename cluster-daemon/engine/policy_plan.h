@@ -1,0 +1,177 @@
+// One call of Policy::plan(): the parts and what they share. Internal to the policy; policy.h is its face.
+//   policy_requests.cc  what persons ask for         policy_config.cc  a new configuration
+//   policy_nodes.cc     admission, loss, leaving     policy_voters.cc  nonces, tie weight, witness weight
+//   policy_groups.cc    proofs, placement, moves     policy_orders.cc  START and STOP, replies that end, hand-over
+// Each part changes `next_` (intent) and says why; only what stands in the chosen document is acted upon.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+
+#include "cluster-daemon/engine/placement.h"
+#include "cluster-daemon/engine/policy.h"
+#include "common/result.h"
+
+namespace kagami::engine {
+
+constexpr Duration kHealthyAfter = 1min;  // active so long without an error: failures of before are forgotten
+constexpr Duration kHour = 1h;            // window of the storm brake
+
+// A reply that is still owed to a person.
+struct OwedReply {
+    uint64_t id = 0;
+    NodeId origin;
+    OperatorVerb verb = OperatorVerb::kGroupStart;
+    std::string subject;
+    NodeId node;             // target of a move or start; kNobody = any
+    Version asked_at;        // document when it was accepted
+    bool changes = true;     // its intent is a newer document
+    bool saw_stopping = false;
+    Instant deadline;
+};
+
+struct PolicyMemory {
+    struct Assignment {      // what START says beside the token
+        Incarnation owner;
+        Token former;        // token before the assignment: tells when it is chosen
+        bool failover = false;
+        bool proven_stopped = false;
+        bool counted = false;  // as a failover of the last hour
+    };
+    struct SentOrder {
+        Token token;
+        bool start = false;
+        Instant at;
+    };
+    std::vector<OwedReply> owed;
+    std::map<std::string, std::deque<Instant>> failovers;  // of the last hour
+    std::map<std::string, Assignment> assigned;
+    std::map<std::string, SentOrder> sent;
+    std::map<std::string, Instant> healthy_since;
+    std::map<std::string, Instant> waiting_for_better;     // first start: an earlier server is about to come
+    std::map<std::string, std::string> said;               // standing conditions, said once
+    std::map<NodeId, std::set<BootId>> replaced_boots;     // incarnations that were seen replaced: never admitted again
+    std::set<std::string> stop_again;                      // a person asked to stop a STOP_FAILED group once more
+    std::optional<Instant> quiet_since;                    // nothing pending
+    std::optional<Instant> witness_changed;                // since when its state differs from its weight
+    std::optional<Instant> leave_handover;                 // first try to hand over in order to leave
+};
+
+enum class Proof : uint8_t { kNone, kStopped, kRebooted, kFenced, kExpired };
+const char* words_of(Proof proof);
+
+class Plan {
+ public:
+    Plan(const PolicyInput& input, PolicyMemory& memory);
+    PolicyOutput run();
+
+ private:
+    // policy_plan.cc
+    void consider(Instant t);
+    void say(Reason reason, std::string subject, std::string sentence, std::vector<std::string> rejected = {});
+    // A condition that lasts: said when it begins or its sentence changes.
+    void say_once(const std::string& key, Reason reason, std::string subject, std::string sentence,
+                  std::vector<std::string> rejected = {});
+    std::string name_of(NodeId node) const { return input_.config->node_name(node); }
+    const NodeFacts* facts_of(NodeId node) const;
+    const Heartbeat* heartbeat_of(NodeId node) const;
+    // The report of this very incarnation, or null.
+    const NodeReport* report_of(const Incarnation& who) const;
+    const GroupReport* report_of(const Incarnation& who, const std::string& group) const;
+    bool is_heard(NodeId node) const { return engine::is_heard(input_, node); }
+    std::set<NodeId> members() const;
+    bool acting_leave() const;
+
+    // policy_nodes.cc
+    void plan_nodes();
+    void admit(NodeId node);
+    void watch(NodeId node);
+    void take_wish_to_leave(NodeId node);
+    void plan_leaving();
+    void leave_together();
+    void leave_alone(NodeId node);
+    bool hand_over_before_leaving(const std::set<NodeId>& others);
+    bool owns_nothing(NodeId node) const;
+    void set_left(NodeId node, uint32_t order);
+
+    // policy_groups.cc
+    void plan_groups();
+    void plan_group(const config::Group& group);
+    Proof proof_of(const config::Group& group, const GroupEntry& entry);
+    Proof expired(const config::Group& group, const GroupEntry& entry);
+    void settle_owned(const config::Group& group, GroupEntry& entry);
+    void settle_lost_owner(const config::Group& group, GroupEntry& entry);
+    void release(const config::Group& group, GroupEntry& entry, Proof proof);
+    void release_stopped(const config::Group& group, GroupEntry& entry);
+    void take_over(const config::Group& group, GroupEntry& entry, Proof proof);
+    bool automatic(const config::Group& group, Proof proof) const;
+    void clear_owner(GroupEntry& entry);
+    void start_wanted(const config::Group& group, GroupEntry& entry);
+    void assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven);
+    void begin_move(const config::Group& group, GroupEntry& entry, NodeId target, Reason reason, const std::string& why,
+                    std::vector<std::string> rejected = {});
+    void leave_node(const config::Group& group, GroupEntry& entry);
+    void fail_over(const config::Group& group, GroupEntry& entry, const GroupReport& report);
+    void fail_back(const config::Group& group, GroupEntry& entry);
+    void note_health(const config::Group& group, GroupEntry& entry);
+    void note_stop_failure(const config::Group& group, GroupEntry& entry);
+    bool brake(const config::Group& group);
+    void count_failover(const std::string& group, const GroupEntry& chosen);
+
+    // policy_requests.cc
+    void take_requests();
+    Status take(const PendingRequest& pending, OwedReply& owed);
+    Status group_start(const OperatorRequest& request, OwedReply& owed);
+    Status group_stop(const OperatorRequest& request, OwedReply& owed);
+    Status group_move(const OperatorRequest& request, OwedReply& owed);
+    Status node_shutdown(const OperatorRequest& request, OwedReply& owed);
+    Status node_return(const OperatorRequest& request, OwedReply& owed);
+    Status cluster_start(OwedReply& owed);
+    Status cluster_stop(const OperatorRequest& request, OwedReply& owed);
+    Status confirm_down(const OperatorRequest& request, OwedReply& owed);
+    Status config_apply(const OperatorRequest& request, OwedReply& owed);
+    Result<const config::Group*> find_group(const std::string& name) const;
+    Result<const config::Node*> find_node(const std::string& name) const;
+    Status may_start() const;
+    void reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy = {},
+               ErrorCode code = ErrorCode::kFailed);
+    Duration limit_of(const config::Group& group) const;
+
+    // policy_config.cc
+    Status accept_config(const config::Config& wanted, const OperatorRequest& request);
+    void install_config(const config::Config& wanted, const OperatorRequest& request);
+
+    // policy_voters.cc
+    void plan_voters();
+    void plan_nonces();
+    void plan_weights();
+    bool weights_settled() const;
+    std::optional<bool> witness_counts();
+    NodeId tie_holder() const;
+    std::vector<Voter> wanted_voters(bool witness_counts, NodeId tie) const;
+
+    // policy_orders.cc
+    void send_orders();
+    void order_start(const std::string& group, const GroupEntry& entry);
+    void order_stop(const std::string& group, const GroupEntry& entry);
+    bool due(const std::string& group, const Token& token, bool start);
+    StopReason stop_reason(const GroupEntry& entry) const;
+    void settle_replies();
+    bool settle(OwedReply& owed);
+    bool settle_group(OwedReply& owed);
+    bool settle_start(const OwedReply& owed, const GroupEntry& entry, const GroupReport* report);
+    bool settle_stop(OwedReply& owed, const GroupEntry& entry, const GroupReport* report);
+    void plan_hand_over();
+    bool quiet() const;
+
+    const PolicyInput& input_;
+    PolicyMemory& memory_;
+    const Document& chosen_;
+    Document next_;
+    PolicyOutput out_;
+    std::set<std::string> standing_;  // keys of say_once() in this call
+};
+
+}  // namespace kagami::engine

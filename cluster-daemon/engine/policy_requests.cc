@@ -1,0 +1,308 @@
+// What persons ask for. A request either changes the intent in the document (accepted, and answered again when it has come to its end)
+// or is refused with the rule that forbids it and what to do instead.
+#include <algorithm>
+
+#include "cluster-daemon/engine/policy_plan.h"
+
+namespace kagami::engine {
+namespace {
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+// Distance in edits; names are at most 31 characters long.
+size_t distance(const std::string& a, const std::string& b) {
+    std::vector<size_t> row(b.size() + 1);
+    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+    for (size_t i = 1; i <= a.size(); ++i) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size(); ++j) {
+            const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+        }
+    }
+    return row[b.size()];
+}
+
+// "did you mean "web"?" or the list of what there is.
+std::string suggestion(const std::string& name, const std::vector<std::string>& known) {
+    const std::string head = name.substr(0, 40);
+    for (const std::string& candidate : known)
+        if (distance(head, candidate) <= std::max<size_t>(1, candidate.size() / 3)) return "did you mean " + quoted(candidate) + "?";
+    std::string all;
+    for (const std::string& candidate : known) all += (all.empty() ? "" : ", ") + candidate;
+    return all.empty() ? "none is configured" : "there is: " + all;
+}
+
+Leaving leaving_of(const OperatorRequest& request) {
+    return request.reboot ? Leaving::kReboot : request.halt ? Leaving::kHalt : Leaving::kStopDaemon;
+}
+
+}  // namespace
+
+void Plan::take_requests() {
+    for (const PendingRequest& pending : input_.requests) {
+        const OperatorRequest& request = pending.request;
+        OwedReply owed;
+        owed.id = request.id;
+        owed.origin = pending.origin;
+        owed.verb = request.verb;
+        owed.subject = request.subject;
+        owed.asked_at = chosen_.version;
+        owed.deadline = kNever;
+        const std::string who = request.person.empty() ? "a person" : request.person;
+        const std::string subject = request.subject.empty() ? "cluster" : request.subject;
+        if (const Status taken = take(pending, owed); !taken) {
+            reply(owed, OperatorOutcome::kRefused, taken.error().message, taken.error().remedy, taken.error().code);
+            say(Reason::kOperatorRefused, subject, "Refused to " + who + ": " + taken.error().message + ".");
+            continue;
+        }
+        memory_.owed.push_back(owed);
+    }
+}
+
+Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
+    const OperatorRequest& request = pending.request;
+    const Document before = next_;
+    const auto carry_out = [&]() -> Status {
+        switch (request.verb) {
+            case OperatorVerb::kGroupStart: return group_start(request, owed);
+            case OperatorVerb::kGroupStop: return group_stop(request, owed);
+            case OperatorVerb::kGroupMove: return group_move(request, owed);
+            case OperatorVerb::kNodeShutdown: return node_shutdown(request, owed);
+            case OperatorVerb::kNodeReturn: return node_return(request, owed);
+            case OperatorVerb::kClusterStart: return cluster_start(owed);
+            case OperatorVerb::kClusterStop: return cluster_stop(request, owed);
+            case OperatorVerb::kConfigApply: return config_apply(request, owed);
+            case OperatorVerb::kConfirmDown: return confirm_down(request, owed);
+        }
+        return {};
+    };
+    const Status done = carry_out();
+    owed.changes = next_ != before;
+    return done;
+}
+
+void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy, ErrorCode code) {
+    OperatorReply answer;
+    answer.id = owed.id;
+    answer.outcome = outcome;
+    const bool good = outcome == OperatorOutcome::kAccepted || outcome == OperatorOutcome::kDone;
+    answer.code = good ? 0 : static_cast<uint8_t>(code);
+    answer.message = std::move(message);
+    answer.remedy = std::move(remedy);
+    out_.replies.emplace_back(owed.origin, std::move(answer));
+}
+
+Result<const config::Group*> Plan::find_group(const std::string& name) const {
+    if (const config::Group* group = input_.config->group(name); group != nullptr) return group;
+    std::vector<std::string> known;
+    for (const config::Group& group : input_.config->groups) known.push_back(group.name);
+    return fail(ErrorCode::kNotFound, "there is no group " + quoted(name), suggestion(name, known));
+}
+
+Result<const config::Node*> Plan::find_node(const std::string& name) const {
+    if (const config::Node* node = input_.config->node(name); node != nullptr) return node;
+    std::vector<std::string> known;
+    for (const config::Node& node : input_.config->nodes) known.push_back(node.name);
+    return fail(ErrorCode::kNotFound, "there is no node " + quoted(name), suggestion(name, known));
+}
+
+Status Plan::may_start() const {
+    if (!input_.startup_complete)
+        return fail(ErrorCode::kNoQuorum, "the cluster still waits for nodes to start",
+                    "wait for them, or run `kagami cluster start --now`");
+    if (next_.cluster_stopped) return fail(ErrorCode::kRefused, "the cluster is being stopped", "start it again with `kagami cluster start`");
+    return {};
+}
+
+// Every resource stops and starts once, each attempt as long as it may take.
+Duration Plan::limit_of(const config::Group& group) const {
+    Duration limit = 4 * input_.timing->hold;
+    for (const config::Resource& resource : group.resources)
+        limit += resource.activate_timeout * (resource.on_activation_failure.retry + 1) +
+                 resource.deactivate_timeout * (resource.on_deactivation_failure.retry + 1);
+    return limit;
+}
+
+Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Group*> found = find_group(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    if (const Status may = may_start(); !may) return may;
+    const config::Group& group = **found;
+    GroupEntry& entry = next_.groups[group.name];
+    const std::string name = "group " + group.name;
+    const GroupReport* report = entry.owner ? report_of(*entry.owner, group.name) : nullptr;
+    if (entry.stop_failed)
+        return fail(ErrorCode::kRefused, name + " could not be stopped on " + name_of(entry.owner->node) + " and may have effects there",
+                    "repair it there and run `kagami group stop " + group.name + "` first");
+    const bool start_failed = report != nullptr && report->token == entry.token && report->state == GroupState::kStartFailed;
+    if (entry.owner && entry.goal == Goal::kStarted && !start_failed) {
+        if (next_.node(entry.owner->node).state == NodeState::kMember)
+            return fail(ErrorCode::kRefused, name + " is already started on " + name_of(entry.owner->node),
+                        "use `kagami group move " + group.name + "` to run it elsewhere");
+        if (proof_of(group, entry) == Proof::kNone)
+            return fail(ErrorCode::kRefused, name + " may still run on " + name_of(entry.owner->node) + ": there is no proof that it stopped",
+                        "if the node is off, run `kagami node confirm-down " + name_of(entry.owner->node) + "`");
+    }
+    Document trial = next_;
+    trial.groups[group.name].failed_on.clear();
+    if (request.node != kNobody) {
+        const Candidate candidate = judge(input_, trial, group, request.node);
+        if (candidate.fitness != Fitness::kFit)
+            return fail(ErrorCode::kRefused, name + " cannot start on " + name_of(request.node) + ": " + candidate.obstacle,
+                        "name another node or none");
+    }
+    const Placement placement = place(input_, trial, group, kNobody);
+    if (placement.node == kNobody)
+        return fail(ErrorCode::kRefused, name + " has no node to start on: " + joined(placement.rejected), "bring one of its nodes back");
+    const NodeId node = request.node != kNobody ? request.node : placement.node;
+    entry.failed_on.clear();
+    entry.failovers = 0;
+    entry.held = false;
+    owed.node = request.node;
+    owed.deadline = input_.now + limit_of(group);
+    reply(owed, OperatorOutcome::kAccepted, name + " starts on " + name_of(node) + ".");
+    say(Reason::kOperatorAccepted, name, "Start of group " + group.name + " asked for by " + request.person + ".");
+    if (entry.owner && next_.node(entry.owner->node).state == NodeState::kMember) {  // stops first, here or there
+        entry.goal = Goal::kStopped;
+        entry.target = node;
+        return {};
+    }
+    if (entry.owner) clear_owner(entry);
+    assign(group, entry, node, false, false);
+    return {};
+}
+
+Status Plan::group_stop(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Group*> found = find_group(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    GroupEntry& entry = next_.groups[(*found)->name];
+    owed.saw_stopping = !entry.stop_failed;
+    if (entry.stop_failed) memory_.stop_again.insert((*found)->name);
+    entry.goal = Goal::kStopped;
+    entry.target = kNobody;
+    entry.held = true;
+    owed.deadline = input_.now + limit_of(**found);
+    reply(owed, OperatorOutcome::kAccepted, "group " + (*found)->name + (entry.owner ? " stops on " + name_of(entry.owner->node) : " is stopped") + ".");
+    say(Reason::kGroupHeld, "group " + (*found)->name,
+        "Group " + (*found)->name + " is stopped by " + request.person + " and is not started by itself.");
+    return {};
+}
+
+Status Plan::group_move(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Group*> found = find_group(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    if (const Status may = may_start(); !may) return may;
+    const config::Group& group = **found;
+    GroupEntry& entry = next_.groups[group.name];
+    const std::string name = "group " + group.name;
+    if (!entry.owner || entry.goal != Goal::kStarted)
+        return fail(ErrorCode::kRefused, name + (entry.target != kNobody ? " is already being moved" : " is not started"),
+                    entry.target != kNobody ? "wait until it has arrived" : "start it with `kagami group start " + group.name + "`");
+    const NodeId owner = entry.owner->node;
+    if (entry.stop_failed || next_.node(owner).state != NodeState::kMember)
+        return fail(ErrorCode::kRefused, name + " cannot be moved: it is not known to be under control on " + name_of(owner),
+                    "look at `kagami why " + group.name + "`");
+    if (request.node == owner) return fail(ErrorCode::kRefused, name + " already runs on " + name_of(owner), "name another node");
+    Document trial = next_;
+    trial.groups[group.name].failed_on.clear();
+    if (request.node != kNobody) {
+        const Candidate candidate = judge(input_, trial, group, request.node);
+        if (candidate.fitness != Fitness::kFit)
+            return fail(ErrorCode::kRefused, name + " cannot move to " + name_of(request.node) + ": " + candidate.obstacle,
+                        "name another node, or bring this one back first");
+    }
+    const Placement placement = place(input_, trial, group, owner);
+    const NodeId node = request.node != kNobody ? request.node : placement.node;
+    if (node == kNobody)
+        return fail(ErrorCode::kRefused, name + " has no other node to go to: " + joined(placement.rejected), "bring one of its nodes back");
+    entry.failed_on.clear();
+    entry.failovers = 0;
+    owed.node = node;
+    owed.deadline = input_.now + limit_of(group);
+    begin_move(group, entry, node, Reason::kGroupMoveStarted, "asked for by " + request.person);
+    reply(owed, OperatorOutcome::kAccepted, name + " moves from " + name_of(owner) + " to " + name_of(node) + ".");
+    return {};
+}
+
+Status Plan::node_shutdown(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Node*> found = find_node(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    NodeEntry& entry = next_.nodes[(*found)->id];
+    if (entry.state != NodeState::kMember)
+        return fail(ErrorCode::kRefused, request.subject + " is not a member of the cluster: there is nothing to shut down",
+                    "stop its services on the node itself");
+    entry.leaving = leaving_of(request);
+    reply(owed, OperatorOutcome::kAccepted, request.subject + " leaves the cluster: its groups move or stop first.");
+    say(Reason::kOperatorAccepted, "node " + request.subject, "Shutdown of " + request.subject + " asked for by " + request.person + ".");
+    return {};
+}
+
+Status Plan::node_return(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Node*> found = find_node(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    NodeEntry& entry = next_.nodes[(*found)->id];
+    const bool cancels = entry.leaving != Leaving::kNo && !next_.cluster_stopped;
+    if (entry.state != NodeState::kMember)
+        return fail(ErrorCode::kRefused, request.subject + " has not joined the cluster in its present boot",
+                    "start its daemon and its guard; it joins by itself");
+    if (!entry.isolated && !cancels) return fail(ErrorCode::kRefused, request.subject + " is not isolated", "there is nothing to return");
+    entry.isolated = false;
+    entry.leaving = Leaving::kNo;
+    reply(owed, OperatorOutcome::kAccepted, request.subject + " is returned to the cluster.");
+    say(Reason::kNodeReturned, "node " + request.subject, request.subject + " was returned to the cluster by " + request.person + ".");
+    return {};
+}
+
+Status Plan::cluster_start(OwedReply& owed) {
+    if (next_.cluster_stopped) {
+        next_.cluster_stopped = false;
+        for (auto& [node, entry] : next_.nodes)
+            if (entry.state == NodeState::kMember) entry.leaving = Leaving::kNo;
+        for (auto& [group, entry] : next_.groups) entry.held = false;
+    }
+    reply(owed, OperatorOutcome::kAccepted, "The cluster starts.");
+    return {};
+}
+
+Status Plan::cluster_stop(const OperatorRequest& request, OwedReply& owed) {
+    next_.cluster_stopped = true;
+    for (auto& [node, entry] : next_.nodes)
+        if (entry.state == NodeState::kMember) entry.leaving = leaving_of(request);
+    reply(owed, OperatorOutcome::kAccepted, "The cluster stops: all groups first, then all nodes together.");
+    say(Reason::kOperatorAccepted, "cluster", "Stop of the cluster asked for by " + request.person + ".");
+    return {};
+}
+
+// Proof P5: a person's word, on record.
+Status Plan::confirm_down(const OperatorRequest& request, OwedReply& owed) {
+    const Result<const config::Node*> found = find_node(request.subject);
+    if (!found) return tl::unexpected(found.error());
+    NodeEntry& entry = next_.nodes[(*found)->id];
+    if (is_heard((*found)->id))
+        return fail(ErrorCode::kRefused, request.subject + " is alive: its heartbeats arrive",
+                    "shut it down with `kagami node shutdown " + request.subject + "`");
+    if (entry.state == NodeState::kAbsent || entry.state == NodeState::kLeft || entry.state == NodeState::kFenced)
+        return fail(ErrorCode::kRefused, request.subject + " runs nothing as far as the cluster knows", "there is nothing to confirm");
+    entry.state = NodeState::kFenced;
+    reply(owed, OperatorOutcome::kAccepted, request.subject + " is recorded as down on your word.");
+    say(Reason::kConfirmedDown, "node " + request.subject,
+        request.subject + " was confirmed down by " + (request.person.empty() ? "a person" : request.person) + ".");
+    return {};
+}
+
+Status Plan::config_apply(const OperatorRequest& request, OwedReply& owed) {
+    if (request.expected != Hash{} && request.expected != chosen_.config.hash)
+        return fail(ErrorCode::kRefused, "the configuration in force has changed since yours was made from it",
+                    "take the present one with `kagami config show`, make your change again and apply it");
+    const auto wanted = input_.parse_config != nullptr ? (*input_.parse_config)(request.bundle) : nullptr;
+    if (!wanted) return fail(ErrorCode::kUsage, "the configuration is not valid here", "run `kagami config check`");
+    if (const Status accepted = accept_config(*wanted, request); !accepted) return accepted;
+    install_config(*wanted, request);
+    reply(owed, OperatorOutcome::kAccepted, "Configuration " + std::to_string(next_.config.version) + " is accepted.");
+    return {};
+}
+
+}  // namespace kagami::engine
