@@ -15,6 +15,7 @@ from .wait import wait_until
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 MEMBER_WAIT_S = 60
+EXEC_S = 120
 CERTIFICATE = "/etc/kagami/pki/node.crt"  # written by `kagami init` and `kagami join`
 
 
@@ -229,15 +230,14 @@ class DevCluster:
         return container.command(argv), environment
 
     def exec(self, machine, argv, check=False, **options):
-        """Runs argv in the machine and waits. Output is captured as text unless told otherwise."""
+        """Runs argv in the machine and waits, for EXEC_S unless told otherwise. Output is captured as text. What argv leaves
+        in the background must not keep the output open."""
         words, environment = self.command(machine, argv)
         environment.update(options.pop("env", {}))
-        options = {"text": True, "stdin": None if "input" in options else subprocess.DEVNULL, **options}
-        options.setdefault("stdout", subprocess.PIPE)
-        options.setdefault("stderr", subprocess.PIPE)
-        if "input" in options:
-            del options["stdin"]
-        done = subprocess.run(words, env=environment, **options)
+        defaults = {"text": True, "timeout": EXEC_S, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        if "input" not in options:
+            defaults["stdin"] = subprocess.DEVNULL
+        done = subprocess.run(words, env=environment, **{**defaults, **options})
         if check and done.returncode != 0:
             what = " ".join(str(word) for word in argv)
             raise DevClusterError(f"{machine}: {what}: exit status {done.returncode}: {(done.stderr or done.stdout or '').strip()}")

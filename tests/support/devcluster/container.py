@@ -100,10 +100,11 @@ class Container:
             os.kill(self.identity["pid"], signal.SIGKILL)
 
     def bury(self):
-        """Waits for the end after cut_power() and removes what is left outside."""
+        """Waits for the end after cut_power() and removes what is left outside. The cgroup goes first: the kernel keeps
+        process 1 until every process inside is reaped, and a stopped nsenter does not reap its own."""
+        self.cgroup.remove()
         if self.identity:
             wait_for_end(self.identity, DEATH_S, self.name)
-        self.cgroup.remove()
         if self._launcher:
             self._launcher.wait(DEATH_S)
         self.identity = None
@@ -137,14 +138,18 @@ class Container:
         return ["--boottime", str(boot), "--monotonic", str(monotonic)]
 
 
+PF_EXITING = 4  # linux/sched.h; process 1 in this state has killed everything inside already
+
+
 def start_stamp(pid):
-    """With the process id it names one process for ever; None when it has ended."""
+    """With the process id it names one process for ever; None when it has ended or is ending."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    ended = fields[0] in "ZX" or int(fields[6]) & PF_EXITING
+    return None if ended else int(fields[19])
 
 
 def wait_for_end(identity, timeout_s, name):
@@ -153,7 +158,7 @@ def wait_for_end(identity, timeout_s, name):
     except ProcessLookupError:
         return
     try:
-        if start_stamp(identity["pid"]) != identity["start"]:
+        if start_stamp(identity["pid"]) not in (None, identity["start"]):
             return
         if not select.select([handle], [], [], timeout_s)[0]:
             raise DevClusterError(f"{name}: process 1 ({identity['pid']}) did not end within {timeout_s} s")

@@ -1,0 +1,46 @@
+"""Fixtures of the system tests: real processes in node containers (tests/support/devcluster)."""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+
+from devcluster import DevCluster  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="node containers need root"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    setattr(item, f"report_{report.when}", report)
+
+
+@pytest.fixture
+def new_cluster(request):
+    """new_cluster(**DevCluster arguments) -> a cluster that is up. Ends it; after a failure its logs stay and are named."""
+    made = []
+
+    def make(**arguments):
+        directory = tempfile.mkdtemp(prefix="kagami-test-", dir="/var/tmp")
+        made.append(DevCluster(directory, **arguments))
+        made[-1].up()
+        return made[-1]
+
+    yield make
+    failed = not getattr(request.node, "report_call", None) or request.node.report_call.failed
+    for cluster in made:
+        cluster.down(keep_files=failed)
+        if failed:
+            print(f"logs are kept in {cluster.paths.top}")
+        else:
+            shutil.rmtree(cluster.paths.top, ignore_errors=True)
