@@ -1,0 +1,90 @@
+#include "tests/sim/setup.h"
+
+#include <array>
+#include <map>
+
+#include "common/config/bundle.h"
+#include "common/config/reader.h"
+
+namespace kagami::sim {
+namespace {
+
+using config::Parameter;
+using config::ParameterKind;
+using config::TypeDescription;
+
+constexpr std::array<Parameter, 1> kExec = {{{"start", ParameterKind::kString, false, "start.sh", 0, 0, "Its start script."}}};
+constexpr std::array<Parameter, 1> kFip = {{{"address", ParameterKind::kString, false, "", 0, 0, "Its address."}}};
+constexpr std::array<std::string_view, 1> kExecAfter = {"fip"};
+
+std::string node_text(int id) {
+    const std::string n = std::to_string(id);
+    return "[[node]]\nname = \"node" + n + "\"\naddress = { net1 = \"10.77.1." + n + "\", net2 = \"10.77.2." + n + "\" }\n";
+}
+
+std::string group_text(const std::string& name, const std::string& keys, int nodes, int first) {
+    std::string order;
+    for (int i = 0; i < nodes; ++i) order += (i > 0 ? ", " : "") + ("\"node" + std::to_string((first + i) % nodes + 1) + "\"");
+    return "[[group]]\nname = \"" + name + "\"\nnodes = [" + order + "]\n" + keys +
+           "[[group.resource]]\ntype = \"fip\"\nname = \"" + name + "-ip\"\n" +
+           "[[group.resource]]\ntype = \"exec\"\nname = \"" + name + "-app\"\nactivate_timeout = \"3s\"\ndeactivate_timeout = \"3s\"\n" +
+           "on_activation_failure = { retry = 1, failover = 1 }\n"
+           "on_deactivation_failure = { retry = 1, final = \"stop-cluster-and-reboot\" }\n";
+}
+
+}  // namespace
+
+const config::TypeCatalogue& simulated_types() {
+    static const config::TypeCatalogue types = {
+        {TypeDescription{"exec", "runs scripts", kExec, kExecAfter, false}, TypeDescription{"fip", "an address", kFip, {}, false}},
+        {TypeDescription{"pidw", "watches a process", {}, {}, true}, TypeDescription{"genw", "runs a script", {}, {}, false}}};
+    return types;
+}
+
+Packed pack_configuration(const std::string& toml) {
+    const config::Parsed parsed = config::parse(toml, "cluster.toml", simulated_types());
+    if (!parsed.config) {
+        std::string all;
+        for (const auto& problem : parsed.problems) all += to_string(problem) + "\n";
+        return {{}, nullptr, all};
+    }
+    auto bundle = config::pack({toml, {}});
+    if (!bundle) return {{}, nullptr, bundle.error().message};
+    return {std::move(*bundle), std::make_shared<const config::Config>(*parsed.config), {}};
+}
+
+std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
+    static std::map<Bytes, std::shared_ptr<const config::Config>> known;
+    const auto found = known.find(packed);
+    if (found != known.end()) return found->second;
+    std::shared_ptr<const config::Config> read;
+    if (const auto bundle = config::unpack(packed)) {
+        const config::Parsed parsed = config::parse(bundle->text, "cluster.toml", simulated_types());
+        if (parsed.config) read = std::make_shared<const config::Config>(*parsed.config);
+    }
+    if (known.size() > 256) known.clear();
+    known.emplace(packed, read);
+    return read;
+}
+
+std::string write_toml(const Shape& shape) {
+    std::string text = "[cluster]\nname = \"sim\"\nprofile = \"" + shape.profile + "\"\nstartup_wait = \"" + shape.startup_wait +
+                       "\"\nauto_return = " + (shape.auto_return ? "true" : "false") + "\ncomment = \"" + std::to_string(shape.comment) +
+                       "\"\n[[network]]\nname = \"net1\"\n[[network]]\nname = \"net2\"\n";
+    for (int id = 1; id <= shape.nodes; ++id) text += node_text(id);
+    text += shape.witness ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n"
+                          : "[arbitration]\noption = \"tie\"\n";
+    text += group_text("web", "", shape.nodes, 0) + group_text("db", "", shape.nodes, 1);
+    if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
+    if (shape.manual_group) text += group_text("batch", "failover = \"manual\"\n", shape.nodes, 1);
+    if (shape.monitors) {
+        for (const char* group : {"web", "db"}) {
+            const std::string name = group;
+            text += "[[monitor]]\ntype = \"pidw\"\nname = \"" + name + "-alive\"\ntarget = \"" + name +
+                    "-app\"\ninterval = \"30s\"\non_error = { restart = 2, failover = 1 }\n";
+        }
+    }
+    return text;
+}
+
+}  // namespace kagami::sim
