@@ -39,9 +39,14 @@ function(kagami_program name)
 endfunction()
 
 # kagami_test(NAME LABEL unit|golden|sim|component|tidy SOURCES... LIBS targets...): a Catch2 program known to ctest under its label.
+# The target tests_LABEL builds all programs of a label.
 function(kagami_test name)
   cmake_parse_arguments(A "" "LABEL" "SOURCES;LIBS" ${ARGN})
   kagami_program(${name} SOURCES ${A_SOURCES} LIBS kagami_test_main ${A_LIBS})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT 600)
+  if(NOT TARGET tests_${A_LABEL})
+    add_custom_target(tests_${A_LABEL})
+  endif()
+  add_dependencies(tests_${A_LABEL} ${name})
 endfunction()
