@@ -120,7 +120,7 @@ void World::lose_store(Node& node) {
     if (node.running()) return;
     // A person joins the node again; it is handed the present document.
     engine::DurableState fresh = engine::initial_state(node.id(), checker_.chosen());
-    if (options_.mutation == Mutation::kSharedDisk) {
+    if (options_.mutation == Mutation::kAmnesia) {
         fresh.voter = node.durable().voter;
         fresh.nonce = node.durable().nonce;
         fresh.next_nonce = node.durable().next_nonce;

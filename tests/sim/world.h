@@ -27,7 +27,7 @@ enum class Mutation {
     kForgedNonce,     // a restored store carries the present nonce
     kWildClock,       // rates differ by 5 %
     kDeafGuard,       // the guard does not suspend at all
-    kSharedDisk,      // a lost store comes back as if it had never been lost: same voter, same nonces, nothing promised
+    kAmnesia,         // a lost store comes back as if it had never been lost: same voter, same nonces, nothing promised
 };
 
 struct WorldOptions {
