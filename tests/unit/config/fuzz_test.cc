@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "sample.h"
+#include "tests/unit/config/sample.h"
 
 using namespace kagami::config;
 

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "sample.h"
+#include "tests/unit/config/sample.h"
 
 using namespace kagami;
 using namespace kagami::config;

@@ -1,4 +1,4 @@
-#include "sample.h"
+#include "tests/unit/config/sample.h"
 
 #include <catch2/catch.hpp>
 

@@ -1,0 +1,82 @@
+"""The direction of dependencies (docs/architecture.md): who may include whom, and what engines may not include at all."""
+
+import re
+
+import pytest
+import source
+
+RUNTIME = ["cluster-daemon", "resources", "monitors", "proto", "common"]
+ALLOWED = {
+    "common": ["common"],
+    "cluster-daemon/engine": ["cluster-daemon/engine", "common"],
+    "cluster-daemon/guard": ["cluster-daemon/guard", "common"],
+    "cluster-daemon/script-helper": ["cluster-daemon/script-helper", "common"],
+    "cluster-daemon/runtime": RUNTIME,
+    "cluster-daemon/witness": RUNTIME,
+    "resources": ["resources", "common"],
+    "monitors": ["monitors", "common"],
+    "mirror-driver/engine": ["mirror-driver/engine", "common"],
+    "cli": ["cli", "proto", "common", "resources", "monitors"],  # the registries' parameter tables, for `config check`
+}
+
+# Threads, clocks, files and heavy libraries: an engine is a function from events to outputs.
+FORBIDDEN_IN_ENGINES = re.compile(
+    r"boost/|asio|grpc|google/protobuf|proto/|\.pb\.h|sqlite3|openssl/|spdlog|toml|nlohmann|common/host"
+    r"|^(thread|mutex|shared_mutex|condition_variable|atomic|future|semaphore|latch|barrier|stop_token"
+    r"|chrono|ctime|time\.h|fstream|iostream|cstdio|stdio\.h|filesystem|random|unistd\.h|fcntl\.h|sys/.*|linux/.*|netinet/.*|poll\.h|pthread\.h)$")
+HEAVY = re.compile(r"^(boost/asio|grpc|toml\+\+|sqlite3\.h|spdlog|nlohmann/json\.hpp|CLI/)|\.grpc\.pb\.h$")
+HEAVY_DEBT = {"cli/json.h", "cluster-daemon/runtime/peer_credentials.h"}  # may only shrink
+GLOBAL_CLOCKS = re.compile(r"\b(steady_clock|system_clock|high_resolution_clock|clock_gettime|gettimeofday|random_device|time\(nullptr\))")
+
+
+def includes(path):
+    text = source.code_with_strings(path)
+    return [(text.count("\n", 0, m.start()) + 1, m.group(1)) for m in re.finditer(r'^#include [<"]([^>"]+)[>"]', text, re.M)]
+
+
+def breaches(path, wrong):
+    return [f"{source.relative(path)}:{line}: {header}" for line, header in includes(path) if wrong(header)]
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_a_layer_includes_only_what_is_below_it(layer):
+    allowed = tuple(f"{folder}/" for folder in ALLOWED[layer])
+
+    def wrong(header):
+        own = header.split("/")[0] in source.FOLDERS
+        return own and not header.startswith(allowed)
+
+    found = [line for path in source.cpp(under=layer) for line in breaches(path, wrong)]
+    assert not found, f"{layer} may include only {', '.join(ALLOWED[layer])}:\n" + "\n".join(found)
+
+
+def test_every_cpp_folder_has_a_layer():
+    product = [p for p in source.cpp() if source.relative(p).split("/")[0] not in ("tests", "scripts", "webui")]
+    homeless = [source.relative(p) for p in product if not source.relative(p).startswith(tuple(f"{f}/" for f in ALLOWED))]
+    assert not homeless, "no layer in tests/tidy/test_includes.py:\n" + "\n".join(homeless)
+
+
+@pytest.mark.parametrize("engine", source.ENGINES)
+def test_engines_include_neither_machine_nor_libraries(engine):
+    found = [line for path in source.cpp(under=engine) for line in breaches(path, FORBIDDEN_IN_ENGINES.search)]
+    assert not found, "forbidden in an engine:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("engine", source.ENGINES)
+def test_engines_read_no_clock_and_draw_no_randomness(engine):
+    found = [f"{source.relative(p)}: {m.group()}" for p in source.cpp(under=engine) for m in GLOBAL_CLOCKS.finditer(source.code(p))]
+    assert not found, "\n".join(found)
+
+
+def test_heavy_headers_only_in_cc_files():
+    heavy = {source.relative(p): breaches(p, HEAVY.search) for p in source.cpp() if p.suffix == ".h"}
+    found = [line for path, lines in heavy.items() if path not in HEAVY_DEBT for line in lines]
+    assert not found, "heavy headers belong into .cc files:\n" + "\n".join(found)
+    paid = [path for path in HEAVY_DEBT if not heavy.get(path)]
+    assert not paid, f"no longer heavy; remove from HEAVY_DEBT: {paid}"
+
+
+def test_includes_are_written_from_the_top_of_the_tree():
+    quoted = re.compile(r'^#include "([^"/]+|\.[^"]*)"', re.M)
+    found = [f"{source.relative(p)}: {m.group()}" for p in source.cpp() for m in quoted.finditer(source.code_with_strings(p))]
+    assert not found, "\n".join(found)
