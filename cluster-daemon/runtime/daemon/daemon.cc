@@ -1,0 +1,341 @@
+#include "cluster-daemon/runtime/daemon/daemon.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <random>
+
+#include "cluster-daemon/engine/engine.h"
+#include "cluster-daemon/runtime/daemon/active_config.h"
+#include "cluster-daemon/runtime/daemon/control_server.h"
+#include "cluster-daemon/runtime/daemon/drivers.h"
+#include "cluster-daemon/runtime/daemon/engine_shell.h"
+#include "cluster-daemon/runtime/daemon/enrolment.h"
+#include "cluster-daemon/runtime/daemon/guard_link.h"
+#include "cluster-daemon/runtime/daemon/journal.h"
+#include "cluster-daemon/runtime/daemon/peer_link.h"
+#include "cluster-daemon/runtime/daemon/system_executor.h"
+#include "cluster-daemon/runtime/pki.h"
+#include "cluster-daemon/runtime/register_store.h"
+#include "common/files.h"
+#include "cluster-daemon/script-helper/client.h"
+#include "common/host/linux_host.h"
+
+namespace kagami::runtime {
+namespace {
+
+constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
+constexpr Duration kPathWatchPeriod = 1s;
+constexpr Duration kLoopAnswer = 5s;
+
+Result<BootId> read_boot_id() {
+    const auto text = read_file(kBootIdPath, 64);
+    if (!text) return tl::unexpected<Error>(text.error());
+    const auto boot = parse_uuid(std::string_view(*text).substr(0, 36));
+    if (!boot) return fail(fmt::format("{}: not a boot id: {}", kBootIdPath, *text));
+    return *boot;
+}
+
+uint64_t fresh_seed() {
+    std::random_device device;
+    return static_cast<uint64_t>(device()) << 32U | device();
+}
+
+int64_t unix_ms() {
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+}
+
+// Of a loop that may just be ending: then an empty value, and the caller's connection ends with the daemon.
+template <typename T>
+T wait_for(std::future<T>& future) {
+    return future.wait_for(kLoopAnswer) == std::future_status::ready ? future.get() : T{};
+}
+
+Error no_configuration() {
+    return {ErrorCode::kFailed, "the configuration in the register cannot be read by this version of kagamid",
+            "run the same version on all nodes"};
+}
+
+}  // namespace
+
+struct Daemon::Impl {
+    Impl(DaemonPaths given, bool as_witness) : paths(std::move(given)), witness(as_witness) {}
+
+    Status open();
+    Status open_store(engine::Settings& settings);
+    Status open_machine(const Incarnation& self);
+    Status open_network();
+    Status open_control();
+    ShellActions actions();
+    void act(const engine::Command& command);
+    void store_config(const engine::StoreConfig& command);
+    void act_on_system(const engine::ActOnSystem& command);
+    void answer(const engine::OperatorReply& reply);
+    uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
+    StatusInput status();
+    engine::Snapshot snapshot();
+    ControlBackend backend();
+
+    DaemonPaths paths;
+    bool witness;
+    KeyMaterial keys;
+    engine::Timing timing{};
+    std::shared_ptr<const config::Config> config;
+    std::optional<RegisterStore> store;
+    std::unique_ptr<Journal> journal;
+    std::unique_ptr<Drivers> drivers;
+    std::unique_ptr<GuardLink> guard;
+    std::unique_ptr<EngineShell> shell;
+    std::unique_ptr<PeerLink> peers;
+    std::unique_ptr<Enrolment> enrolment;
+    std::unique_ptr<ControlServer> control;
+    std::unique_ptr<host::LinuxHost> machine;
+
+    std::mutex mutex;  // of the replies
+    std::map<uint64_t, ControlBackend::ReplyHandler> waiting;
+    uint64_t next_request = fresh_seed() >> 16U;
+    std::atomic<uint64_t> sequence = 0;
+    int exit_status = 0;
+};
+
+// ---- opening ----
+
+Status Daemon::Impl::open_store(engine::Settings& settings) {
+    auto opened = RegisterStore::open(paths.state + "/voter.store", StoreKind::kVoter, keys.info.identity.cluster);
+    if (!opened) return tl::unexpected<Error>(opened.error().error);
+    store.emplace(std::move(*opened));
+    const StoreLoaded& loaded = store->loaded();
+    if (!loaded.warning.empty()) spdlog::warn("{}", loaded.warning);
+    auto durable = engine::decode_durable_state(loaded.payload);
+    if (!durable) return tl::unexpected<Error>(durable.error());
+    // I13: with a nonce that nobody knows the leader finds the store lost and admits this voter under a new id.
+    if (loaded.may_be_rolled_back) durable->nonce = Nonce{settings.seed | 1U};
+    const auto document = engine::decode_document(durable->document);
+    if (!document) return tl::unexpected<Error>(document.error());
+    if (document->cluster != keys.info.identity.cluster) {
+        return fail(fmt::format("{}/voter.store belongs to another cluster than {}/pki/node.crt", paths.state, paths.configuration),
+                    "restore the files of one cluster, or join anew with `kagami join`");
+    }
+    config = parse_packed(document->config.packed);
+    if (!config) return tl::unexpected<Error>(no_configuration());
+    timing = engine::Timing::derive(document->timing);
+    settings.durable = std::move(*durable);
+    return {};
+}
+
+Status Daemon::Impl::open_machine(const Incarnation& self) {
+    if (witness) return {};
+    machine = host::make_linux_host(std::make_unique<script_helper::Client>(paths.runtime + "/helper.sock"));
+    drivers = std::make_unique<Drivers>(machine->host(), self.node, active_script_directory(paths.state),
+                                        [this](engine::Event event) { shell->post(std::move(event)); });
+    drivers->set_config(config);
+    auto link = GuardLink::open(paths.runtime + "/guard.page", self.boot, [this](const std::string& group) { return drivers->footprint(group); });
+    if (!link) return tl::unexpected<Error>(link.error());
+    guard = std::move(*link);
+    guard->set_timing(timing);
+    return {};
+}
+
+Status Daemon::Impl::open_network() {
+    PeerLinkCallbacks callbacks;
+    callbacks.on_message = [this](NodeId from, engine::Message message) { shell->post(engine::Received{from, std::move(message)}); };
+    callbacks.on_connection = [this](NodeId peer, bool connected) { shell->post(engine::PeerConnected{peer, connected}); };
+    if (enrolment && enrolment->holds_ca_key()) {
+        callbacks.on_join = [this](const JoinAttempt& attempt, const JoinReplier& reply) { reply(enrolment->admit(attempt)); };
+    }
+    auto started = PeerLink::start(keys, *config, timing.renew, std::move(callbacks));
+    if (!started) return tl::unexpected<Error>(started.error());
+    peers = std::move(*started);
+    for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(); });
+    shell->every(kPathWatchPeriod, [this] { peers->watch_paths(EngineShell::now()); });
+    return {};
+}
+
+Status Daemon::Impl::open_control() {
+    if (witness) return {};
+    auto started = ControlServer::start(paths.runtime + "/control.sock", backend());
+    if (!started) return tl::unexpected<Error>(started.error());
+    control = std::move(*started);
+    return {};
+}
+
+Status Daemon::Impl::open() {
+    auto loaded = load_key_material(paths.configuration + "/pki");
+    if (!loaded) return tl::unexpected<Error>(loaded.error());
+    keys = std::move(*loaded);
+    if ((keys.info.identity.role == Role::kWitness) != witness) {
+        return fail(fmt::format("{}/pki/node.crt is the certificate of a {}", paths.configuration, role_name(keys.info.identity.role)),
+                    witness ? "run kagamid here instead of kagami-witness" : "run kagami-witness here instead of kagamid");
+    }
+    const auto boot = read_boot_id();
+    if (!boot) return tl::unexpected<Error>(boot.error());
+    engine::Settings settings;
+    settings.self = {keys.info.identity.node, *boot};
+    settings.witness = witness;
+    settings.seed = fresh_seed();
+    settings.booted = EngineShell::now();
+    settings.parse_config = parse_packed;
+    if (Status done = open_store(settings); !done) return done;
+    journal = Journal::open(paths.state + "/history.db");
+    shell = std::make_unique<EngineShell>(std::move(settings), actions());
+    if (Status done = open_machine(Incarnation{keys.info.identity.node, *boot}); !done) return done;
+    if (!witness) {
+        enrolment = std::make_unique<Enrolment>(paths.configuration + "/pki", paths.state, [this] {
+            const engine::Snapshot now = snapshot();
+            return std::pair(now.document, now.config);
+        });
+    }
+    if (Status done = open_network(); !done) return done;
+    return open_control();
+}
+
+// ---- carrying out ----
+
+ShellActions Daemon::Impl::actions() {
+    ShellActions all;
+    all.send = [this](NodeId to, const engine::Message& message) { peers->send(to, message); };
+    all.act = [this](const engine::Command& command) { act(command); };
+    all.tell = [this](const engine::Decision& decision) { journal->record(decision); };
+    all.make_durable = [this](const engine::DurableState& state) -> Status {
+        const auto written = store->write(engine::encode(state));
+        if (!written) return tl::unexpected<Error>(written.error().error);
+        return {};
+    };
+    return all;
+}
+
+void Daemon::Impl::act(const engine::Command& command) {
+    struct Visitor {
+        Impl& daemon;
+        void operator()(const engine::RunResource& c) const { daemon.drivers->run(c); }
+        void operator()(const engine::CheckMonitor& c) const { daemon.drivers->check(c); }
+        void operator()(const engine::WatchMonitor& c) const { daemon.drivers->watch(c); }
+        void operator()(const engine::RunRecoveryScript& c) const { daemon.drivers->run_script(c); }
+        void operator()(const engine::SetGuard& c) const { daemon.guard->publish(c); }
+        void operator()(const engine::ActOnSystem& c) const { daemon.act_on_system(c); }
+        void operator()(const engine::Answer& c) const { daemon.answer(c.reply); }
+        void operator()(const engine::StoreConfig& c) const { daemon.store_config(c); }
+    };
+    if (witness) return;  // a voter without groups
+    std::visit(Visitor{*this}, command);
+}
+
+// A node whose disk refuses the configuration starts nothing (the engine waits for ConfigStored) and says so.
+void Daemon::Impl::store_config(const engine::StoreConfig& command) {
+    const auto parsed = parse_packed(command.packed);
+    const Status stored = parsed ? store_active_config(paths.state, command.packed) : Status(tl::unexpected<Error>(no_configuration()));
+    if (!stored) {
+        spdlog::error("the configuration in force could not be stored: {} {}", stored.error().message, stored.error().remedy);
+        return;
+    }
+    config = parsed;
+    timing = engine::Timing::derive(parsed->timing);
+    drivers->set_config(parsed);
+    guard->forget_footprints();
+    guard->set_timing(timing);
+    journal->record_config(command);
+    shell->post(engine::ConfigStored{command.hash});
+}
+
+void Daemon::Impl::act_on_system(const engine::ActOnSystem& command) {
+    spdlog::warn("{}", command.why);
+    if (command.action != engine::SystemAction::kStopDaemon) halt_or_reboot(command.action, command.why);
+    shell->stop();
+}
+
+// ---- people ----
+
+void Daemon::Impl::answer(const engine::OperatorReply& reply) {
+    ControlBackend::ReplyHandler handler;
+    {
+        const std::lock_guard lock(mutex);
+        const auto at = waiting.find(reply.id);
+        if (at == waiting.end()) return;
+        handler = at->second;
+    }
+    handler(reply);
+}
+
+uint64_t Daemon::Impl::ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply) {
+    {
+        const std::lock_guard lock(mutex);
+        request.id = ++next_request;
+        waiting[request.id] = std::move(reply);
+    }
+    const uint64_t id = request.id;
+    shell->post(engine::Asked{std::move(request)});
+    return id;
+}
+
+engine::Snapshot Daemon::Impl::snapshot() {
+    auto promise = std::make_shared<std::promise<engine::Snapshot>>();
+    auto future = promise->get_future();
+    shell->on_loop([promise](const engine::Engine& engine) { promise->set_value(engine.snapshot(EngineShell::now())); });
+    return wait_for(future);
+}
+
+StatusInput Daemon::Impl::status() {
+    auto promise = std::make_shared<std::promise<StatusInput>>();
+    auto future = promise->get_future();
+    shell->on_loop([this, promise](const engine::Engine& engine) {
+        StatusInput input;
+        input.now = EngineShell::now();
+        input.snapshot = engine.snapshot(input.now);
+        input.timing = timing;
+        input.guard = guard->summary();
+        input.paths = peers->paths(input.now);
+        input.unix_ms = unix_ms();
+        input.sequence = ++sequence;
+        promise->set_value(std::move(input));
+    });
+    return wait_for(future);
+}
+
+ControlBackend Daemon::Impl::backend() {
+    ControlBackend all;
+    all.status = [this] { return status(); };
+    all.ask = [this](engine::OperatorRequest request, ControlBackend::ReplyHandler reply) { return ask(std::move(request), std::move(reply)); };
+    all.forget = [this](uint64_t id) {
+        const std::lock_guard lock(mutex);
+        waiting.erase(id);
+    };
+    all.log = [this](const LogQuery& query) { return journal->lines(query); };
+    all.config_history = [this](size_t limit) { return journal->configurations(limit); };
+    all.create_token = [this](const std::string& node, Duration valid) { return enrolment->create_token(node, valid); };
+    return all;
+}
+
+// ---- running ----
+
+Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Daemon::~Daemon() {
+    // Channels first: their threads post to the shell.
+    impl_->control.reset();
+    impl_->peers.reset();
+    impl_->drivers.reset();
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(const DaemonPaths& paths, bool witness) {
+    auto impl = std::make_unique<Impl>(paths, witness);
+    if (const Status opened = impl->open(); !opened) return tl::unexpected<Error>(opened.error());
+    return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
+}
+
+int Daemon::run() {
+    if (impl_->guard) {
+        impl_->shell->every(impl_->timing.guard / 2, [this] {
+            if (auto observed = impl_->guard->poll(EngineShell::now())) impl_->shell->post(std::move(*observed));
+        });
+    }
+    impl_->shell->run();
+    return impl_->exit_status;
+}
+
+void Daemon::stop() { impl_->shell->stop(); }
+
+}  // namespace kagami::runtime

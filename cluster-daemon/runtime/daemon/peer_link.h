@@ -1,0 +1,41 @@
+// Everything a node says to the others: engine messages over gRPC (reliable) or UDP (heartbeats, renewals, leases) by kind, and the keys of
+// the UDP channel, handed over on gRPC. Frames on gRPC begin with one byte: 1 = engine message, 2 = key for datagrams.
+// Callbacks run on gRPC's threads (messages over gRPC) or on the caller of receive() (datagrams).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "cluster-daemon/engine/messages.h"
+#include "cluster-daemon/runtime/daemon/status_builder.h"
+#include "cluster-daemon/runtime/peer_channel.h"
+#include "common/config/config.h"
+
+namespace kagami::runtime {
+
+struct PeerLinkCallbacks {
+    std::function<void(NodeId from, engine::Message)> on_message;
+    std::function<void(NodeId peer, bool connected)> on_connection;
+    std::function<void(JoinAttempt, JoinReplier)> on_join;  // empty: this node signs nothing
+};
+
+class PeerLink {
+ public:
+    static Result<std::unique_ptr<PeerLink>> start(const KeyMaterial& keys, const config::Config& config, Duration renew,
+                                                   PeerLinkCallbacks callbacks);
+    ~PeerLink();
+
+    void send(NodeId to, const engine::Message& message);   // engine's thread
+    std::vector<int> descriptors() const;                   // poll them for reading, then call receive()
+    void receive();
+    void watch_paths(Instant now);                          // now and then: tells gRPC which networks are lost
+    std::vector<PathView> paths(Instant now) const;
+
+ private:
+    struct Impl;
+    explicit PeerLink(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kagami::runtime
