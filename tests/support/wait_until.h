@@ -1,18 +1,19 @@
-// Waits for a condition with a deadline, looking every few milliseconds. The only pause that tests may take.
+// Tests wait for conditions, never for time to pass.
 #pragma once
 
 #include <poll.h>
 
-#include <chrono>
+#include "common/host/boot_clock.h"
 
 namespace kagami::testing {
 
+// Asks `condition` every few milliseconds until it holds; false when it does not within the limit.
 template <typename Condition>
-bool wait_until(Condition&& condition, std::chrono::milliseconds at_most = std::chrono::seconds(10)) {
-    const auto deadline = std::chrono::steady_clock::now() + at_most;
+bool wait_until(const Condition& condition, Duration limit = 10s) {
+    const Instant end = host::boot_now() + limit;
     while (!condition()) {
-        if (std::chrono::steady_clock::now() >= deadline) return false;
-        ::poll(nullptr, 0, 3);
+        if (host::boot_now() > end) return false;
+        ::poll(nullptr, 0, 2);
     }
     return true;
 }

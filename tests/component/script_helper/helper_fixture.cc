@@ -1,7 +1,6 @@
 #include "tests/component/script_helper/helper_fixture.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -39,15 +38,6 @@ pid_t spawn(const std::vector<std::string>& arguments, const std::string& said_p
 }
 
 }  // namespace
-
-bool wait_until(const std::function<bool()>& condition, Duration limit) {
-    const Instant end = host::boot_now() + limit;
-    while (!condition()) {
-        if (host::boot_now() > end) return false;
-        ::poll(nullptr, 0, 2);
-    }
-    return true;
-}
 
 bool skip_without_cgroups() {
     const auto root = host::cgroup_root();

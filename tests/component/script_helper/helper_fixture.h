@@ -3,18 +3,17 @@
 
 #include <sys/types.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "cluster-daemon/script-helper/client.h"
 #include "common/host/boot_clock.h"
 #include "common/host/cgroup.h"
+#include "tests/support/wait_until.h"
 
 namespace kagami::script_helper {
 
-// Asks `condition` until it holds; false after the limit.
-bool wait_until(const std::function<bool()>& condition, Duration limit = 10s);
+using kagami::testing::wait_until;
 
 class HelperFixture {
  public:

@@ -291,6 +291,7 @@ TEST_CASE("the helper refuses what somebody put in the place of its socket or di
     std::filesystem::create_directory_symlink("/etc", fixture.path("run/helper"));
     CHECK(fixture.refused_start(&said) != 0);
     std::filesystem::remove(fixture.path("run/helper"));
+    std::filesystem::remove(fixture.path("run/helper.lock"));
     std::filesystem::create_symlink("/etc/hostname", fixture.path("run/helper.lock"));
     CHECK(fixture.refused_start(&said) != 0);
     std::filesystem::remove(fixture.path("run/helper.lock"));

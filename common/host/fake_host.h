@@ -1,0 +1,162 @@
+// A machine made of plain values, for unit tests: what it holds is public, what was asked of it is recorded, and time stands still until
+// it is moved. One thread.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/host/host.h"
+
+namespace kagami::host {
+
+// A set of callbacks that end with their handles.
+class FakeCallbacks {
+ public:
+    std::shared_ptr<void> add(std::function<void()> callback) {
+        const int id = ++last_id_;
+        callbacks_[id] = std::move(callback);
+        return {this, [this, id](void*) { callbacks_.erase(id); }};
+    }
+    void call() {
+        const auto now = callbacks_;
+        for (const auto& [id, callback] : now) callback();
+    }
+    size_t size() const { return callbacks_.size(); }
+
+ private:
+    int last_id_ = 0;
+    std::map<int, std::function<void()>> callbacks_;
+};
+
+class FakeScripts : public Scripts {
+ public:
+    using Name = std::pair<std::string, std::string>;  // group, resource
+    struct Run {
+        ScriptRequest request;
+        Instant deadline;
+    };
+    // What a program does; its default is to end well.
+    std::function<Result<ScriptResult>(const ScriptRequest&)> program = [](const ScriptRequest&) { return ScriptResult{}; };
+    Status kill_answer;
+    std::vector<Run> runs;
+    std::vector<Instant> kill_deadlines;
+    std::map<Name, std::vector<int>> living;
+    std::set<Name> marks;
+    std::optional<Error> broken;  // every call fails with it
+
+    Result<ScriptResult> run(const ScriptRequest& request, Instant deadline) override {
+        runs.push_back({request, deadline});
+        if (broken) return tl::unexpected(*broken);
+        auto result = program(request);
+        const bool good = result && !result->timed_out && result->exit_code == 0;
+        if (good && request.mark == Mark::kActive) marks.insert({request.group, request.resource});
+        if (good && request.mark == Mark::kInactive) marks.erase({request.group, request.resource});
+        return result;
+    }
+    Result<std::vector<int>> processes(const std::string& group, const std::string& resource) override {
+        if (broken) return tl::unexpected(*broken);
+        return living[{group, resource}];
+    }
+    Status kill_all(const std::string& group, const std::string& resource, Instant deadline) override {
+        kill_deadlines.push_back(deadline);
+        if (broken) return tl::unexpected(*broken);
+        if (kill_answer) living[{group, resource}].clear();
+        return kill_answer;
+    }
+    Result<bool> marked_active(const std::string& group, const std::string& resource) override {
+        if (broken) return tl::unexpected(*broken);
+        return marks.contains({group, resource});
+    }
+};
+
+class FakeNetwork : public Network {
+ public:
+    std::vector<Link> known_links = {{"eth0", 2, true, true}};
+    std::vector<Address> known_addresses;
+    std::map<std::string, std::string> networks;     // address text -> interface on whose subnet it lies
+    std::map<std::string, std::string> duplicates;   // address text -> MAC that answers for it
+    std::set<std::string> answering;                 // addresses that answer a ping
+    std::vector<std::string> calls;                  // "probe 10.0.0.1", "add 10.0.0.1/24 eth0" ...
+    std::vector<Duration> waits;                     // of probes and pings
+    std::optional<Error> broken;                     // every call fails with it
+    FakeCallbacks changed;
+
+    Result<std::vector<Link>> links() override { return answer(known_links); }
+    Result<std::vector<Address>> addresses() override { return answer(known_addresses); }
+    Result<std::string> interface_for(const Address& address) override {
+        if (broken) return tl::unexpected(*broken);
+        const auto found = networks.find(address.text);
+        if (found == networks.end()) return fail(ErrorCode::kNotFound, address.text + ": no interface of this node has an address in its network");
+        return found->second;
+    }
+    Status add_address(const Address& address) override {
+        if (Status recorded = record("add", address); !recorded) return recorded;
+        if (std::find(known_addresses.begin(), known_addresses.end(), address) == known_addresses.end()) known_addresses.push_back(address);
+        return {};
+    }
+    Status remove_address(const Address& address) override {
+        if (Status recorded = record("remove", address); !recorded) return recorded;
+        std::erase(known_addresses, address);
+        return {};
+    }
+    Result<std::optional<std::string>> probe_duplicate(const Address& address, Duration wait) override {
+        waits.push_back(wait);
+        if (Status recorded = record("probe", address); !recorded) return tl::unexpected(recorded.error());
+        const auto found = duplicates.find(address.text);
+        return found == duplicates.end() ? std::optional<std::string>() : std::optional(found->second);
+    }
+    Status announce(const Address& address) override { return record("announce", address); }
+    Result<bool> ping(const std::string& address, Duration wait) override {
+        waits.push_back(wait);
+        calls.push_back("ping " + address);
+        if (broken) return tl::unexpected(*broken);
+        return answering.contains(address);
+    }
+    std::shared_ptr<void> on_change(std::function<void()> callback) override { return changed.add(std::move(callback)); }
+
+ private:
+    template <typename T>
+    Result<T> answer(const T& value) const {
+        if (broken) return tl::unexpected(*broken);
+        return value;
+    }
+    Status record(const std::string& call, const Address& address) {
+        calls.push_back(call + " " + address.text + "/" + std::to_string(address.prefix_bits) + " " + address.interface);
+        if (broken) return tl::unexpected(*broken);
+        return {};
+    }
+};
+
+class FakeProcesses : public Processes {
+ public:
+    std::map<int, FakeCallbacks> watched;
+    void end(int pid) { watched[pid].call(); }
+    std::shared_ptr<void> on_exit(int pid, std::function<void()> callback) override { return watched[pid].add(std::move(callback)); }
+};
+
+struct FakeHost {
+    FakeScripts scripts;
+    FakeNetwork network;
+    FakeProcesses processes;
+    Instant time{1h};
+    Duration lateness{};  // what oversleep adds
+    Host host;
+
+    FakeHost() {
+        host.now = [this] { return time; };
+        host.oversleep = [this](Duration pause) {
+            time += pause + lateness;
+            return lateness;
+        };
+        host.scripts = &scripts;
+        host.network = &network;
+        host.processes = &processes;
+    }
+    FakeHost(const FakeHost&) = delete;
+};
+
+}  // namespace kagami::host
