@@ -6,6 +6,10 @@
 // Invariants: START is refused when token <= max_token, without lease, guard not alive, document does not name (me, boot, token), or
 //             anything of an older token is left (I3, I15, I18); max_token and the STARTING mark are durable before the first activation;
 //             resources of one level run in parallel, levels in dependency order, stop in reverse; nothing is activated while suspended.
+// Leaving:      an entry that becomes kLeft for this incarnation ends in ActOnSystem, a moment later so that the others learn of it (the
+//             leader after T_hold, others after T_renew). A daemon that starts in a boot that has left wants to join again.
+//             report().leaving is also the heartbeat's: the document asks this node to leave, or a final action of its own does.
+// A report may say STOPPED(token) only when the token is durable: send reports after persist when `durable_changed`.
 // Leaves to others: leases (register.h), which node (policy.h), suspension itself (the guard), intervals of monitors (monitor_machine.h).
 #pragma once
 
