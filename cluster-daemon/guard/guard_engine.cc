@@ -103,15 +103,15 @@ Orders Engine::step(const Clocks& now, std::span<const Sight, kMaxGroups> seen) 
 }
 
 void Engine::watch_clocks(const Clocks& now) {
-    const Duration limit = terms_.t_hold / 4;
-    const auto gap = [limit](Duration step) { return step > limit || step < 0ns; };
-    if (sampled_ && limit > 0ns && (gap(now.boot - last_.boot) || gap(now.monotonic - last_.monotonic) ||
-                                    gap(now.raw - last_.raw))) {
+    const Clocks was = std::exchange(last_, now);
+    if (!std::exchange(sampled_, true) || terms_.t_hold == 0ns) return;
+    const auto gap = [&](Duration step) { return step > terms_.t_hold / 4 || step < 0ns; };
+    if (gap(now.boot - was.boot) || gap(now.monotonic - was.monotonic) || gap(now.raw - was.raw)) {
         suspect_at_ = now.boot;
         ++pauses_;
     }
-    last_ = now;
-    sampled_ = true;
+    // While the guard itself could not run, no group can have missed its time.
+    for (auto& t : tracked_) t.due_at += std::max<Duration>(0ns, now.boot - was.boot - terms_.t_guard / 2);
 }
 
 void Engine::step_group(Tracked& t, const Sight& seen, GroupOrders& orders) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,11 +33,12 @@ template <size_t kCapacity>
 class Text {
  public:
     Text() = default;
-    Text(std::string_view text) {
+    template <std::convertible_to<std::string_view> T>
+    Text(const T& from) {
+        const std::string_view text = from;
         std::copy_n(text.begin(), std::min(text.size(), kCapacity), chars_.begin());
         if (text.size() > kCapacity || text.find('\0') != text.npos) chars_.back() = '!';
     }
-    Text(const char* text) : Text(std::string_view(text)) {}
     bool ok() const { return chars_.back() == '\0'; }
     bool empty() const { return chars_.front() == '\0'; }
     const char* c_str() const { return chars_.data(); }  // only when ok()
