@@ -16,7 +16,7 @@ from .wait import wait_until
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 MEMBER_WAIT_S = 60
 EXEC_S = 120
-CERTIFICATE = "/etc/kagami/pki/node.crt"  # written by `kagami init` and `kagami join`
+ENABLED = "enabled"  # in /etc/kagami; stands for `systemctl enable --now`: from then on process 1 runs the daemons
 
 
 def default_bin():
@@ -121,19 +121,26 @@ class DevCluster:
         first, others = self.node_names[0], self.node_names[1:] + [layout.WITNESS] * self.setup["witness"]
         self._write_configuration(first)
         self.kagami(first, "init", "--config", "/etc/kagami/cluster.toml", "--node", first)
-        wait_until(lambda: self.exec(first, ["kagami", "status", "--json"]).returncode in (0, 5, 8), 20,
-                   f"an answer of the daemon on {first}; see {self.paths.log(first)}")
+        self.enable(first)
+        wait_until(lambda: self.cluster_status(first), 20, f"an answer of the daemon on {first}; see {self.paths.log(first)}")
         for name in others:
-            token = self.kagami(first, "token", "--node", name).stdout.strip()
-            self.kagami(name, "join", "-", input=token + "\n")
+            self.kagami(name, "join", "-", input=self.kagami(first, "token", name).stdout)
+            self.enable(name)
         wait_until(self.all_members, MEMBER_WAIT_S, f"all nodes as members; see `kagami status` and {self.paths.log(first)}", 0.1)
 
+    def enable(self, machine):
+        """The daemons start now and at every boot."""
+        (self.paths.etc(machine) / ENABLED).touch()
+
+    def cluster_status(self, node="node1"):
+        """What `kagami status --json` says on the node; None while its daemon does not answer."""
+        done = self.exec(node, ["kagami", "status", "--json"])
+        return json.loads(done.stdout) if done.stdout.startswith("{") else None
+
     def all_members(self):
-        done = self.exec(self.node_names[0], ["kagami", "status", "--json"])
-        if done.returncode not in (0, 8):
-            return False
-        nodes = json.loads(done.stdout).get("nodes", [])
-        return {n["name"] for n in nodes if n.get("state") == "MEMBER"} >= set(self.node_names)
+        status = self.cluster_status() or {"nodes": []}
+        members = {node["name"] for node in status["nodes"] if node["member_state"] == "MEMBER"}
+        return members >= set(self.node_names)
 
     def _write_configuration(self, node):
         setup = self.setup
@@ -287,7 +294,7 @@ class DevCluster:
         if self.setup["bare"] or machine == layout.CLIENT:
             return ["--bare"]
         role = ["--witness"] if machine == layout.WITNESS else []
-        return ["--bin", self.setup["bin"], "--wait-for", CERTIFICATE, *role]
+        return ["--bin", self.setup["bin"], "--wait-for", f"/etc/kagami/{ENABLED}", *role]
 
     def _container(self, name, identities):
         """The handle is kept, because it is the parent of the launcher; who its process 1 is comes from the state."""
