@@ -28,6 +28,7 @@ void fields(C& c, V& v) {
     c.choice(v.state, NodeState::kFenced);
     c(v.boot, v.armed, v.isolated, v.leave_order);
     c.choice(v.leaving, Leaving::kReboot);
+    c.choice(v.leaving, Leaving::kReboot);
 }
 template <typename C, Is<GroupEntry> V>
 void fields(C& c, V& v) {
@@ -111,6 +112,19 @@ bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who) {
 
 bool is_quorum(const Document& document, const std::set<VoterId>& who) {
     return is_quorum(document.voters, who) && (document.previous_voters.empty() || is_quorum(document.previous_voters, who));
+}
+
+std::set<VoterId> ids_of(const std::vector<Voter>& voters, const std::set<NodeId>& nodes) {
+    std::set<VoterId> ids;
+    for (const Voter& voter : voters)
+        if (nodes.contains(voter.id.node)) ids.insert(voter.id);
+    return ids;
+}
+
+std::set<VoterId> ids_of(const Document& document, const std::set<NodeId>& nodes) {
+    std::set<VoterId> ids = ids_of(document.voters, nodes);
+    ids.merge(ids_of(document.previous_voters, nodes));
+    return ids;
 }
 
 std::vector<Voter> initial_voters(const config::Config& config) {

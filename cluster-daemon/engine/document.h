@@ -119,6 +119,10 @@ Hash hash_of(const Document& document);
 bool is_quorum(const Document& document, const std::set<VoterId>& who);
 bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who);
 
+// The voters of these nodes: of one set, or of both sets of the document.
+std::set<VoterId> ids_of(const std::vector<Voter>& voters, const std::set<NodeId>& nodes);
+std::set<VoterId> ids_of(const Document& document, const std::set<NodeId>& nodes);
+
 // The first document of a new cluster: version (0,0), all configured nodes absent, groups stopped. The same on every node.
 Document genesis(const Uuid& cluster, const config::Config& config, Bytes packed_bundle);
 

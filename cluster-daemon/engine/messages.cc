@@ -15,7 +15,7 @@ void fields(C& c, V& v) {
 }
 template <typename C, Is<PreVote> V>
 void fields(C& c, V& v) {
-    c(v.epoch, v.hand_over);
+    c(v.epoch, v.candidate, v.hand_over);
 }
 template <typename C, Is<PreVoteReply> V>
 void fields(C& c, V& v) {

@@ -35,6 +35,7 @@ struct Heartbeat {
 
 struct PreVote {          // would you promise? nothing durable
     Epoch epoch;
+    Incarnation candidate;
     bool hand_over = false;
     bool operator==(const PreVote&) const = default;
 };
@@ -123,7 +124,7 @@ struct Release {             // leader -> voters: `to` may prepare although my p
 };
 
 struct FetchDocument { Version have; bool operator==(const FetchDocument&) const = default; };
-struct DocumentIs {          // the leader's chosen document, for nodes that are behind
+struct DocumentIs {          // the sender's accepted document, for nodes that are behind: the same as a late copy of its Accept
     Bytes document;
     bool operator==(const DocumentIs&) const = default;
 };

@@ -66,7 +66,8 @@ Document document_of(Random& r) {
     d.timing = {r.duration(), r.duration(), r.duration(), r.duration()};
     d.config = {r.below(100), r.array<32>(), r.bytes(300)};
     for (uint64_t i = r.below(5); i > 0; --i)
-        d.nodes[r.node()] = {r.choice(NodeState::kFenced), r.array<16>(), r.coin(), r.coin(), static_cast<uint32_t>(r.below(9))};
+        d.nodes[r.node()] = {r.choice(NodeState::kFenced), r.array<16>(), r.coin(), r.coin(), static_cast<uint32_t>(r.below(9)),
+                             r.choice(Leaving::kReboot)};
     for (uint64_t i = r.below(5); i > 0; --i) {
         GroupEntry& g = d.groups[r.text(31)];
         if (r.coin()) g.owner = r.incarnation();
@@ -101,7 +102,7 @@ Message message_of(Random& r, size_t kind) {
         case 0:
             return Heartbeat{r.incarnation(), r.coin(), r.coin(), r.coin(), Epoch{r.below(99)}, r.node(), r.version(), r.array<32>(),
                              r.voter_id(), r.nonce(), r.nonce(), 7, r.coin()};
-        case 1: return PreVote{Epoch{r.below(99)}, r.coin()};
+        case 1: return PreVote{Epoch{r.below(99)}, r.incarnation(), r.coin()};
         case 2: return PreVoteReply{Epoch{r.below(99)}, r.coin(), Epoch{r.below(99)}, r.duration()};
         case 3: return Prepare{Epoch{r.below(99)}, r.incarnation(), r.coin()};
         case 4:
