@@ -1,5 +1,6 @@
 # Flags and small functions that every CMakeLists.txt of the tree uses.
 find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED)  # imported targets are seen only below the folder that finds them
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})

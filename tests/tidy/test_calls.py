@@ -31,10 +31,18 @@ def product():
     return [p for p in source.cpp() if not source.relative(p).startswith("tests/")]
 
 
+MAY_SLEEP = (
+    "tests/support/devcluster/wait.py",  # the interval of a loop that waits for a condition
+    "tests/component/guard/harness.cc",  # the same
+    "tests/component/guard/guard_test.cc",  # the pace of a simulated daemon
+    "tests/tidy/",
+)
+
+
 def test_no_sleeping_tests():
     tests = source.files(".h", ".cc", ".py", under="tests")
     sleeping = r"\b(?:sleep_for|sleep_until|usleep|nanosleep|clock_nanosleep)\s*\(|(?<![\w\"])(?:time\.|::)sleep\("
-    hits = [hit for hit in found(sleeping, tests) if not hit.startswith(("tests/support/devcluster/wait.py", "tests/tidy/"))]
+    hits = [hit for hit in found(sleeping, tests) if not hit.startswith(MAY_SLEEP)]
     none_of(hits, "wait for a condition with a deadline (wait_until), do not sleep")
 
 
@@ -75,3 +83,9 @@ def scripts():
 def test_every_script_explains_itself(script):
     done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "usage" in done.stdout.lower()
+
+
+@pytest.mark.parametrize("script", ["setup", "build", "test", "lint", "devcluster", "model"])
+def test_a_script_refuses_what_it_does_not_know(script):
+    done = subprocess.run([source.TOP / "scripts" / script, "--bogus"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "usage" in (done.stdout + done.stderr).lower()

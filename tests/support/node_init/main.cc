@@ -1,6 +1,6 @@
 // kagami-node-init: process 1 of a node container (docs/architecture.md). It reaps, supervises the node's programs
-// (supervisor.h) and is the end of the simulated watchdog (watchdog.h). When the watchdog expires, the container loses its
-// power: every process of the pid namespace dies at once and the links go down.
+// (supervisor.h) and is the end of the simulated watchdog (watchdog.h). When the watchdog expires, the container loses
+// its power: every process of the pid namespace dies at once and the links go down.
 #include <getopt.h>
 #include <linux/if.h>
 #include <poll.h>
@@ -88,7 +88,19 @@ std::vector<Program> standard_programs(const Options& options) {
     return {at("guard", "kagami-guard"), at("script-helper", "kagami-script-helper"), at("daemon", "kagamid")};
 }
 
-enum Flag { kBin = 1, kWitness, kBare, kProgram, kWatchdog, kLog, kCgroup, kWaitFor, kStopTimeout, kNoRestart, kHelpFlag };
+enum Flag {
+    kBin = 1,
+    kWitness,
+    kBare,
+    kProgram,
+    kWatchdog,
+    kLog,
+    kCgroup,
+    kWaitFor,
+    kStopTimeout,
+    kNoRestart,
+    kHelpFlag
+};
 constexpr option kFlags[] = {
     {"bin", required_argument, nullptr, kBin},
     {"witness", no_argument, nullptr, kWitness},
@@ -145,8 +157,8 @@ void take_links_down() {
     }
 }
 
-// First the processes, because nothing can hinder that; the kernel ends the namespace when process 1 is gone. The line in
-// the log comes last: its disk may hang.
+// First the processes, because nothing can hinder that; the kernel ends the namespace when process 1 is gone. The line
+// in the log comes last: its disk may hang.
 [[noreturn]] void lose_power() {
     if (::getpid() == 1) {
         ::kill(-1, SIGKILL);
@@ -223,4 +235,6 @@ int run(Options options) {
 }  // namespace
 }  // namespace kagami::node_init
 
-int main(int argc, char** argv) { return kagami::node_init::run(kagami::node_init::parse(argc, argv)); }
+int main(int argc, char** argv) {
+    return kagami::node_init::run(kagami::node_init::parse(argc, argv));
+}

@@ -72,7 +72,8 @@ pid_t spawn(const Settings& settings, const Program& program) {
 void say(const std::string& text) {
     timespec boot{};
     ::clock_gettime(CLOCK_BOOTTIME, &boot);
-    std::fprintf(stderr, "%lld.%03ld %s\n", static_cast<long long>(boot.tv_sec), boot.tv_nsec / 1'000'000, text.c_str());
+    std::fprintf(stderr, "%lld.%03ld %s\n", static_cast<long long>(boot.tv_sec), boot.tv_nsec / 1'000'000,
+                 text.c_str());
 }
 
 Supervisor::Supervisor(Settings settings) : settings_(std::move(settings)) {
@@ -129,12 +130,13 @@ void Supervisor::advance_stop(Clock::time_point now) {
         phase_ = Phase::kStopped;
         return;
     }
-    if (!last->kill_at) {
-        last->kill_at = now + settings_.stop_timeout;
+    std::optional<Clock::time_point>& kill_at = last->kill_at;
+    if (!kill_at) {
+        kill_at = now + settings_.stop_timeout;
         ::kill(last->pid, SIGTERM);
-    } else if (*last->kill_at <= now) {
+    } else if (*kill_at <= now) {
         say(last->program.name + ": did not stop in time, killed");
-        last->kill_at = Clock::time_point::max();
+        kill_at = Clock::time_point::max();
         ::kill(last->pid, SIGKILL);
     }
 }

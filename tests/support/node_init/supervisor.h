@@ -1,5 +1,5 @@
-// Starts the programs of a node in their order, starts again what ends, and stops them in the opposite order: what systemd
-// does on a real machine.
+// Starts the programs of a node in their order, starts again what ends, and stops them in the opposite order: what
+// systemd does on a real machine.
 //
 // States: waiting (the condition path does not exist yet: the node is not a member of a cluster) -> running -> stopping
 // -> stopped. While running, a program that ended is started again at once, but never twice within kShortestLife, so
@@ -34,7 +34,7 @@ struct Settings {
 };
 
 class Supervisor {
-public:
+ public:
     explicit Supervisor(Settings settings);
 
     // Does all that is due.
@@ -45,12 +45,12 @@ public:
     bool stopped() const { return phase_ == Phase::kStopped; }
     std::optional<Clock::time_point> wake_at(Clock::time_point now) const;
 
-private:
+ private:
     enum class Phase { kWaiting, kRunning, kStopping, kStopped };
     struct Child {
         Program program;
         pid_t pid = -1;  // -1: not running
-        Clock::time_point started{};
+        Clock::time_point started;
         std::optional<Clock::time_point> start_at;
         std::optional<Clock::time_point> kill_at;  // stopping only
     };

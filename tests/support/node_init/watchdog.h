@@ -17,7 +17,7 @@ namespace kagami::node_init {
 using Clock = std::chrono::steady_clock;
 
 class Watchdog {
-public:
+ public:
     Watchdog() = default;
     ~Watchdog();
     Watchdog(const Watchdog&) = delete;
@@ -37,12 +37,12 @@ public:
     std::optional<Clock::time_point> wake_at() const;
     bool armed() const { return armed_; }
 
-private:
+ private:
     int socket_ = -1;
     bool armed_ = false;
     Clock::duration timeout_{};
     Clock::duration unpetted_{};
-    Clock::time_point counted_until_{};
+    Clock::time_point counted_until_;
 };
 
 }  // namespace kagami::node_init
