@@ -142,15 +142,16 @@ Status Daemon::Impl::open_machine(const Incarnation& self) {
 
 Status Daemon::Impl::open_network() {
     PeerLinkCallbacks callbacks;
+    callbacks.run_on_loop = [this](std::function<void()> work) { shell->on_loop([work = std::move(work)](const engine::Engine&) { work(); }); };
     callbacks.on_message = [this](NodeId from, engine::Message message) { shell->post(engine::Received{from, std::move(message)}); };
     callbacks.on_connection = [this](NodeId peer, bool connected) { shell->post(engine::PeerConnected{peer, connected}); };
     if (enrolment && enrolment->holds_ca_key()) {
         callbacks.on_join = [this](const JoinAttempt& attempt, const JoinReplier& reply) { reply(enrolment->admit(attempt)); };
     }
-    auto started = PeerLink::start(keys, *config, timing.renew, std::move(callbacks));
+    auto started = PeerLink::start(keys, *config, timing, std::move(callbacks));
     if (!started) return tl::unexpected<Error>(started.error());
     peers = std::move(*started);
-    for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(); });
+    for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(EngineShell::now()); });
     shell->every(kPathWatchPeriod, [this] { peers->watch_paths(EngineShell::now()); });
     return {};
 }
@@ -197,7 +198,7 @@ Status Daemon::Impl::open() {
 
 ShellActions Daemon::Impl::actions() {
     ShellActions all;
-    all.send = [this](NodeId to, const engine::Message& message) { peers->send(to, message); };
+    all.send = [this](NodeId to, const engine::Message& message) { peers->send(to, message, EngineShell::now()); };
     all.act = [this](const engine::Command& command) { act(command); };
     all.tell = [this](const engine::Decision& decision) { journal->record(decision); };
     all.make_durable = [this](const engine::DurableState& state) -> Status {

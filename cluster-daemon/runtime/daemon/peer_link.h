@@ -1,6 +1,7 @@
 // Everything a node says to the others: engine messages over gRPC (reliable) or UDP (heartbeats, renewals, leases) by kind, and the keys of
 // the UDP channel, handed over on gRPC. Frames on gRPC begin with one byte: 1 = engine message, 2 = key for datagrams.
-// Callbacks run on gRPC's threads (messages over gRPC) or on the caller of receive() (datagrams).
+// One thread owns an object, the engine's; what gRPC's threads bring is handed to it by run_on_loop. Callbacks run there, too, but on_join
+// runs on a thread of gRPC.
 #pragma once
 
 #include <functional>
@@ -15,6 +16,7 @@
 namespace kagami::runtime {
 
 struct PeerLinkCallbacks {
+    std::function<void(std::function<void()>)> run_on_loop;
     std::function<void(NodeId from, engine::Message)> on_message;
     std::function<void(NodeId peer, bool connected)> on_connection;
     std::function<void(JoinAttempt, JoinReplier)> on_join;  // empty: this node signs nothing
@@ -22,14 +24,14 @@ struct PeerLinkCallbacks {
 
 class PeerLink {
  public:
-    static Result<std::unique_ptr<PeerLink>> start(const KeyMaterial& keys, const config::Config& config, Duration renew,
-                                                   PeerLinkCallbacks callbacks);
+    static Result<std::unique_ptr<PeerLink>> start(const KeyMaterial& keys, const config::Config& config,
+                                                   const engine::Timing& timing, PeerLinkCallbacks callbacks);
     ~PeerLink();
 
-    void send(NodeId to, const engine::Message& message);   // engine's thread
-    std::vector<int> descriptors() const;                   // poll them for reading, then call receive()
-    void receive();
-    void watch_paths(Instant now);                          // now and then: tells gRPC which networks are lost
+    void send(NodeId to, const engine::Message& message, Instant now);
+    std::vector<int> descriptors() const;  // poll them for reading, then call receive()
+    void receive(Instant now);
+    void watch_paths(Instant now);         // now and then: tells gRPC which networks are lost
     std::vector<PathView> paths(Instant now) const;
 
  private:
