@@ -107,10 +107,10 @@ Status Client::kill_all(const std::string& group, const std::string& resource, I
     return {};
 }
 
-Result<bool> Client::marked_active(const std::string& group, const std::string& resource) {
-    const auto reply = call(request_for(Verb::kMarked, group, resource, {}), host::boot_now() + kShortCall);
+Result<host::Started> Client::started(const std::string& group, const std::string& resource) {
+    const auto reply = call(request_for(Verb::kStarted, group, resource, {}), host::boot_now() + kShortCall);
     if (!reply) return tl::unexpected(reply.error());
-    return reply->marked;
+    return reply->started;
 }
 
 Result<std::vector<Listed>> Client::list() {

@@ -17,7 +17,7 @@ class Client : public host::Scripts {
     Result<host::ScriptResult> run(const host::ScriptRequest& request, Instant deadline) override;
     Result<std::vector<int>> processes(const std::string& group, const std::string& resource) override;
     Status kill_all(const std::string& group, const std::string& resource, Instant deadline) override;
-    Result<bool> marked_active(const std::string& group, const std::string& resource) override;
+    Result<host::Started> started(const std::string& group, const std::string& resource) override;
     // What the helper still runs, or has not been asked the result of.
     Result<std::vector<Listed>> list();
 

@@ -15,6 +15,7 @@ namespace kagami::script_helper {
 namespace {
 
 constexpr std::string_view kPrefix = "run.";
+constexpr size_t kMaxMarkBytes = 64;
 
 // The request travels in the bytes of the socket's message, so that there is one format of it.
 Result<Bytes> encode(const Record& record) {
@@ -93,16 +94,29 @@ std::string Journal::mark_path(const std::string& group, const std::string& reso
     return directory_ + "/active." + group + "." + resource;
 }
 
-void Journal::set_mark(const std::string& group, const std::string& resource, bool active) const {
-    if (active) {
-        write_small(mark_path(group, resource), {});
-    } else {
+void Journal::set_mark(const std::string& group, const std::string& resource, const std::optional<ActiveMark>& mark) const {
+    if (!mark) {
         ::unlink(mark_path(group, resource).c_str());
+        return;
     }
+    ByteWriter out;
+    out.u32(static_cast<uint32_t>(mark->main.pid));
+    out.u64(mark->main.start_ticks);
+    out.boolean(mark->background);
+    out.i64(mark->set_at.time_since_epoch().count());
+    write_small(mark_path(group, resource), out.view());
 }
 
-bool Journal::marked(const std::string& group, const std::string& resource) const {
-    return ::access(mark_path(group, resource).c_str(), F_OK) == 0;
+std::optional<ActiveMark> Journal::mark(const std::string& group, const std::string& resource) const {
+    const auto content = read_file(mark_path(group, resource), kMaxMarkBytes);
+    if (!content) return std::nullopt;
+    ByteReader in(std::span(reinterpret_cast<const uint8_t*>(content->data()), content->size()));
+    ActiveMark mark;
+    mark.main.pid = static_cast<int>(in.u32());
+    mark.main.start_ticks = in.u64();
+    mark.background = in.boolean();
+    mark.set_at = Instant(Duration(in.i64()));
+    return in.finished() ? std::optional(mark) : std::nullopt;
 }
 
 }  // namespace kagami::script_helper

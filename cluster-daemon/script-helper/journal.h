@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
+#include "common/host/cgroup.h"
 #include "common/host/host.h"
 #include "common/result.h"
 
@@ -20,6 +22,13 @@ struct Record {
     int64_t log_begin = 0;
 };
 
+// The resource is active, and this process is its service (Started in host.h).
+struct ActiveMark {
+    host::CgroupProcess main;  // pid 0: none
+    bool background = false;
+    Instant set_at;
+};
+
 class Journal {
  public:
     explicit Journal(std::string directory) : directory_(std::move(directory)) {}
@@ -27,8 +36,9 @@ class Journal {
     void remove(uint64_t id) const;
     // Files that cannot be read are removed.
     std::map<uint64_t, Record> load() const;
-    void set_mark(const std::string& group, const std::string& resource, bool active) const;
-    bool marked(const std::string& group, const std::string& resource) const;
+    // No mark: not active.
+    void set_mark(const std::string& group, const std::string& resource, const std::optional<ActiveMark>& mark) const;
+    std::optional<ActiveMark> mark(const std::string& group, const std::string& resource) const;
 
  private:
     std::string mark_path(const std::string& group, const std::string& resource) const;

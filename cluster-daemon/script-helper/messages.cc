@@ -120,7 +120,9 @@ Bytes encode(const Reply& reply) {
     const uint32_t processes = static_cast<uint32_t>(std::min<size_t>(reply.processes.size(), kMaxProcesses));
     out.u32(processes);
     for (uint32_t i = 0; i < processes; ++i) out.u32(static_cast<uint32_t>(reply.processes[i]));
-    out.boolean(reply.marked);
+    out.boolean(reply.started.active);
+    out.u32(static_cast<uint32_t>(reply.started.main));
+    out.boolean(reply.started.main_alive);
     const uint32_t listed = static_cast<uint32_t>(std::min<size_t>(reply.list.size(), kMaxListed));
     out.u32(listed);
     for (uint32_t i = 0; i < listed; ++i) put(out, reply.list[i]);
@@ -152,7 +154,9 @@ Result<Reply> decode_reply(std::span<const uint8_t> packet) {
     reply.result.timed_out = in.boolean();
     reply.result.last_output = in.string(kMaxTextBytes);
     for (uint32_t left = in.count(kMaxProcesses); left > 0 && in.ok(); --left) reply.processes.push_back(static_cast<int>(in.u32()));
-    reply.marked = in.boolean();
+    reply.started.active = in.boolean();
+    reply.started.main = static_cast<int>(in.u32());
+    reply.started.main_alive = in.boolean();
     for (uint32_t left = in.count(kMaxListed); left > 0 && in.ok(); --left) reply.list.push_back(take_listed(in));
     if (!in.finished())
         return fail(ErrorCode::kUsage, "an answer of the script helper that is not understood", kVersionRemedy);

@@ -31,7 +31,7 @@ enum class Verb : uint8_t {
     kFetch = 2,      // as kRun, but starts nothing: only attaches to what an earlier kRun started
     kProcesses = 3,  // group, resource
     kKillAll = 4,    // group, resource, deadline
-    kMarked = 5,     // group, resource
+    kStarted = 5,    // group, resource
     kList = 6,
 };
 
@@ -56,7 +56,7 @@ struct Reply {
     std::optional<Error> error;
     host::ScriptResult result;   // kRun, kFetch
     std::vector<int> processes;  // kProcesses, oldest first; kMaxProcesses at most
-    bool marked = false;         // kMarked
+    host::Started started;       // kStarted
     std::vector<Listed> list;    // kList
 };
 

@@ -219,7 +219,7 @@ void RunTable::on_exec_status(const RunPtr& run) {
     if (run->state == State::kStarting) run->state = State::kRunning;
     if (!script.background || run->state != State::kRunning) return;
     loop_.cancel(run->timer);
-    if (script.mark != host::Mark::kKeep) journal_.set_mark(script.group, script.resource, script.mark == host::Mark::kActive);
+    set_mark(*run);
     if (run->asker != 0) respond_(run->asker, {});
     run->asker = 0;
 }
@@ -282,10 +282,33 @@ void RunTable::conclude(const RunPtr& run) {
     if (run->adopted && !run->timed_out) reply.error = lost_result(script);
     logs_.note(script.log_name, script.argv[0] + " " + (reply.error ? reply.error->message : ending_text(reply.result)));
     const bool good = !reply.error && !run->timed_out && reply.result.exit_code == 0;
-    if (good && !script.background && script.mark != host::Mark::kKeep) {
-        journal_.set_mark(script.group, script.resource, script.mark == host::Mark::kActive);
-    }
+    if (good && !script.background) set_mark(*run);
     end(run, std::move(reply));
+}
+
+void RunTable::set_mark(const Run& run) const {
+    const auto& script = run.record.script;
+    if (script.mark == host::Mark::kKeep) return;
+    if (script.mark == host::Mark::kInactive) return journal_.set_mark(script.group, script.resource, std::nullopt);
+    ActiveMark mark{{run.record.pid, run.record.start_ticks}, script.background, host::boot_now()};
+    if (!script.background) {
+        const auto left = started_by(run);
+        mark.main = left.empty() ? host::CgroupProcess{} : left.front();
+    }
+    journal_.set_mark(script.group, script.resource, mark);
+}
+
+host::Started RunTable::started(const std::string& group, const std::string& resource) const {
+    auto mark = journal_.mark(group, resource);
+    if (!mark) return {};
+    const auto alive = host::Cgroup(places_.cgroup_root, group, resource).processes();
+    const auto lives = [&] { return std::find(alive.begin(), alive.end(), mark->main) != alive.end(); };
+    const bool settling = !mark->background && host::boot_now() < mark->set_at + kSettling;
+    if (mark->main.pid != 0 && !lives() && settling && !alive.empty()) {
+        mark->main = alive.front();
+        journal_.set_mark(group, resource, mark);
+    }
+    return {true, mark->main.pid, lives()};
 }
 
 void RunTable::end(const RunPtr& run, Reply reply) {

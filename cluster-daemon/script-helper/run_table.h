@@ -27,6 +27,7 @@
 
 namespace kagami::script_helper {
 
+constexpr Duration kSettling = 1s;  // a main process that ends so soon after the start was a launcher: the next oldest is the service
 constexpr size_t kMaxKept = 256;
 constexpr size_t kMaxRuns = 1024;
 
@@ -49,7 +50,7 @@ class RunTable {
     void acknowledge(Asker asker);
     void detach(Asker asker);
     std::vector<Listed> list() const;
-    bool marked(const std::string& group, const std::string& resource) const { return journal_.marked(group, resource); }
+    host::Started started(const std::string& group, const std::string& resource) const;
     // The results of earlier programs of the resource are no longer of interest.
     void drop_ended(const std::string& group, const std::string& resource);
 
@@ -86,6 +87,7 @@ class RunTable {
     void reap_later(UniqueFd pidfd);
     void erase(const RunPtr& run);
     void limit_kept();
+    void set_mark(const Run& run) const;
     void signal_started(const Run& run, int signal) const;
     std::vector<host::CgroupProcess> started_by(const Run& run) const;
     host::Cgroup cgroup(const host::ScriptRequest& script) const;

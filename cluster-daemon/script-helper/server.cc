@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -69,7 +68,10 @@ Status Server::take_lock(const std::string& directory) {
     const std::string path = directory + "/helper.lock";
     lock_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!lock_.valid()) return fail(path + ": cannot open: " + errno_text(errno), errno_remedy(errno, path));
-    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return {};
+    // A record lock and no flock: a child that is not yet past exec (its cgroup may be frozen) would hold that on after our death.
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    if (::fcntl(lock_.get(), F_SETLK, &whole) == 0) return {};
     return fail(ErrorCode::kRefused, path + ": another script helper is running", "one is enough; stop it if it should be replaced");
 }
 
@@ -140,9 +142,9 @@ void Server::dispatch(const Request& request, Asker asker) {
             runs_.drop_ended(script.group, script.resource);
             return kills_.start(request, asker);
         }
-        case Verb::kMarked: {
+        case Verb::kStarted: {
             Reply reply;
-            reply.marked = runs_.marked(script.group, script.resource);
+            reply.started = runs_.started(script.group, script.resource);
             return respond(asker, reply);
         }
         case Verb::kList: {

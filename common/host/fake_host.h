@@ -45,7 +45,7 @@ class FakeScripts : public Scripts {
     std::vector<Run> runs;
     std::vector<Instant> kill_deadlines;
     std::map<Name, std::vector<int>> living;
-    std::set<Name> marks;
+    std::map<Name, Started> starts;
     std::optional<Error> broken;  // every call fails with it
 
     Result<ScriptResult> run(const ScriptRequest& request, Instant deadline) override {
@@ -53,8 +53,9 @@ class FakeScripts : public Scripts {
         if (broken) return tl::unexpected(*broken);
         auto result = program(request);
         const bool good = result && !result->timed_out && result->exit_code == 0;
-        if (good && request.mark == Mark::kActive) marks.insert({request.group, request.resource});
-        if (good && request.mark == Mark::kInactive) marks.erase({request.group, request.resource});
+        const Name name{request.group, request.resource};
+        if (good && request.mark == Mark::kActive) starts[name] = {true, living[name].empty() ? 0 : living[name].front(), false};
+        if (good && request.mark == Mark::kInactive) starts.erase(name);
         return result;
     }
     Result<std::vector<int>> processes(const std::string& group, const std::string& resource) override {
@@ -67,9 +68,12 @@ class FakeScripts : public Scripts {
         if (kill_answer) living[{group, resource}].clear();
         return kill_answer;
     }
-    Result<bool> marked_active(const std::string& group, const std::string& resource) override {
+    Result<Started> started(const std::string& group, const std::string& resource) override {
         if (broken) return tl::unexpected(*broken);
-        return marks.contains({group, resource});
+        Started known = starts[{group, resource}];
+        const auto& alive = living[{group, resource}];
+        known.main_alive = std::find(alive.begin(), alive.end(), known.main) != alive.end();
+        return known;
     }
 };
 

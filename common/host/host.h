@@ -36,6 +36,14 @@ struct ScriptResult {
     std::string last_output;  // the last line or so, for a person's message
 };
 
+// What is known of the last start of a resource since this node booted.
+struct Started {
+    bool active = false;      // the last program with a mark set kActive
+    int main = 0;             // the process that is the service: the background program itself, else the oldest one that the program left
+                              // behind; 0 when it left none (the service, if any, lives elsewhere)
+    bool main_alive = false;
+};
+
 class Scripts {
  public:
     virtual ~Scripts() = default;
@@ -45,8 +53,7 @@ class Scripts {
     virtual Result<std::vector<int>> processes(const std::string& group, const std::string& resource) = 0;
     // SIGTERM to all of them, then cgroup.kill when the deadline nears; returns when the cgroup is empty.
     virtual Status kill_all(const std::string& group, const std::string& resource, Instant deadline) = 0;
-    // Whether the last program with a mark set kActive, since this node booted.
-    virtual Result<bool> marked_active(const std::string& /*group*/, const std::string& /*resource*/) { return false; }
+    virtual Result<Started> started(const std::string& /*group*/, const std::string& /*resource*/) { return Started{}; }
 };
 
 struct Link {

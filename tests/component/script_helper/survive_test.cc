@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <future>
 
+#include "cluster-daemon/script-helper/run_table.h"
 #include "tests/component/script_helper/helper_fixture.h"
 
 using namespace kagami;
@@ -172,15 +174,15 @@ TEST_CASE("a background program is answered at its start; the same request again
     auto request = fixture.request(fixture.script("service", "exec sleep 1000"));
     request.background = true;
     request.mark = host::Mark::kActive;
-    CHECK_FALSE(*fixture.client().marked_active("web", "nginx"));
+    CHECK_FALSE(fixture.client().started("web", "nginx")->active);
     REQUIRE(fixture.client().run(request, soon()));
-    CHECK(*fixture.client().marked_active("web", "nginx"));
     const auto before = fixture.processes();
+    CHECK(fixture.client().started("web", "nginx")->main == before.at(0));
     REQUIRE(fixture.client().run(request, soon()));
     CHECK(fixture.processes() == before);
     fixture.kill_helper();
     fixture.start_helper();
-    CHECK(*fixture.client().marked_active("web", "nginx"));
+    CHECK(fixture.client().started("web", "nginx")->main_alive);
     REQUIRE(fixture.client().run(request, soon()));
     CHECK(fixture.processes() == before);
 }
@@ -192,13 +194,52 @@ TEST_CASE("a mark is set by a script that ended well only") {
     auto request = fixture.request("/usr/bin/false");
     request.mark = host::Mark::kActive;
     REQUIRE(fixture.client().run(request, soon()));
-    CHECK_FALSE(*fixture.client().marked_active("web", "nginx"));
+    CHECK_FALSE(fixture.client().started("web", "nginx")->active);
     request.argv = {"/usr/bin/true"};
     REQUIRE(fixture.client().run(request, soon()));
-    CHECK(*fixture.client().marked_active("web", "nginx"));
+    CHECK(fixture.client().started("web", "nginx")->active);
     request.mark = host::Mark::kInactive;
     REQUIRE(fixture.client().run(request, soon()));
-    CHECK_FALSE(*fixture.client().marked_active("web", "nginx"));
+    CHECK_FALSE(fixture.client().started("web", "nginx")->active);
+}
+
+TEST_CASE("the main process is the oldest that a start script left, and its death is told though its workers live on") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    auto request = fixture.request(fixture.script("start.sh", "sleep 1000 & sleep 0.05; sleep 1001 & sleep 0.05; exit 0"));
+    request.mark = host::Mark::kActive;
+    REQUIRE(fixture.client().run(request, soon()));
+    REQUIRE(wait_until([&] { return fixture.processes().size() == 2; }));
+    const auto processes = fixture.processes();
+    auto started = fixture.client().started("web", "nginx");
+    CHECK(started->main == processes[0]);
+    CHECK(started->main_alive);
+    const Instant settled = host::boot_now() + kSettling;
+    REQUIRE(wait_until([&] { return host::boot_now() > settled; }));
+    ::kill(processes[0], SIGKILL);
+    REQUIRE(wait_until([&] { return !fixture.client().started("web", "nginx")->main_alive; }));
+    CHECK(fixture.processes() == std::vector<int>{processes[1]});
+    CHECK(fixture.client().started("web", "nginx")->active);
+    CHECK(fixture.client().started("web", "nginx")->main == processes[0]);
+}
+
+TEST_CASE("a launcher that ends right after the start is not taken for the service; a start that leaves nothing has no main process") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    auto request = fixture.request(fixture.script("start.sh", "sleep 0.2 & sleep 0.05; sleep 1001 & exit 0"));
+    request.mark = host::Mark::kActive;
+    REQUIRE(fixture.client().run(request, soon()));
+    REQUIRE(wait_until([&] { return fixture.processes().size() == 1; }));
+    const auto started = fixture.client().started("web", "nginx");
+    CHECK(started->main == fixture.processes()[0]);
+    CHECK(started->main_alive);
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
+    request.argv = {"/usr/bin/true"};
+    REQUIRE(fixture.client().run(request, soon()));
+    CHECK(fixture.client().started("web", "nginx")->active);
+    CHECK(fixture.client().started("web", "nginx")->main == 0);
 }
 
 TEST_CASE("a cgroup is emptied: by SIGTERM when heeded, by SIGKILL when not, frozen or not, and at once when empty") {
