@@ -13,6 +13,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from devcluster import DevCluster  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by scripts/test --quick")
+
+
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:

@@ -171,11 +171,13 @@ def test_a_petted_watchdog_and_a_disarmed_one_do_nothing(bare):
     assert quiet(lambda: bare.is_running("node1"), 0.5)
 
 
-@pytest.mark.parametrize("message", ["arm", "arm 0", "arm -5", "arm 99999999999", "arm 3x", "", "petting", "x" * 500])
-def test_a_strange_message_to_the_watchdog_is_named_and_changes_nothing(bare, message):
-    to_watchdog(bare, "node1", "arm 60000", message)
+def test_a_strange_message_to_the_watchdog_is_named_and_changes_nothing(bare):
+    strange = ["arm", "arm 0", "arm -5", "arm 99999999999", "arm 3x", "", "petting", "x" * 500]
     log = bare.paths.log("node1", "node-init")
-    wait_until(lambda: "not understood" in log.read_text(), 5, "the refusal in the log")
+    to_watchdog(bare, "node1", "arm 60000")
+    for number, message in enumerate(strange, 1):
+        to_watchdog(bare, "node1", message)
+        wait_until(lambda: log.read_text().count("not understood") == number, 5, f"the refusal of '{message}' in the log")
     assert bare.is_running("node1")
 
 
