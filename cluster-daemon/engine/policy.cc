@@ -33,7 +33,6 @@ PolicyOutput Plan::run() {
     }
     take_requests();
     plan_nodes();
-    plan_voters();
     plan_groups();
     plan_leaving();
     send_orders();

@@ -1,10 +1,10 @@
-// The leader's decisions about groups, members and voters: document + facts -> next document, orders, sentences. Pure.
+// The leader's decisions about groups and members: document + facts -> next document, orders, sentences. Pure.
 // A call looks at everything anew (level-triggered), so a new leader goes on where the old one stopped; the document holds all intent.
 //
 // Rules: protocol.md 6 (proofs P1..P5), 7 (W and T), 8 (start-up, leaving, return), 10 decide(); expresscluster.md 2.1, 2.2.
 // Invariants: I16 a start only after a proof for the last owner; a takeover of all groups of one lost node is ONE commit; L4 one fault
 //          causes at most one move per group; every rejected candidate keeps its reason.
-// Leaves to others: choosing the document (register.h), doing it on the node (local_manager.h).
+// Leaves to others: who votes (voters_policy.h), choosing the document (register.h), doing it on the node (local_manager.h).
 #pragma once
 
 #include <functional>

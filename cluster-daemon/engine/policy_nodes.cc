@@ -110,7 +110,6 @@ void Plan::leave_together() {
 }
 
 void Plan::leave_alone(NodeId node) {
-    if (!weights_settled()) return;
     std::set<NodeId> others = members();
     others.erase(node);
     std::erase_if(others, [&](NodeId other) { return !is_heard(other) || next_.node(other).leaving != Leaving::kNo; });

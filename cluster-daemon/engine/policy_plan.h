@@ -1,7 +1,7 @@
 // One call of Policy::plan(): the parts and what they share. Internal to the policy; policy.h is its face.
 //   policy_requests.cc  what persons ask for         policy_config.cc  a new configuration
-//   policy_nodes.cc     admission, loss, leaving     policy_voters.cc  nonces, tie weight, witness weight
-//   policy_groups.cc    proofs, placement, moves     policy_orders.cc  START and STOP, replies that end, hand-over
+//   policy_nodes.cc     admission, loss, leaving     policy_orders.cc  START and STOP, replies that end, hand-over
+//   policy_groups.cc    proofs, placement, moves     (voters: voters_policy.h, applied to the plan by the engine)
 // Each part changes `next_` (intent) and says why; only what stands in the chosen document is acted upon.
 #pragma once
 
@@ -55,7 +55,6 @@ struct PolicyMemory {
     std::map<NodeId, std::set<BootId>> replaced_boots;     // incarnations that were seen replaced: never admitted again
     std::set<std::string> stop_again;                      // a person asked to stop a STOP_FAILED group once more
     std::optional<Instant> quiet_since;                    // nothing pending
-    std::optional<Instant> witness_changed;                // since when its state differs from its weight
     std::optional<Instant> leave_handover;                 // first try to hand over in order to leave
 };
 
@@ -142,15 +141,6 @@ class Plan {
     // policy_config.cc
     Status accept_config(const config::Config& wanted, const OperatorRequest& request);
     void install_config(const config::Config& wanted, const OperatorRequest& request);
-
-    // policy_voters.cc
-    void plan_voters();
-    void plan_nonces();
-    void plan_weights();
-    bool weights_settled() const;
-    std::optional<bool> witness_counts();
-    NodeId tie_holder() const;
-    std::vector<Voter> wanted_voters(bool witness_counts, NodeId tie) const;
 
     // policy_orders.cc
     void send_orders();
