@@ -1,0 +1,19 @@
+// How every change is made: options filled in, the question asked where the command destroys, progress shown, refusal
+// reported.
+#pragma once
+
+#include <functional>
+
+#include "cli/client.h"
+#include "cli/command.h"
+
+namespace kagami::cli {
+
+using Call = std::function<Status(Client& client, const pb::ChangeOptions& options, const Client::Show& show)>;
+
+// `ask`: the command destroys; the daemon's own dry run says the consequences, then the person decides.
+int make_change(Session& session, const Arguments& arguments, bool ask, const Call& call);
+
+pb::ChangeOptions change_options(const Arguments& arguments);
+
+}  // namespace kagami::cli

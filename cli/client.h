@@ -1,0 +1,52 @@
+// The control service of the daemon on this machine, one blocking call each. Errors carry the exit code: kUnreachable
+// when nobody answers, and whatever code the daemon refuses with. A client lives for one command.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/result.h"
+#include "common/time.h"
+#include "proto/control.pb.h"
+
+namespace kagami::cli {
+
+namespace pb = control::v1;
+
+class Client {
+ public:
+    // Looks at the socket first, so that a missing daemon and missing rights are told apart.
+    static Result<std::unique_ptr<Client>> connect(const std::string& socket_path);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    Result<pb::Status> status();
+    Status watch(const std::function<void(const pb::Status&)>& show);  // until the stream breaks
+    Result<pb::Paths> paths();
+    Result<pb::WhyAnswer> why(const pb::WhyRequest& request);
+    Status log(const pb::LogRequest& request, const std::function<void(const pb::LogEntry&)>& show);
+    Result<pb::ConfigCheckAnswer> config_check(const pb::ConfigCheckRequest& request);
+    Result<pb::ConfigVersion> config_show(const pb::ConfigShowRequest& request);
+    Result<pb::ConfigHistoryAnswer> config_history(const pb::ConfigHistoryRequest& request);
+    Result<pb::Token> create_token(const pb::TokenRequest& request);
+
+    // Changes. `show` sees every piece of progress; a refusal is also the returned error.
+    using Show = std::function<void(const pb::Progress&)>;
+    Status group_start(const pb::GroupRequest& request, const Show& show);
+    Status group_stop(const pb::GroupRequest& request, const Show& show);
+    Status group_move(const pb::GroupMoveRequest& request, const Show& show);
+    Status node_shutdown(const pb::NodeRequest& request, const Show& show);
+    Status node_return(const pb::NodeRequest& request, const Show& show);
+    Status cluster_start(const pb::ClusterStartRequest& request, const Show& show);
+    Status cluster_stop(const pb::ClusterStopRequest& request, const Show& show);
+    Status config_apply(const pb::ConfigApplyRequest& request, const Show& show);
+
+ private:
+    struct Connection;
+    explicit Client(std::unique_ptr<Connection> connection);
+    std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace kagami::cli

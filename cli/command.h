@@ -1,0 +1,80 @@
+// THE table of commands. Parsing, help, and later completion and man pages derive from it. A command reads, changes or
+// destroys; that alone decides which common options it has and whether it asks first.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/console.h"
+#include "common/config/parameter.h"
+#include "common/result.h"
+
+namespace kagami::cli {
+
+// Where things lie on this machine (docs/architecture.md).
+struct Places {
+    std::string etc = "/etc/kagami";
+    std::string state = "/var/lib/kagami";
+    std::string socket = "/run/kagami/control.sock";
+};
+
+struct Session {
+    Console console;
+    Places places;
+    const config::TypeCatalogue& types;
+};
+
+enum class ValueKind { kFlag, kText, kTexts, kDuration, kNumber };
+
+struct Option {
+    std::string_view names;  // "--to", "-n,--limit"
+    ValueKind kind;
+    std::string_view value;  // "NODE"; empty for flags
+    std::string_view help;
+};
+
+// What was given, already of the declared kinds. Names are without dashes: "to".
+class Arguments {
+ public:
+    std::string positional;  // empty = not given
+    std::map<std::string, std::vector<std::string>, std::less<>> options;
+
+    bool has(std::string_view name) const { return options.contains(name); }
+    std::string text(std::string_view name) const;  // empty = not given
+    std::vector<std::string> texts(std::string_view name) const;
+    Duration duration(std::string_view name, Duration absent) const;
+    uint32_t number(std::string_view name, uint32_t absent) const;
+};
+
+enum class Effect {
+    kReads,     // --json
+    kChanges,   // --dry-run --wait --timeout --force
+    kDestroys,  // and asks, unless --yes
+    kSetsUp,    // works on files of this machine, without a daemon
+};
+
+struct Command {
+    std::string_view words;        // "group move"
+    std::string_view positional;   // "NAME" required, "[NAME]" optional, "" none
+    std::string_view summary;      // a line of the list
+    std::string_view description;  // further sentences
+    Effect effect;
+    std::span<const Option> options;
+    int (*run)(Session& session, const Arguments& arguments);
+};
+
+std::span<const Command> commands();
+std::vector<Option> all_options(const Command& command);  // its own, then the common ones of its effect
+
+// One run of the program, `arguments` without argv[0]. Returns the exit code.
+int run(Session& session, const std::vector<std::string>& arguments);
+int run_clpstat(Session& session, const std::vector<std::string>& arguments);
+
+Result<Arguments> parse_arguments(const Command& command, const std::vector<std::string>& given);
+std::string help_text();
+std::string help_text(const Command& command);
+
+}  // namespace kagami::cli

@@ -1,0 +1,105 @@
+#include "cli/console.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+namespace kagami::cli {
+namespace {
+
+struct StateTone {
+    std::string_view word;
+    Tone tone;
+};
+constexpr std::array<StateTone, 24> kTones = {{{"Online", Tone::kGood},
+                                               {"Normal", Tone::kGood},
+                                               {"Online Pending", Tone::kBusy},
+                                               {"Offline Pending", Tone::kBusy},
+                                               {"Caution", Tone::kBusy},
+                                               {"Suspend", Tone::kBusy},
+                                               {"Suspended", Tone::kBusy},
+                                               {"Starting", Tone::kBusy},
+                                               {"Stopping", Tone::kBusy},
+                                               {"Error", Tone::kBad},
+                                               {"Online Failure", Tone::kBad},
+                                               {"Offline Failure", Tone::kBad},
+                                               {"Killing", Tone::kBad},
+                                               {"Unknown", Tone::kBad},
+                                               {"Offline", Tone::kDim},
+                                               {"Unused", Tone::kDim},
+                                               {"Off", Tone::kDim},
+                                               {"ERROR", Tone::kBad},
+                                               {"WARN", Tone::kBusy},
+                                               {"INFO", Tone::kDim},
+                                               {"yes", Tone::kGood},
+                                               {"no", Tone::kBad},
+                                               {"added", Tone::kGood},
+                                               {"removed", Tone::kBad}}};
+
+const char* escape_of(Tone tone) {
+    switch (tone) {
+        case Tone::kPlain: return "";
+        case Tone::kGood: return "\033[32m";
+        case Tone::kBusy: return "\033[33m";
+        case Tone::kBad: return "\033[31m";
+        case Tone::kDim: return "\033[2m";
+        case Tone::kStrong: return "\033[1m";
+    }
+    return "";
+}
+
+}  // namespace
+
+std::string paint(bool colour, Tone tone, std::string_view text) {
+    if (!colour || tone == Tone::kPlain || text.empty()) return std::string(text);
+    return escape_of(tone) + std::string(text) + "\033[0m";
+}
+
+Tone tone_of(std::string_view state) {
+    const auto* found = std::find_if(kTones.begin(), kTones.end(), [&](const StateTone& s) { return s.word == state; });
+    return found == kTones.end() ? Tone::kPlain : found->tone;
+}
+
+int report(const Console& console, const Error& error) {
+    console.err << "kagami: " << error.message << '\n';
+    if (!error.remedy.empty()) console.err << "  " << error.remedy << '\n';
+    return static_cast<int>(error.code);
+}
+
+Result<bool> confirm(const Console& console, const std::string& message) {
+    if (!console.terminal_in) {
+        return fail(ErrorCode::kUsage, message + ": this needs a confirmation, and there is no terminal to ask on",
+                    "add --yes to do it without a question");
+    }
+    console.err << message << " [y/N] " << std::flush;
+    std::string answer;
+    std::getline(console.in, answer);
+    return answer == "y" || answer == "Y" || answer == "yes";
+}
+
+std::string age_text(int64_t milliseconds) {
+    if (milliseconds < 0) return "-";
+    if (milliseconds < 1000) return fmt::format("{} ms", milliseconds);
+    const int64_t age = milliseconds / 1000;
+    if (age < 120) return fmt::format("{} s", age);
+    if (age < 2 * 3600) return fmt::format("{} min", age / 60);
+    if (age < 48 * 3600) return fmt::format("{} h", age / 3600);
+    return fmt::format("{} d", age / 86400);
+}
+
+std::string time_text(int64_t unix_milliseconds) {
+    const std::time_t whole = unix_milliseconds / 1000;
+    std::tm parts{};
+    if (localtime_r(&whole, &parts) == nullptr) return "-";
+    return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}", parts.tm_year + 1900, parts.tm_mon + 1,
+                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, unix_milliseconds % 1000);
+}
+
+size_t display_width(std::string_view utf8) {
+    return static_cast<size_t>(std::count_if(utf8.begin(), utf8.end(),
+                                             [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+}  // namespace kagami::cli

@@ -1,0 +1,75 @@
+#include <algorithm>
+
+#include "cli/command.h"
+
+namespace kagami::cli {
+namespace {
+
+constexpr size_t kColumn = 34;
+
+std::string padded(std::string text) {
+    if (text.size() + 2 <= kColumn) return text.append(kColumn - text.size(), ' ');
+    return text + "\n" + std::string(kColumn, ' ');
+}
+
+std::string usage_of(const Command& command) {
+    std::string text(command.words);
+    if (!command.positional.empty()) text += " " + std::string(command.positional);
+    return text;
+}
+
+std::string option_line(const Option& option) {
+    std::string names(option.names);
+    if (const size_t comma = names.find(','); comma != std::string::npos) names.insert(comma + 1, " ");
+    if (!option.value.empty()) names += " " + std::string(option.value);
+    return padded("  " + names) + std::string(option.help) + "\n";
+}
+
+constexpr Option kJson{"--json", ValueKind::kFlag, "", "Machine-readable, with a \"schema\" field."};
+constexpr Option kChangeOptions[] = {
+    {"--dry-run", ValueKind::kFlag, "", "Say what would happen, and change nothing."},
+    {"--wait", ValueKind::kFlag, "", "Return when it is done, showing the progress."},
+    {"--timeout", ValueKind::kDuration, "DURATION", "Limit of --wait, such as \"90s\"; default: none."},
+    {"--force", ValueKind::kFlag, "", "Override a refusal by a safety rule that names --force."},
+};
+constexpr Option kYes{"--yes", ValueKind::kFlag, "", "Do not ask for a confirmation."};
+
+}  // namespace
+
+std::vector<Option> all_options(const Command& command) {
+    std::vector<Option> options(command.options.begin(), command.options.end());
+    switch (command.effect) {
+        case Effect::kReads: options.push_back(kJson); break;
+        case Effect::kChanges:
+            options.insert(options.end(), std::begin(kChangeOptions), std::end(kChangeOptions));
+            break;
+        case Effect::kDestroys:
+            options.insert(options.end(), std::begin(kChangeOptions), std::end(kChangeOptions));
+            options.push_back(kYes);
+            break;
+        case Effect::kSetsUp: break;
+    }
+    return options;
+}
+
+std::string help_text() {
+    std::string text = "Kagami, a high-availability cluster manager.\n\nUsage: kagami COMMAND [OPTIONS]\n\nCommands:\n";
+    for (const Command& command : commands())
+        text += padded("  " + usage_of(command)) + std::string(command.summary) + "\n";
+    text +=
+        "\nEach command explains itself: kagami COMMAND --help\n"
+        "Exit status: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 refused by a safety rule, 5 no "
+        "quorum,\n"
+        "6 timed out, 7 daemon unreachable, 8 degraded (status --check).\n";
+    return text;
+}
+
+std::string help_text(const Command& command) {
+    std::string text = "Usage: kagami " + usage_of(command) + " [OPTIONS]\n\n" + std::string(command.summary) + "\n";
+    if (!command.description.empty()) text += std::string(command.description) + "\n";
+    text += "\nOptions:\n";
+    for (const Option& option : all_options(command)) text += option_line(option);
+    return text + option_line({"-h,--help", ValueKind::kFlag, "", "Show this text."});
+}
+
+}  // namespace kagami::cli

@@ -1,0 +1,18 @@
+// Messages of the control service as JSON. Field names and words are those of proto/control.proto, numbers are numbers,
+// nothing is left out; "schema" goes first and changes when a field changes its meaning.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace kagami::cli {
+
+nlohmann::ordered_json to_json(const google::protobuf::Message& message);
+// {"schema": "kagami.NAME/1", ...}
+nlohmann::ordered_json to_document(const std::string& name, const google::protobuf::Message& message);
+// Pretty, or one line; bytes that are not UTF-8 are replaced.
+std::string dump(const nlohmann::ordered_json& json, bool one_line = false);
+
+}  // namespace kagami::cli

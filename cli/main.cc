@@ -1,0 +1,45 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+
+#include "cli/command.h"
+#include "monitors/monitor.h"
+#include "resources/resource.h"
+
+namespace {
+
+kagami::config::TypeCatalogue catalogue() {
+    kagami::config::TypeCatalogue types;
+    for (const auto& type : kagami::resources::registry()) types.resources.push_back(type.description);
+    for (const auto& type : kagami::monitors::registry()) types.monitors.push_back(type.description);
+    return types;
+}
+
+bool colour_wanted() {
+    const char* no_colour = std::getenv("NO_COLOR");
+    const char* terminal = std::getenv("TERM");
+    const bool dumb = terminal != nullptr && std::string_view(terminal) == "dumb";
+    return ::isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') && !dumb;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    ::setenv("GRPC_VERBOSITY", "NONE", 0);  // the library's own log lines are no messages for a person
+    const kagami::config::TypeCatalogue types = catalogue();
+    const bool terminal_in = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
+    kagami::cli::Session session{
+        {std::cout, std::cerr, std::cin, colour_wanted(), terminal_in, ::isatty(STDOUT_FILENO) == 1}, {}, types};
+    const std::string_view path = argc > 0 ? argv[0] : "kagami";
+    const std::string_view name = path.substr(path.rfind('/') + 1);
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    const int code = name == "clpstat" ? run_clpstat(session, arguments) : run(session, arguments);
+    std::cout.flush();
+    if (!std::cout.good()) {
+        std::cerr << "kagami: standard output cannot be written\n";
+        return code == 0 ? 1 : code;
+    }
+    return code;
+}

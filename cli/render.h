@@ -1,0 +1,31 @@
+// Answers of the control service as text for people. Pure functions: the same answer gives the same text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/config/config.h"
+#include "common/config/diff.h"
+#include "proto/control.pb.h"
+
+namespace kagami::cli {
+
+namespace pb = control::v1;
+
+std::string render_status(const pb::Status& status, bool colour);
+// The plain form that public scripts parse (expresscluster.md 5.2); names are cut unless `long_names`.
+std::string render_clpstat(const pb::Status& status, bool long_names);
+std::string render_paths(const pb::Paths& paths, bool colour);
+std::string render_why(const pb::WhyAnswer& answer, bool colour);
+std::string render_log(const pb::LogEntry& entry, bool colour);  // one line
+std::string render_changes(const std::vector<config::Change>& changes, bool colour);
+std::string render_history(const pb::ConfigHistoryAnswer& answer, bool colour);
+std::string render_defaults(const config::TypeCatalogue& types, bool colour);
+std::string render_progress(const pb::Progress& progress, bool colour);  // empty for kinds without a line
+
+// What is not as it should be, a line each; empty = all well. The measure of `status --check`.
+std::vector<std::string> shortcomings(const pb::Status& status);
+// What is known when no daemon answers: the configuration, all Offline.
+pb::Status offline_status(const config::Config& config);
+
+}  // namespace kagami::cli

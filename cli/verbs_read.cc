@@ -1,0 +1,162 @@
+#include <chrono>
+#include <thread>
+
+#include "cli/bundle_files.h"
+#include "cli/client.h"
+#include "cli/json.h"
+#include "cli/render.h"
+#include "cli/verbs.h"
+
+namespace kagami::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kClearScreen = "\033[H\033[2J";
+
+void show_status(const Session& session, const Arguments& arguments, const pb::Status& status, bool one_line) {
+    const Console& console = session.console;
+    if (arguments.has("json")) {
+        console.out << dump(to_document("status", status), one_line) << std::flush;
+    } else {
+        console.out << render_status(status, console.colour) << std::flush;
+    }
+}
+
+// On a terminal the screen is redrawn, and a daemon that restarts is waited for; else one answer follows the other
+// until it ends.
+int watch_status(Session& session, const Arguments& arguments) {
+    const bool screen = session.console.terminal_out && !arguments.has("json");
+    while (true) {
+        const auto client = Client::connect(session.places.socket);
+        const Status status = client ? (*client)->watch([&](const pb::Status& now) {
+            if (screen) session.console.out << kClearScreen;
+            show_status(session, arguments, now, true);
+            if (!screen && !arguments.has("json")) session.console.out << "\n" << std::flush;
+        })
+                                     : tl::unexpected(client.error());
+        const Error error =
+            status ? Error{ErrorCode::kUnreachable, "the cluster daemon ended the answer", ""} : status.error();
+        if (!screen) return report(session.console, error);
+        session.console.out << paint(session.console.colour, Tone::kBad, "STALE: " + error.message) << std::endl;
+        std::this_thread::sleep_for(1s);
+    }
+}
+
+int check_status(Session& session, const pb::Status& status) {
+    const auto lines = shortcomings(status);
+    for (const std::string& line : lines) session.console.err << line << '\n';
+    return lines.empty() ? 0 : static_cast<int>(ErrorCode::kDegraded);
+}
+
+// Runs `read` with a client, and prints the answer as JSON or through `render`.
+template <typename Answer>
+int read_and_print(Session& session, const Arguments& arguments, const std::string& name,
+                   const std::function<Result<Answer>(Client&)>& read, std::string (*render)(const Answer&, bool)) {
+    const auto client = Client::connect(session.places.socket);
+    if (!client) return report(session.console, client.error());
+    const Result<Answer> answer = read(**client);
+    if (!answer) return report(session.console, answer.error());
+    session.console.out << (arguments.has("json") ? dump(to_document(name, *answer))
+                                                  : render(*answer, session.console.colour));
+    return 0;
+}
+
+}  // namespace
+
+int run_status(Session& session, const Arguments& arguments) {
+    if (arguments.has("watch")) return watch_status(session, arguments);
+    const auto client = Client::connect(session.places.socket);
+    if (!client) return report(session.console, client.error());
+    const auto status = (*client)->status();
+    if (!status) return report(session.console, status.error());
+    show_status(session, arguments, *status, false);
+    return arguments.has("check") ? check_status(session, *status) : 0;
+}
+
+int run_paths(Session& session, const Arguments& arguments) {
+    return read_and_print<pb::Paths>(
+        session, arguments, "paths", [](Client& client) { return client.paths(); }, render_paths);
+}
+
+int run_why(Session& session, const Arguments& arguments) {
+    pb::WhyRequest request;
+    request.set_subject(arguments.positional);
+    request.set_limit(arguments.number("limit", 0));
+    return read_and_print<pb::WhyAnswer>(
+        session, arguments, "why", [&](Client& client) { return client.why(request); }, render_why);
+}
+
+int run_log(Session& session, const Arguments& arguments) {
+    const std::string level = arguments.text("level");
+    if (!level.empty() && level != "INFO" && level != "WARN" && level != "ERROR") {
+        return report(session.console,
+                      {ErrorCode::kUsage, "--level: \"" + level + "\" is not one of INFO, WARN, ERROR", ""});
+    }
+    pb::LogRequest request;
+    request.set_subject(arguments.positional);
+    request.set_limit(arguments.number("limit", 0));
+    request.set_minimum_level(level);
+    request.set_follow(arguments.has("follow"));
+    if (arguments.has("since")) {
+        const auto now = std::chrono::system_clock::now().time_since_epoch() - arguments.duration("since", Duration(0));
+        request.set_since_unix_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    }
+    const auto client = Client::connect(session.places.socket);
+    if (!client) return report(session.console, client.error());
+    const Status status = (*client)->log(request, [&](const pb::LogEntry& entry) {
+        session.console.out << (arguments.has("json") ? dump(to_document("log", entry), true)
+                                                      : render_log(entry, session.console.colour))
+                            << std::flush;
+    });
+    return status ? 0 : report(session.console, status.error());
+}
+
+int run_config_history(Session& session, const Arguments& arguments) {
+    pb::ConfigHistoryRequest request;
+    request.set_limit(arguments.number("limit", 0));
+    return read_and_print<pb::ConfigHistoryAnswer>(
+        session, arguments, "config-history", [&](Client& client) { return client.config_history(request); },
+        render_history);
+}
+
+namespace {
+
+// The layout from the configuration alone, when no daemon answers.
+int clpstat_without_daemon(Session& session, const Error& error, bool long_names) {
+    for (const std::string& path : {active_config_path(session.places), default_config_path(session.places)}) {
+        const auto bundle = load_bundle(path);
+        if (!bundle) continue;
+        const auto parsed = config::parse(bundle->text, path, session.types);
+        if (!parsed.config) continue;
+        session.console.out << render_clpstat(offline_status(*parsed.config), long_names);
+        break;
+    }
+    return report(session.console, error);
+}
+
+}  // namespace
+
+int run_clpstat(Session& session, const std::vector<std::string>& arguments) {
+    bool long_names = false;
+    for (const std::string& argument : arguments) {
+        if (argument == "--long") {
+            long_names = true;
+        } else if (argument == "-h" || argument == "--help") {
+            session.console.out << "Usage: clpstat [-s] [--long]\n\nThe cluster's status. --long does not cut names. "
+                                   "See also: kagami status\n";
+            return 0;
+        } else if (argument != "-s") {
+            return report(session.console,
+                          {ErrorCode::kUsage, "clpstat: unknown option " + argument, "known: -s, --long"});
+        }
+    }
+    const auto client = Client::connect(session.places.socket);
+    if (!client) return clpstat_without_daemon(session, client.error(), long_names);
+    const auto status = (*client)->status();
+    if (!status) return clpstat_without_daemon(session, status.error(), long_names);
+    session.console.out << render_clpstat(*status, long_names);
+    return 0;
+}
+
+}  // namespace kagami::cli

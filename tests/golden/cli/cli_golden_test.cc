@@ -1,0 +1,83 @@
+// The command line's texts for canned answers, each kept as a file beside this one. KAGAMI_UPDATE=1 rewrites them; read
+// the diff.
+#include <google/protobuf/text_format.h>
+
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "cli/json.h"
+#include "cli/render.h"
+
+using namespace kagami::cli;
+
+namespace {
+
+std::string path_of(const std::string& name) {
+    return KAGAMI_GOLDEN_DIRECTORY "/" + name;
+}
+
+std::string content_of(const std::string& name) {
+    std::ifstream in(path_of(name));
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+template <typename Message>
+Message canned(const std::string& name) {
+    Message message;
+    REQUIRE(google::protobuf::TextFormat::ParseFromString(content_of(name + ".textproto"), &message));
+    return message;
+}
+
+void expect(const std::string& name, const std::string& text) {
+    INFO(name << "; KAGAMI_UPDATE=1 rewrites it");
+    if (std::getenv("KAGAMI_UPDATE") != nullptr) std::ofstream(path_of(name)) << text;
+    CHECK(content_of(name) == text);
+}
+
+}  // namespace
+
+TEST_CASE("the status is a page for a person") {
+    for (const std::string name : {"two_nodes", "node_lost", "long_names"}) {
+        const auto status = canned<pb::Status>(name);
+        expect(name + ".status.txt", render_status(status, false));
+        expect(name + ".json", dump(to_document("status", status)));
+        std::string lines;
+        for (const std::string& line : shortcomings(status)) lines += line + "\n";
+        expect(name + ".check.txt", lines);
+    }
+}
+
+TEST_CASE("colour adds to the words and never replaces them") {
+    const auto status = canned<pb::Status>("node_lost");
+    std::string text = render_status(status, true);
+    CHECK(text.find("\033[31m") != std::string::npos);
+    for (size_t at = text.find('\033'); at != std::string::npos; at = text.find('\033'))
+        text.erase(at, text.find('m', at) - at + 1);
+    CHECK(text == render_status(status, false));
+}
+
+TEST_CASE("clpstat keeps the text that scripts parse") {
+    for (const std::string name : {"two_nodes", "node_lost", "long_names"}) {
+        expect(name + ".clpstat.txt", render_clpstat(canned<pb::Status>(name), false));
+        expect(name + ".clpstat-long.txt", render_clpstat(canned<pb::Status>(name), true));
+    }
+}
+
+TEST_CASE("paths, reasons, history and log are aligned lines") {
+    REQUIRE(setenv("TZ", "UTC", 1) == 0);
+    tzset();
+    expect("paths.txt", render_paths(canned<pb::Paths>("paths"), false));
+    expect("why.txt", render_why(canned<pb::WhyAnswer>("why"), false));
+    expect("history.txt", render_history(canned<pb::ConfigHistoryAnswer>("history"), false));
+    pb::LogEntry entry;
+    entry.set_time_unix_ms(1795294801123);
+    entry.set_node("node2");
+    entry.set_level("WARN");
+    entry.set_subject("node node1");
+    entry.set_message("is lost");
+    CHECK(render_log(entry, false) == "2026-11-21 21:00:01.123  node2  WARN   node node1: is lost\n");
+}
