@@ -28,7 +28,6 @@ void fields(C& c, V& v) {
     c.choice(v.state, NodeState::kFenced);
     c(v.boot, v.armed, v.isolated, v.leave_order);
     c.choice(v.leaving, Leaving::kReboot);
-    c.choice(v.leaving, Leaving::kReboot);
 }
 template <typename C, Is<GroupEntry> V>
 void fields(C& c, V& v) {
