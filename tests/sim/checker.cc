@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster-daemon/engine/acceptor.h"
 #include "common/assert.h"
 #include "common/hash.h"
 #include "tests/sim/world.h"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr Duration kGrain = 1ms;      // rounding of clocks
 constexpr size_t kRemembered = 24;    // renewals a node
+constexpr uint64_t kForcedStep = 1U << 24U;
 
 void trim(auto& by_stamp) {
     while (by_stamp.size() > kRemembered) by_stamp.erase(by_stamp.begin());
@@ -82,7 +84,10 @@ void Checker::on_durable(const Node& node, const engine::DurableState& state) {
         }
         seen = std::max(seen, group.max_token);
     }
-    if (state.accepted == v.accepted && state.document == v.accepted_bytes) return;
+    if (state.accepted == v.accepted && state.document == v.accepted_bytes) {
+        count_acceptance(state);  // under another nonce or voter id, perhaps
+        return;
+    }
     if (state.accepted < v.accepted && !v.tampered) {
         violation("I1", "the accepted version of " + world_.name(node.id()) + " went back from " + to_string(v.accepted) + " to " + to_string(state.accepted));
     }
@@ -105,13 +110,18 @@ void Checker::accept(const Node& node, const engine::DurableState& state) {
         known_[hash] = {document->version, document->previous};
         open_.emplace(state.accepted, *document);
     }
+    count_acceptance(state);
+}
+
+void Checker::count_acceptance(const engine::DurableState& state) {
+    const auto open = open_.find(state.accepted);
+    if (open == open_.end() || !counts_for(open->second, state.voter, state.nonce)) return;
     auto& voters = acceptances_[state.accepted];
     voters.insert(state.voter);
-    const auto open = open_.find(state.accepted);
-    if (open == open_.end() || !is_quorum(open->second, voters)) return;
+    if (!is_quorum(open->second, voters)) return;
     const Document document = open->second;
     open_.erase(open);
-    choose(document, hash);
+    choose(document, by_version_.at(state.accepted));
 }
 
 bool Checker::descends(Hash from, const Hash& ancestor) const {
@@ -126,6 +136,9 @@ bool Checker::descends(Hash from, const Hash& ancestor) const {
 
 void Checker::choose(const Document& document, const Hash& hash) {
     const bool newer = document.version > chosen_.version;
+    // A person's forced start begins a new chain, which wins (protocol.md 7).
+    const bool forced = document.version.epoch.counter() >= chosen_.version.epoch.counter() + kForcedStep / 2 && !confirmed_down_.empty();
+    if (forced) chosen_hash_ = hash;
     if (!(newer ? descends(hash, chosen_hash_) : descends(chosen_hash_, hash))) {
         violation("I2", "the chosen documents " + to_string(chosen_.version) + " and " + to_string(document.version) + " are not in one chain");
         return;
@@ -194,9 +207,9 @@ void Checker::check_owner(const Document& before, const Document& next, const st
     const std::string text = "group " + group + " leaves " + world_.name(old.owner->node);
     if (next.names(*old.owner)) {
         violation("I16", text + " without a proof: the node is a member and something of the group is there");
-    } else if (!before.node(old.owner->node).armed && !confirmed_down_.contains(old.owner->node)) {
+    } else if (!before.node(old.owner->node).armed) {
         violation("I16", text + " by expiry although its watchdog was not armed");
-    } else if (node->machine().effects(group) && !excused(*node) && !confirmed_down_.contains(old.owner->node)) {
+    } else if (node->machine().effects(group) && !excused(*node)) {
         violation("I16", text + " while it still has effects there");
     } else if (world_.config().group(group) != nullptr && world_.config().group(group)->exclusion == config::ExclusionKind::kStrict) {
         violation("I16", text + ", it is strict and something of it is still there");

@@ -67,6 +67,7 @@ class Checker {
         Hash previous{};
     };
     void accept(const Node& node, const engine::DurableState& state);
+    void count_acceptance(const engine::DurableState& state);
     void choose(const engine::Document& document, const Hash& hash);
     bool descends(Hash from, const Hash& ancestor) const;
     void check_next(const engine::Document& before, const engine::Document& next);

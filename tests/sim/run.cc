@@ -1,5 +1,8 @@
 #include "tests/sim/run.h"
 
+#include <csignal>
+#include <cstdio>
+
 #include "tests/sim/faults.h"
 
 namespace kagami::sim {
@@ -21,6 +24,7 @@ class Run {
         world_.on_decision = [this](const Node&, const engine::Decision& decision) {
             if (decision.reason == engine::Reason::kHandedOver) ++hand_overs_;
         };
+        current = this;
         world_.boot_all(options_.kind == Kind::kFaults ? 10s : 500ms);
         switch (options_.kind) {
             case Kind::kFaults: with_faults(); break;
@@ -190,6 +194,20 @@ class Run {
 
     void fail(const std::string& invariant, const std::string& text) { world_.checker().violation(invariant, text); }
 
+
+ public:
+    // The story so far, when an assertion of the engine ends the process.
+    static void tell_on_abort(int) {
+        if (current != nullptr) {
+            std::fprintf(stderr, "seed %llu: an assertion failed at %.6f s\n%sreproduce: %s\n", static_cast<unsigned long long>(current->options_.seed),
+                         seconds(current->world_.now().time_since_epoch()), current->world_.last_lines().c_str(), command_of(current->options_).c_str());
+        }
+    }
+    ~Run() { current = nullptr; }
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+ private:
     RunResult result() {
         RunResult r;
         r.passed = !failed();
@@ -203,6 +221,8 @@ class Run {
         r.elections = world_.checker().elections();
         return r;
     }
+
+    static inline Run* current = nullptr;
 
     RunOptions options_;
     Shape shape_;
@@ -235,7 +255,10 @@ Shape draw_shape(const RunOptions& options) {
     return shape;
 }
 
-RunResult run(const RunOptions& options) { return Run(options).go(); }
+RunResult run(const RunOptions& options) {
+    std::signal(SIGABRT, Run::tell_on_abort);
+    return Run(options).go();
+}
 
 std::string command_of(const RunOptions& options) {
     std::string text = "scripts/sim --seed " + std::to_string(options.seed);
