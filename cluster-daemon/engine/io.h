@@ -105,17 +105,19 @@ struct GuardedGroup {
     Token token;
     bool strict = false;
     Verdict verdict = Verdict::kNone;
+    bool operator==(const GuardedGroup&) const = default;
 };
 struct SetGuard {                   // published to the guard's page; the runtime adds cgroups, addresses and mounts
     Instant deadline;               // end of the lease; epoch start (Instant{}) = no lease
     Instant lease_sent_at;          // when the renewal behind the lease was sent
     bool armed = false;
     std::vector<GuardedGroup> groups;
+    bool operator==(const SetGuard&) const = default;
 };
 enum class SystemAction : uint8_t { kStopDaemon, kHalt, kReboot };
 struct ActOnSystem { SystemAction action = SystemAction::kStopDaemon; std::string why; };
 struct Answer { OperatorReply reply; };                       // to this node's control socket
-struct StoreConfig { Hash hash{}; Bytes packed; };            // unpack the configuration in force to active/
+struct StoreConfig { Hash hash{}; Bytes packed; uint64_t version = 0; };            // unpack the configuration in force to active/
 
 using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, SetGuard, ActOnSystem, Answer, StoreConfig>;
 struct HeldCommand {

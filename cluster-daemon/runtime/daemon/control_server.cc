@@ -326,14 +326,12 @@ class Service final : public proto::Control::Service {
             answer->set_hash(to_hex(in_force.hash.data(), in_force.hash.size()));
             return show(in_force.packed, *answer);
         }
-        const auto history = backend_.config_history(1000);
-        if (!history) return {grpc::StatusCode::UNAVAILABLE, history.error().message};
-        for (const ConfigRecord& record : *history) {
-            if (record.version != in->version()) continue;
-            fill_record(record, *answer);
-            return show(record.packed, *answer);
-        }
-        return {grpc::StatusCode::NOT_FOUND, fmt::format("version {} of the configuration is not in the history", in->version())};
+        const auto packed = backend_.config_version(in->version());
+        if (!packed) return {grpc::StatusCode::NOT_FOUND, packed.error().message};
+        answer->set_version(in->version());
+        const Hash hash = sha256(*packed);
+        answer->set_hash(to_hex(hash.data(), hash.size()));
+        return show(*packed, *answer);
     }
 
     grpc::Status ConfigHistory(ServerContext*, const proto::ConfigHistoryRequest* in, proto::ConfigHistoryAnswer* answer) override {

@@ -33,7 +33,6 @@ struct ConfigRecord {
     int64_t unix_ms = 0;
     std::string person;
     std::string comment;
-    Bytes packed;
 };
 struct IssuedToken {
     std::string text;
@@ -50,6 +49,7 @@ struct ControlBackend {
     std::function<void(uint64_t id)> forget;  // nobody waits for this request any more
     std::function<std::vector<LogLine>(const LogQuery&)> log;                   // oldest first
     std::function<Result<std::vector<ConfigRecord>>(size_t limit)> config_history;  // newest first
+    std::function<Result<Bytes>(uint64_t version)> config_version;                  // packed
     std::function<Result<IssuedToken>(const std::string& node, Duration valid)> create_token;
 };
 

@@ -306,6 +306,7 @@ ControlBackend Daemon::Impl::backend() {
     };
     all.log = [this](const LogQuery& query) { return journal->lines(query); };
     all.config_history = [this](size_t limit) { return journal->configurations(limit); };
+    all.config_version = [this](uint64_t version) { return journal->configuration(version); };
     all.create_token = [this](const std::string& node, Duration valid) { return enrolment->create_token(node, valid); };
     return all;
 }

@@ -18,7 +18,8 @@ class Journal {
     void record(const engine::Decision& decision);
     void record_config(const engine::StoreConfig& config);
     std::vector<LogLine> lines(const LogQuery& query) const;
-    Result<std::vector<ConfigRecord>> configurations(size_t limit) const;
+    Result<std::vector<ConfigRecord>> configurations(size_t limit) const;  // newest first
+    Result<Bytes> configuration(uint64_t version) const;                   // packed
 
  private:
     struct Impl;
