@@ -1,0 +1,30 @@
+#include <algorithm>
+#include <array>
+
+#include "monitors/floating_ip/floating_ip.h"
+#include "monitors/ip/ip.h"
+#include "monitors/monitor.h"
+#include "monitors/nic_link/nic_link.h"
+#include "monitors/process/process.h"
+#include "monitors/user_space/user_space.h"
+
+namespace kagami::monitors {
+
+std::span<const Type> registry() {
+    static const std::array<Type, 5> types = {{
+        {process_description(), make_process},
+        {floating_ip_description(), make_floating_ip},
+        {nic_link_description(), make_nic_link},
+        {ip_description(), make_ip},
+        {user_space_description(), make_user_space},
+    }};
+    return types;
+}
+
+const Type* find(std::string_view word) {
+    const auto types = registry();
+    const auto found = std::find_if(types.begin(), types.end(), [&](const Type& type) { return type.description.word == word; });
+    return found == types.end() ? nullptr : &*found;
+}
+
+}  // namespace kagami::monitors
