@@ -312,8 +312,39 @@ def test_a_program_that_cannot_run_is_tried_at_most_every_20_ms(init):
     assert all(later - earlier >= 0.019 for earlier, later in zip(stamps, stamps[1:]))
 
 
+def test_a_program_that_ends_with_status_0_stays_down_until_asked(init):
+    one = init("--program", "a=/bin/true")
+    for n in range(1, 4):
+        wait_until(lambda: one.log.read_text().count("a: ended") == n, 5, "the end")
+        assert quiet(lambda: len(one.starts("a")))
+        assert len(one.starts("a")) == n
+        one.process.send_signal(signal.SIGUSR1)
+
+
+def test_guard_and_script_helper_are_always_started_again(init, tmp_path):
+    for name in ("kagami-guard", "kagami-script-helper", "kagamid"):
+        script(tmp_path, name, "exit 0")
+    one = init("--bin", tmp_path)
+    wait_until(lambda: len(one.starts("guard")) > 3 and len(one.starts("script-helper")) > 3, 5, "four starts")
+    assert len(one.starts("daemon")) == 1
+
+
+def test_a_start_that_is_asked_for_changes_nothing_in_what_runs(init):
+    one = init("--program", "a=/usr/bin/sleep,1000")
+    wait_until(lambda: one.starts("a"), 5, "the start")
+    one.process.send_signal(signal.SIGUSR1)
+    wait_until(lambda: "asked to start" in one.log.read_text(), 5, "the request")
+    assert len(one.starts("a")) == 1
+
+
+def test_start_service_reaches_process_1_of_the_machine(bare):
+    bare.start_service("node1")
+    wait_until(lambda: "asked to start" in bare.paths.log("node1", "node-init").read_text(), 5, "the request")
+    assert bare.is_running("node1")
+
+
 def test_no_restart_leaves_it(init):
-    one = init("--program", "a=/bin/true", "--no-restart")
+    one = init("--program", "a=/bin/false", "--no-restart")
     wait_until(lambda: "a: ended" in one.log.read_text(), 5, "the end")
     assert quiet(lambda: len(one.starts("a")))
 

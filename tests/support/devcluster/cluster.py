@@ -132,6 +132,12 @@ class DevCluster:
         """The daemons start now and at every boot."""
         (self.paths.etc(machine) / ENABLED).touch()
 
+    def start_service(self, *machines):
+        """`systemctl start` for daemons that left on purpose (after `kagami cluster stop`)."""
+        with state.changing(self.paths) as known:
+            for machine in machines:
+                self._running(machine, known).start_service()
+
     def cluster_status(self, node="node1"):
         """What `kagami status --json` says on the node; None while its daemon does not answer."""
         done = self.exec(node, ["kagami", "status", "--json"])

@@ -99,6 +99,10 @@ class Container:
         if self.is_running():
             os.kill(self.identity["pid"], signal.SIGKILL)
 
+    def start_service(self):
+        """Process 1 starts the programs that ended on purpose."""
+        os.kill(self.identity["pid"], signal.SIGUSR1)
+
     def bury(self):
         """Waits for the end after cut_power() and removes what is left outside. The cgroup goes first: the kernel keeps
         process 1 until every process inside is reaped, and a stopped nsenter does not reap its own."""

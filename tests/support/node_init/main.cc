@@ -30,6 +30,7 @@ constexpr int kPowerLost = 99;  // exit status; seen by the outer unshare only
 
 constexpr const char* kHelp = R"(Usage: kagami-node-init [OPTION]...
 Process 1 of a node container: starts guard, script helper and daemon, starts again what ends, is the simulated watchdog.
+A daemon or witness that ends with status 0 meant it: it stays down until SIGUSR1 (as after `systemctl start`).
   --bin DIR            where kagami-guard, kagami-script-helper, kagamid and kagami-witness are
   --witness            run only kagami-witness
   --bare               run nothing (a container without cluster software)
@@ -70,7 +71,7 @@ Program program_in(const std::string& text) {
     if (equals == std::string::npos || equals == 0 || text.compare(equals + 1, 1, "/") != 0) {
         refuse("--program " + text + ": expected NAME=/PATH[,ARGUMENT...]");
     }
-    Program program{.name = text.substr(0, equals), .argv = {}};
+    Program program{.name = text.substr(0, equals), .argv = {}, .always = false};
     size_t from = equals + 1;
     while (from != std::string::npos) {
         const size_t comma = text.find(',', from);
@@ -83,9 +84,12 @@ Program program_in(const std::string& text) {
 std::vector<Program> standard_programs(const Options& options) {
     if (options.bare) return {};
     if (options.bin.empty()) refuse("--bin DIR is missing");
-    const auto at = [&](const char* name, const char* file) { return Program{name, {options.bin + "/" + file}}; };
-    if (options.witness) return {at("witness", "kagami-witness")};
-    return {at("guard", "kagami-guard"), at("script-helper", "kagami-script-helper"), at("daemon", "kagamid")};
+    const auto at = [&](const char* name, const char* file, bool always) {
+        return Program{name, {options.bin + "/" + file}, always};
+    };
+    if (options.witness) return {at("witness", "kagami-witness", false)};
+    return {at("guard", "kagami-guard", true), at("script-helper", "kagami-script-helper", true),
+            at("daemon", "kagamid", false)};
 }
 
 enum Flag {
@@ -181,7 +185,7 @@ void become_urgent() {
 int open_signals() {
     sigset_t set;
     ::sigemptyset(&set);
-    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1}) ::sigaddset(&set, number);
     ::sigprocmask(SIG_BLOCK, &set, nullptr);
     return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -194,10 +198,16 @@ void reap(Supervisor& supervisor) {
 
 void take_signals(int descriptor, Supervisor& supervisor) {
     signalfd_siginfo info{};
+    bool start = false;
     while (::read(descriptor, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo != SIGCHLD) supervisor.stop();
+        if (info.ssi_signo == SIGUSR1) {
+            start = true;
+        } else if (info.ssi_signo != SIGCHLD) {
+            supervisor.stop();
+        }
     }
     reap(supervisor);
+    if (start) supervisor.start_ended(Clock::now());
 }
 
 int wait_milliseconds(const Watchdog& watchdog, const Supervisor& supervisor) {

@@ -114,8 +114,23 @@ bool Supervisor::on_exit(pid_t pid, int wait_status, Clock::time_point now) {
     if (child == children_.end()) return false;
     say(child->program.name + ": ended, " + exit_text(wait_status));
     child->pid = -1;
-    if (phase_ == Phase::kRunning && settings_.restart) child->start_at = std::max(now, child->started + kShortestLife);
+    if (phase_ == Phase::kRunning && starts_again(child->program, wait_status)) {
+        child->start_at = std::max(now, child->started + kShortestLife);
+    }
     return true;
+}
+
+bool Supervisor::starts_again(const Program& program, int wait_status) const {
+    const bool on_purpose = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+    return settings_.restart && (program.always || !on_purpose);
+}
+
+void Supervisor::start_ended(Clock::time_point now) {
+    if (phase_ != Phase::kRunning) return;
+    say("asked to start");
+    for (Child& child : children_) {
+        if (child.pid < 0 && !child.start_at) child.start_at = now;
+    }
 }
 
 void Supervisor::stop() {

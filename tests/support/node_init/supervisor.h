@@ -3,8 +3,9 @@
 //
 // States: waiting (the condition path does not exist yet: the node is not a member of a cluster) -> running -> stopping
 // -> stopped. While running, a program that ended is started again at once, but never twice within kShortestLife, so
-// that a program that cannot start does not eat the machine. While stopping, the last program gets SIGTERM first; one
-// that does not end within the stop time-out gets SIGKILL.
+// that a program that cannot start does not eat the machine; one that ended on purpose (exit status 0) stays down until
+// start_ended(), unless it is always wanted (systemd's Restart=on-failure and Restart=always). While stopping, the last
+// program gets SIGTERM first; one that does not end within the stop time-out gets SIGKILL.
 // Reaping is the caller's: it reports every ended child.
 #pragma once
 
@@ -22,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 struct Program {
     std::string name;
     std::vector<std::string> argv;  // argv[0] is an absolute path
+    bool always = false;            // started again also after exit status 0
 };
 
 struct Settings {
@@ -41,6 +43,8 @@ class Supervisor {
     void advance(Clock::time_point now);
     // False: not a program of ours (an orphan that process 1 inherited).
     bool on_exit(pid_t pid, int wait_status, Clock::time_point now);
+    // Starts what ended on purpose: `systemctl start`.
+    void start_ended(Clock::time_point now);
     void stop();
     bool stopped() const { return phase_ == Phase::kStopped; }
     std::optional<Clock::time_point> wake_at(Clock::time_point now) const;
@@ -57,6 +61,7 @@ class Supervisor {
 
     bool condition_holds() const;
     void start(Child& child, Clock::time_point now);
+    bool starts_again(const Program& program, int wait_status) const;
     void advance_stop(Clock::time_point now);
 
     Settings settings_;
