@@ -7,9 +7,8 @@ namespace {
 
 using Voters = std::vector<Voter>;
 
-bool is_member(const Document& document, NodeId node) {
-    return document.nodes.contains(node) && document.node(node).state != NodeState::kLeft;
-}
+// Who leaves gives its weight away beforehand, so that its going needs nobody's vote but those who stay.
+bool keeps_weight(const NodeEntry& entry) { return entry.state != NodeState::kLeft && entry.leaving == Leaving::kNo; }
 
 size_t groups_owned(const Document& document, NodeId node) {
     return static_cast<size_t>(std::count_if(document.groups.begin(), document.groups.end(), [&](const auto& g) {
@@ -30,7 +29,8 @@ uint16_t weight_of(const Document& document, NodeId node) {
 // The tie weight stays where it is while that node is a member, unless another one owns more groups.
 NodeId tie_holder(const Document& document, const std::vector<NodeId>& members, const VoterFacts& facts) {
     const auto holder = std::find_if(members.begin(), members.end(), [&](NodeId n) { return weight_of(document, n) > 1; });
-    NodeId best = holder != members.end() ? *holder : facts.self;
+    const bool leader_stays = std::find(members.begin(), members.end(), facts.self) != members.end();
+    NodeId best = holder != members.end() ? *holder : leader_stays ? facts.self : members.front();
     for (const NodeId node : members)
         if (facts.voting.contains(node) && groups_owned(document, node) > groups_owned(document, best)) best = node;
     return best;
@@ -52,11 +52,11 @@ Voters wanted_voters(const Document& document, const VoterFacts& facts) {
     for (const auto& [node, entry] : document.nodes) {
         const Voter* present = document.voter(node);
         Voter voter = present != nullptr ? *present : Voter{{node, 0}, 0, {}, {}};
-        if (is_member(document, node)) members.push_back(node);
-        voter.weight = is_member(document, node) ? 1 : 0;
+        if (keeps_weight(entry)) members.push_back(node);
+        voter.weight = keeps_weight(entry) ? 1 : 0;
         wanted.push_back(voter);
     }
-    if (members.empty()) return document.voters;  // all have left: the last one keeps what it has
+    if (members.empty()) return document.voters;  // all leave: the last ones keep what they have
     const bool even = members.size() % 2 == 0;
     const bool witness = even && witness_counts(document, facts);
     if (even && !witness) {

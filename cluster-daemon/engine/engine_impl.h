@@ -1,0 +1,96 @@
+// The engine's inside: which part sees which event, in which order, and what of it goes out. Split over engine.cc (events),
+// engine_lead.cc (the leader's planning) and engine_publish.cc (heartbeats, reports, guard, output).
+#pragma once
+
+#include "cluster-daemon/engine/engine.h"
+#include "cluster-daemon/engine/local_manager.h"
+#include "cluster-daemon/engine/policy.h"
+#include "cluster-daemon/engine/requests.h"
+#include "cluster-daemon/engine/voters_policy.h"
+
+namespace kagami::engine {
+
+struct Engine::Impl {
+    explicit Impl(Settings given);
+
+    void step(const Event& event, Instant now);
+    Output take_output();
+    Snapshot snapshot(Instant now) const;
+
+    // ---- events (engine.cc) ----
+    void on(const Received& e, Instant now);
+    void on(const Woken&, Instant) {}
+    void on(const Persisted& e, Instant now);
+    void on(const PeerConnected& e, Instant now);
+    void on(const ResourceDone& e, Instant now);
+    void on(const MonitorDone& e, Instant now);
+    void on(const MonitorStirred& e, Instant now);
+    void on(const ScriptDone& e, Instant now);
+    void on(const GuardObserved& e, Instant now);
+    void on(const Asked& e, Instant now);
+    void on(const ConfigStored& e, Instant now);
+
+    void on_message(NodeId from, const Heartbeat& m, Instant now);
+    void on_message(NodeId from, const NodeReport& m, Instant now);
+    void on_message(NodeId from, const StartGroup& m, Instant now);
+    void on_message(NodeId from, const StopGroup& m, Instant now);
+    void on_message(NodeId from, const OperatorRequest& m, Instant now);
+    void on_message(NodeId from, const OperatorReply& m, Instant now);
+    template <typename Other>
+    void on_message(NodeId /*from*/, const Other& /*the register's*/, Instant /*now*/) {}
+
+    void settle(Instant now);  // after every event: everything that follows from it
+    void follow_config();
+    bool ask_here(const OperatorRequest& request, Instant now);
+    LocalInput local_input(Instant now) const;
+    void take_local();
+
+    // ---- leading (engine_lead.cc) ----
+    void lead(Instant now);
+    void plan(Instant now);
+    PolicyInput policy_input(Instant now);
+    VoterFacts voter_facts(Instant now) const;
+    void carry_out(PolicyOutput planned, Instant now);
+    void propose(Document next, Instant now);
+
+    // ---- publishing (engine_publish.cc) ----
+    void beat(Instant now);
+    Heartbeat heartbeat(Instant now) const;
+    void report(Instant now);
+    void send_report(NodeId to);
+    void publish_guard();
+    Instant wake_at(Instant now) const;
+
+    Settings settings;
+    Ledger ledger;
+    Outbox out;
+    Register reg;
+    Policy policy;
+    LocalManager local;
+    Requests requests;
+
+    Hash config_hash{};                              // of out.config
+    Hash stored_hash{};                              // unpacked by the runtime
+    std::map<NodeId, NodeReport> reports;            // of the others
+    std::map<NodeId, bool> connected;
+    std::set<NodeId> confirmed_down;                 // a person's words while there is no leader
+    GuardObserved guard;
+    std::optional<SetGuard> published;
+    std::vector<HeldCommand> commands;
+    uint64_t local_serial = 0;                       // change of the group marks that commands and reports wait for
+    std::optional<Instant> local_wake;
+
+    Instant stepped_at;
+    NodeReport own_report;
+    Instant report_at;
+    Instant beat_at;
+
+    bool was_leading = false;
+    bool look_again = false;                         // something the policy looks at has changed
+    Instant plan_at = kNever;
+    Instant witness_voted_at;
+    Version planned_for;
+    std::set<NodeId> twice;                          // alive in two incarnations, said
+};
+
+}  // namespace kagami::engine

@@ -1,0 +1,80 @@
+#include "cluster-daemon/engine/requests.h"
+
+#include <algorithm>
+
+namespace kagami::engine {
+namespace {
+
+constexpr size_t kRemembered = 256;
+
+}  // namespace
+
+void Requests::ask(const OperatorRequest& request, Instant now) { own_[request.id] = {request, now, now, {}, false}; }
+
+void Requests::on_request(NodeId from, const OperatorRequest& request) {
+    const std::pair key(from, request.id);
+    if (std::find(taken_.begin(), taken_.end(), key) != taken_.end()) return;
+    taken_.push_back(key);
+    if (taken_.size() > kRemembered) taken_.pop_front();
+    incoming_.push_back({request, from});
+}
+
+void Requests::on_reply(const OperatorReply& reply) {
+    const auto at = own_.find(reply.id);
+    if (at == own_.end()) return;
+    answers_.push_back(reply);
+    if (reply.outcome == OperatorOutcome::kAccepted) {
+        at->second.accepted = true;
+    } else {
+        own_.erase(at);
+    }
+}
+
+void Requests::reply(NodeId origin, const OperatorReply& reply) {
+    if (origin == self_) return on_reply(reply);
+    out_.send(origin, reply);
+}
+
+void Requests::answer(const Own& own, OperatorOutcome outcome, ErrorCode code, std::string message, std::string remedy) {
+    const bool good = outcome == OperatorOutcome::kDone;
+    answers_.push_back({own.request.id, outcome, good ? uint8_t{0} : static_cast<uint8_t>(code), std::move(message), std::move(remedy)});
+}
+
+void Requests::advance(const Leader& leader, const Timing& timing, Instant now) {
+    wake_at_ = kNever;
+    for (auto at = own_.begin(); at != own_.end();) at = settle(at->second, leader, timing, now) ? own_.erase(at) : std::next(at);
+}
+
+// True when nothing is to be waited for any more.
+bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Instant now) {
+    if (leader.node == kNobody) {
+        const Instant patience = own.without_leader_since + 2 * timing.detect + timing.grant;
+        wake_at_ = std::min(wake_at_, patience);
+        if (now < patience || own.accepted) return false;
+        answer(own, OperatorOutcome::kRefused, ErrorCode::kNoQuorum, "The cluster has no leader: no majority of it is in contact.",
+               "bring nodes or networks back; `kagami status` tells what is heard");
+        return true;
+    }
+    own.without_leader_since = now;
+    if (own.accepted) {
+        if (own.sent_under == leader.epoch) return false;
+        answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
+               "Accepted; the leadership has moved to " + out_.name(leader.node) + ", which carries it out: see `kagami status`.", {});
+        return true;
+    }
+    if (own.sent_under == leader.epoch && now < own.send_at) {
+        wake_at_ = std::min(wake_at_, own.send_at);
+        return false;
+    }
+    own.sent_under = leader.epoch;
+    own.send_at = now + timing.detect;
+    wake_at_ = std::min(wake_at_, own.send_at);
+    if (leader.here) {
+        on_request(self_, own.request);
+    } else {
+        out_.send(leader.node, own.request);
+    }
+    return false;
+}
+
+}  // namespace kagami::engine
