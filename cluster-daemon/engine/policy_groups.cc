@@ -22,6 +22,7 @@ void Plan::plan_group(const config::Group& group) {
     GroupEntry& entry = next_.groups[group.name];
     const auto chosen = chosen_.groups.find(group.name);
     if (chosen != chosen_.groups.end()) count_failover(group.name, chosen->second);
+    if (entry.owner) memory_.waiting_for_better.erase(group.name);
     if (entry.owner && !(entry.token == Token{})) {
         const Proof proof = proof_of(group, entry);
         if (proof == Proof::kNone)
@@ -189,7 +190,6 @@ void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
         consider(since + input_.timing->hold);
         if (input_.now < since + input_.timing->hold) return;
     }
-    memory_.waiting_for_better.erase(group.name);
     const bool failover = entry.goal == Goal::kStarted && entry.last_owner != kNobody && entry.last_owner != placement.node;
     assign(group, entry, placement.node, failover, false);
     out_.decisions.back().rejected = placement.rejected;
