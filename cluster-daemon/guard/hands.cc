@@ -17,6 +17,8 @@
 #include <string>
 #include <utility>
 
+#include "cluster-daemon/guard/boost.h"
+
 namespace kagami::guard {
 namespace {
 
@@ -112,6 +114,12 @@ void Hands::act(size_t place, const GuardGroup& group, const GroupOrders& orders
     outcome = {};
     if (orders.kill) write_cgroup(group, "cgroup.kill", "1");
     if (orders.freeze) write_cgroup(group, "cgroup.freeze", "1");
+    if (orders.kill || orders.freeze) {
+        boost_tasks(root_.get(), group.cgroup.c_str());
+        calm_[place] = false;
+    } else if (orders != GroupOrders{} && !std::exchange(calm_[place], true)) {
+        unboost_tasks(root_.get(), group.cgroup.c_str());
+    }
     if (orders.withdraw) outcome.withdrawn = withdraw(group, outcome.addresses_gone);
     if (orders.thaw) write_cgroup(group, "cgroup.freeze", "0");
     for (size_t i = 0; i < group.addresses.size(); ++i) {

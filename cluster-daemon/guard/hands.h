@@ -51,6 +51,7 @@ class Hands {
         uint16_t withdrawn = 0;
     };
     std::array<Outcome, kMaxGroups> outcomes_{};  // of the orders of the last step
+    std::array<bool, kMaxGroups> calm_{};         // nothing of the group is boosted
 };
 
 }  // namespace kagami::guard

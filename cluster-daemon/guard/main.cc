@@ -113,9 +113,10 @@ void harden(GuardReport& report) {
 }
 
 // What changed since the last report, for the journal.
-void tell(const GuardReport& was, const GuardReport& is) {
+void tell(const GuardReport& was, const GuardReport& is, const char* trouble) {
     if (was.plan_readable && !is.plan_readable) say("the plan cannot be read any more: no lease");
     if (was.pauses != is.pauses) say("the clocks jumped: the machine was paused, the lease is suspect");
+    if (was.watchdog != is.watchdog) say("the watchdog cannot be used: %s", trouble);
     if (was.armed != is.armed) say("%s", is.armed ? "armed" : "disarmed");
     if (!was.condemned && is.condemned) say("a group was not stopped in time: the watchdog is not petted any more");
     for (const auto& now : is.groups) {
@@ -159,7 +160,7 @@ class Guard {
         engine_.report(report_);
         report_.watchdog = watchdog_.kind();
         if (auto published = page_.publish(report_); !published) refuse(published.error());
-        tell(was, report_);
+        tell(was, report_, watchdog_.trouble());
     }
 
     void watch(const Orders& orders) {
@@ -190,6 +191,7 @@ int run(GuardPageWriter<GuardReport>& page, const char* path, Watchdog& watchdog
     static GuardReport report;
     report.pid = getpid();
     report.started_at = host::boot_now();
+    report.watchdog = watchdog.kind();
     report.watchdog_tested = tested(watchdog, boot_text);
     report.device = std::string_view(watchdog.driver()).substr(0, 63);
     harden(report);

@@ -65,6 +65,33 @@ TEST_CASE("busy processes are frozen within T_guard of the deadline, and run aga
               << " ms after the deadline; suspension seen done " << seconds(latest_report) * 1e3 << " ms after it\n";
 }
 
+TEST_CASE("neither 10 busy processes in the group nor 10 beside it delay the suspension, and all keep their own scheduling") {
+    NEEDS_KERNEL();
+    Site site;
+    site.plan.terms.t_hold = 1s;
+    site.plan.groups.push_back(site.group("db"));
+    Busy busy(site.cgroups + "/db", 0);
+    Busy others(site.cgroups + "/others", 0);
+    site.start_guard();
+    site.renew();
+    for (int i = 0; i < 10; ++i) {
+        busy.add();
+        others.add();
+    }
+    Duration latest{};
+    for (int trial = 0; trial < 5; ++trial) {
+        site.renew();
+        REQUIRE(eventually([&] { return site.reported("db")->begun_at > site.plan.terms.lease_sent_at + 900ms; }));
+        REQUIRE(site.becomes("db", GroupState::kSuspended));
+        CHECK(busy.last_ran() <= site.plan.terms.deadline + kGuard);
+        latest = std::max(latest, site.reported("db")->done_at - site.plan.terms.deadline);
+    }
+    CHECK(eventually([&] { return busy.all_normal(); }));
+    CHECK(site.report().condemned == 0);
+    std::cout << "5 trials with 10 busy processes in the group and 10 beside it: suspension seen done "
+              << seconds(latest) * 1e3 << " ms after the deadline\n";
+}
+
 TEST_CASE("addresses are withdrawn with the suspension, and exactly those come back") {
     NEEDS_KERNEL();
     Site site;
@@ -150,6 +177,7 @@ TEST_CASE("a guard that is killed and started again leaves a suspended group sus
     CHECK(s.busy.last_ran() == last);
     s.site.renew();
     CHECK(s.busy.runs());
+    CHECK(s.busy.all_normal());
 }
 
 TEST_CASE("a guard that is killed and started again disturbs nothing that has a lease") {

@@ -9,12 +9,14 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
@@ -125,6 +127,7 @@ void Busy::add() {
     REQUIRE(pid >= 0);
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setpriority(PRIO_PROCESS, 0, 5);
         if (!write_text(cgroup_ + "/cgroup.procs", "0")) _exit(1);
         for (;;) stamps_->last.store(host::boot_now().time_since_epoch().count(), std::memory_order_relaxed);
     }
@@ -150,6 +153,12 @@ bool Busy::runs() const {
 bool Busy::stands() const {
     const Instant before = last_ran();
     return !eventually([&] { return last_ran() != before; }, 40ms);
+}
+
+bool Busy::all_normal() const {
+    return std::all_of(processes_.begin(), processes_.end(), [](pid_t pid) {
+        return sched_getscheduler(pid) == SCHED_OTHER && getpriority(PRIO_PROCESS, static_cast<id_t>(pid)) == 5;
+    });
 }
 
 bool Busy::populated() const { return read_text(cgroup_ + "/cgroup.events").find("populated 1") != std::string::npos; }
@@ -274,7 +283,7 @@ GuardGroup Site::group(const char* name, GroupKind kind) const {
 void Site::renew(Verdict verdict) {
     for (auto& group : plan.groups) group.verdict = verdict;
     plan.terms.lease_sent_at = host::boot_now();
-    plan.terms.deadline = plan.terms.lease_sent_at + kHold;
+    plan.terms.deadline = plan.terms.lease_sent_at + plan.terms.t_hold;
     publish();
 }
 

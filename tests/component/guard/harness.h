@@ -39,6 +39,7 @@ class Busy {
     bool populated() const;
     bool freeze_asked() const;
     void add();
+    bool all_normal() const;  // every process has the ordinary scheduling policy and nice value 5
 
  private:
     std::string cgroup_;

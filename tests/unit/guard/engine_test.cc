@@ -222,6 +222,23 @@ TEST_CASE("what is not suspended within T_guard is never petted again, lease or 
     CHECK_FALSE(w.orders.arm);
 }
 
+TEST_CASE("time in which the guard itself could not run is not held against a suspension or a kill") {
+    World w = running();
+    const bool killing = GENERATE(false, true);
+    w.kills_work = false;
+    w.freeze_takes = 10s;
+    w.group("db").verdict = killing ? Verdict::kKill : Verdict::kNone;
+    w.publish();
+    w.now = w.plan.terms.deadline;
+    w.step();
+    w.now += 3s;  // the machine stood still
+    w.step();
+    CHECK(w.report().condemned == 0);
+    CHECK(w.state("db") == (killing ? GroupState::kKilling : GroupState::kSuspending));
+    w.run(kKill);
+    CHECK(w.report().condemned == 1);
+}
+
 TEST_CASE("a machine without lease and without groups is petted; one whose guard knows no plan is not") {
     World w;
     w.publish();
