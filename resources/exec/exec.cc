@@ -54,7 +54,7 @@ host::ScriptRequest request_for(const Context& context, const std::string& scrip
 
 // How a program ended badly, or nothing.
 std::string failure_of(const host::ScriptResult& result, Duration timeout) {
-    if (result.timed_out) return "did not end within " + config::format_duration(timeout);
+    if (result.timed_out) return fmt::format("did not end within {:.3g} s", seconds(timeout));
     if (result.signal != 0) return fmt::format("was ended by signal {}", result.signal);
     if (result.exit_code != 0) return fmt::format("failed with exit status {}", result.exit_code);
     return "";
@@ -85,8 +85,9 @@ class Exec : public Resource {
 Status Exec::activate(const Context& context) {
     host::ScriptRequest request = request_for(context, context.values.text("start"), host::Mark::kActive);
     request.background = context.values.text("start_mode") == "async";
-    const Duration timeout = context.values.duration("start_timeout");
-    const auto result = host_.scripts->run(request, std::min(context.deadline, host_.now() + timeout));
+    const Instant now = host_.now();
+    const Duration timeout = std::min(context.values.duration("start_timeout"), context.deadline - now);
+    const auto result = host_.scripts->run(request, now + timeout);
     if (!result) return tl::unexpected(result.error());
     const std::string failure = failure_of(*result, timeout);
     if (failure.empty()) return {};
@@ -96,10 +97,10 @@ Status Exec::activate(const Context& context) {
 
 Status Exec::run_stop(const Context& context) const {
     const host::ScriptRequest request = request_for(context, context.values.text("stop"), host::Mark::kInactive);
-    const Duration timeout = context.values.duration("stop_timeout");
     const Instant now = host_.now();
-    const Instant latest = context.deadline - kill_reserve(context.deadline - now);
-    const auto result = host_.scripts->run(request, std::min(latest, now + timeout));
+    const Duration left = context.deadline - now;
+    const Duration timeout = std::min(context.values.duration("stop_timeout"), left - kill_reserve(left));
+    const auto result = host_.scripts->run(request, now + timeout);
     if (!result) return tl::unexpected(result.error());
     const std::string failure = failure_of(*result, timeout);
     if (failure.empty()) return {};

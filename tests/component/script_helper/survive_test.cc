@@ -164,7 +164,7 @@ TEST_CASE("an adopted script still has its deadline") {
     const auto result = running.get();
     REQUIRE(result);
     CHECK(result->timed_out);
-    CHECK(fixture.processes().empty());
+    CHECK(wait_until([&] { return fixture.processes().empty(); }));
 }
 
 TEST_CASE("a background program is answered at its start; the same request again finds it running") {
