@@ -487,7 +487,7 @@ void GroupMachine::update_suspension(LocalContext& context) {
         had_lease_ = true;
         last_deadline_ = context.input.run_until;
     } else if (had_lease_ && !suspended_at_) {
-        suspend(last_deadline_, context, "its lease has run out");
+        suspend(std::min(last_deadline_, context.input.now), context, context.guard.alive ? "its lease has run out" : "the guard does not run");
     }
     const bool free = !guard_state_ || *guard_state_ == GuardGroupState::kRunning || *guard_state_ == GuardGroupState::kResumed;
     if (!suspended_at_ || !free || verdict(context.input) != Verdict::kResume) return;
