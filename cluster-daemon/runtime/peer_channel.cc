@@ -92,7 +92,7 @@ struct Remote : std::enable_shared_from_this<Remote> {
         : shared(shared_state), entry(std::move(table_entry)), credentials(std::move(client)) {}
 
     Shared& shared;
-    const PeerEntry entry;
+    PeerEntry entry;  // node and name never change; the addresses are guarded like the rest
     const std::shared_ptr<grpc::ChannelCredentials> credentials;
 
     std::mutex mutex;
@@ -101,7 +101,8 @@ struct Remote : std::enable_shared_from_this<Remote> {
     size_t queued_bytes = 0;
     std::shared_ptr<OutgoingStream> outgoing;
     PeerLinkState state = PeerLinkState::kWaiting;
-    size_t network = 0;  // of `outgoing`, or the next to try
+    size_t network = 0;   // of `outgoing`, or the next to try
+    std::string address;  // of `outgoing`
     Clock::time_point next_attempt{};
     Clock::time_point since{};  // start of the attempt, or up since
     Duration backoff{};
@@ -116,6 +117,7 @@ struct Remote : std::enable_shared_from_this<Remote> {
     void choose_next(bool was_up);  // mutex held
     std::optional<size_t> usable_network(size_t from) const;
     void path_lost(size_t lost_network);
+    void readdress(const std::vector<std::string>& addresses);
     void retire();
     Clock::time_point dial(Clock::time_point now);
     PeerStatus status();
@@ -382,8 +384,8 @@ void Remote::on_down(const std::string& why) {
     bool was_up = false;
     {
         const std::lock_guard lock(mutex);
-        was_up = state == PeerLinkState::kUp;
-        counters.last_error = entry.addresses[network] + ": " + why;
+        was_up = state == PeerLinkState::kUp && !retired;
+        counters.last_error = address + ": " + why;
     }
     // Told before the next attempt can begin, so that connected and disconnected alternate.
     if (was_up && !shared.stopping && shared.callbacks.on_disconnected)
@@ -426,6 +428,15 @@ void Remote::path_lost(size_t lost_network) {
     outgoing->cancel();
 }
 
+// The same peer elsewhere: a stream to an address that is no longer in its place is ended.
+void Remote::readdress(const std::vector<std::string>& addresses) {
+    const std::lock_guard lock(mutex);
+    if (entry.addresses == addresses) return;
+    entry.addresses = addresses;
+    next_attempt = Clock::now();
+    if (outgoing && (network >= addresses.size() || addresses[network] != address)) outgoing->cancel();
+}
+
 void Remote::retire() {
     const std::lock_guard lock(mutex);
     retired = true;
@@ -447,11 +458,12 @@ Clock::time_point Remote::dial(Clock::time_point now) {
     }
     if (retired || !usable_network(0)) return Clock::time_point::max();
     if (now < next_attempt) return next_attempt;
-    if (entry.addresses[network].empty()) network = *usable_network(0);
+    if (network >= entry.addresses.size() || entry.addresses[network].empty()) network = *usable_network(0);
+    address = entry.addresses[network];
     state = PeerLinkState::kConnecting;
     since = now;
     outgoing = std::make_shared<OutgoingStream>(shared_from_this());
-    outgoing->start(entry.addresses[network], shared.options.timing, outgoing);
+    outgoing->start(address, shared.options.timing, outgoing);
     return now + shared.options.timing.attempt_timeout;
 }
 
@@ -561,7 +573,8 @@ void PeerNetwork::Impl::set_peers(std::vector<PeerEntry> peers) {
         for (PeerEntry& entry : peers) {
             if (entry.node == self().node) continue;
             const auto old = table_.find(entry.node);
-            if (old != table_.end() && old->second->entry == entry) {
+            if (old != table_.end() && old->second->entry.name == entry.name) {
+                old->second->readdress(entry.addresses);
                 next.emplace(entry.node, old->second);
                 continue;
             }

@@ -95,6 +95,7 @@ struct PeerStatus {
 
 class PeerNetwork {
  public:
+    // Sets environment variables that gRPC reads: call it while no other thread reads the environment.
     static Result<std::unique_ptr<PeerNetwork>> start(PeerNetworkOptions options, PeerCallbacks callbacks);
     ~PeerNetwork();  // ends all streams; no callback runs after it
     PeerNetwork(const PeerNetwork&) = delete;
@@ -105,7 +106,8 @@ class PeerNetwork {
     // Heartbeats say that this network does not reach the peer: a stream on it is ended and the next network tried at
     // once.
     void path_lost(NodeId peer, size_t network);
-    // Another table: new peers are dialled, gone ones cut off, changed ones dialled again.
+    // Another table: new peers are dialled, changed addresses dialled instead of the old ones. Peers that are gone (or
+    // have another name) are cut off without on_disconnected.
     void set_peers(std::vector<PeerEntry> peers);
     std::vector<PeerStatus> status() const;
     std::vector<std::string> listening() const;  // with the ports that the kernel chose for port 0

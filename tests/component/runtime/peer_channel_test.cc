@@ -179,6 +179,27 @@ TEST_CASE("a network that goes silent is noticed by keepalive and the other one 
     CHECK(wait_until([&] { return pair.two.received_from(1).size() == 1; }));
 }
 
+TEST_CASE("a peer whose address changes is dialled there, and up and down alternate") {
+    Pair pair;
+    pair.start();
+    pair.connect();
+    const Relay elsewhere(pair.two.address());
+    PeerEntry entry = pair.two.entry();
+    entry.addresses = {elsewhere.address()};
+    pair.one.network->set_peers({entry});
+    REQUIRE(wait_until([&] { return pair.one.events().size() == 3; }));
+    CHECK(pair.one.events() == std::vector<std::string>{"up 2", "down 2", "up 2"});
+    pair.one.network->set_peers({entry});  // nothing changed
+    CHECK(pair.one.up(2));
+    entry.addresses = {"", "", elsewhere.address()};
+    pair.one.network->set_peers({entry});
+    REQUIRE(wait_until([&] { return pair.one.up(2) && pair.one.status_of(2).network == 2U; }));
+    CHECK(pair.one.network->send(NodeId{2}, bytes("moved")));
+    CHECK(wait_until([&] { return pair.two.received_from(1).size() == 1; }));
+    pair.one.network->set_peers({{NodeId{2}, "node2", {}}});
+    CHECK(wait_until([&] { return !pair.one.up(2); }));
+}
+
 TEST_CASE("a peer taken out of the table is cut off in both directions") {
     Pair pair;
     pair.start();
