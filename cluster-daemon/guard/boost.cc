@@ -63,7 +63,11 @@ void for_all_tasks(int parent, const char* name, void (*change)(int), int depth 
 
 }  // namespace
 
-void boost_tasks(int root, const char* cgroup) { for_all_tasks(root, cgroup, boost); }
-void unboost_tasks(int root, const char* cgroup) { for_all_tasks(root, cgroup, unboost); }
+void boost_tasks(int root, const char* cgroup) {
+    for_all_tasks(root, cgroup, boost);
+}
+void unboost_tasks(int root, const char* cgroup) {
+    for_all_tasks(root, cgroup, unboost);
+}
 
 }  // namespace kagami::guard

@@ -26,7 +26,9 @@ bool in_progress(GroupState state) {
     return state == GroupState::kSuspending || state == GroupState::kKilling || state == GroupState::kKillFailed;
 }
 
-bool safe_without_lease(GroupState state) { return state == GroupState::kSuspended || state == GroupState::kKilled; }
+bool safe_without_lease(GroupState state) {
+    return state == GroupState::kSuspended || state == GroupState::kKilled;
+}
 
 }  // namespace
 
@@ -56,7 +58,7 @@ void Engine::learn(const GuardPlan* plan) {
     before_ = nullptr;
 }
 
-// False when there is no room beside groups that left the plan and still run: a plan that cannot be guarded leases nothing.
+// False when there is no room beside groups that left the plan and still run: what cannot be guarded leases nothing.
 bool Engine::notice(const GuardGroup& group) {
     const auto same = [&](const Tracked& t) { return t.used && t.group.name == group.name; };
     if (auto t = std::find_if(tracked_.begin(), tracked_.end(), same); t != tracked_.end()) {
@@ -75,8 +77,11 @@ bool Engine::notice(const GuardGroup& group) {
 }
 
 void Engine::track(Tracked& t, const GuardGroup& group) {
-    t = Tracked{.used = true, .fresh = true, .in_plan = true, .populated = true, .group = group,
-                .at = {group.name, group.token}, .verdict = group.verdict};
+    t = Tracked{};
+    t.used = t.fresh = t.in_plan = t.populated = true;
+    t.group = group;
+    t.at = {group.name, group.token};
+    t.verdict = group.verdict;
     if (before_ == nullptr) return;
     for (const auto& was : before_->groups) {
         if (was.name != group.name || was.token != group.token) continue;
@@ -84,7 +89,9 @@ void Engine::track(Tracked& t, const GuardGroup& group) {
     }
 }
 
-Instant Engine::lease_end() const { return std::min(terms_.deadline, terms_.lease_sent_at + terms_.t_hold); }
+Instant Engine::lease_end() const {
+    return std::min(terms_.deadline, terms_.lease_sent_at + terms_.t_hold);
+}
 
 bool Engine::leased() const {
     const Instant sent = terms_.lease_sent_at;
@@ -121,7 +128,7 @@ void Engine::step_group(Tracked& t, const Sight& seen, GroupOrders& orders) {
     if (fresh) t.due_at = last_.boot + (settled(t.at.state) ? 0ns : limit(t.at.state));
     const bool unsure = fresh && (t.at.state == GroupState::kSuspending || (seen.frozen && seen.populated));
     decide(t, seen, orders);
-    // The predecessor may have died between withdrawing and saying what: resuming brings all addresses of the plan back.
+    // The predecessor may have died between withdrawing and saying what: resuming brings back all of the plan.
     if (unsure && t.at.state == GroupState::kSuspending) t.at.withdrawn = kAllAddresses;
     switch (t.at.state) {
         case GroupState::kSuspending:

@@ -1,20 +1,23 @@
 // The guard's decisions (docs/protocol.md 5), as a function of plan, clocks and what was seen of each group.
 //
-// Lease     A group may run while `leased()`: the plan can be read, is of this boot, now < min(deadline, sent + T_hold), and the
-//           renewal behind it was sent after the last gap in the clocks (BOOTTIME, MONOTONIC or RAW moved more than
-//           T_hold / 4 between two steps: the machine was paused). A dead daemon is no special case: its deadline passes.
-// States    GroupState in guard_page.h. Without a lease a data group is suspended and a strict one killed. What is suspended
-//           is resumed by verdict `resume` under a lease that was sent after the suspension began, and killed by verdict
-//           `kill`, by a newer token, or after a minute. A kill is never called off; a killed group runs again only by the
-//           same rule as a suspended one.
+// Lease     A group may run while leased(): the plan can be read and is of this boot, the time is before the deadline
+//           and before sent + T_hold, and the renewal behind it was sent after the last gap in the clocks (BOOTTIME,
+//           MONOTONIC or RAW moved more than T_hold / 4 between two steps: the machine was paused). A dead daemon is no
+//           special case: its deadline passes.
+// States    GroupState in guard_page.h. Without a lease a data group is suspended and a strict one killed. What is
+//           suspended is resumed by verdict `resume` under a lease that was sent after the suspension began, and killed
+//           by verdict `kill`, by a newer token, or after a minute. A kill is never called off; a killed group runs
+//           again only by the rule for a suspended one. A group that others froze (the daemon, while it saw no guard)
+//           counts as suspended since then.
 // Orders    are repeated until the thing is seen done, and are harmless when it is done already.
-// Watchdog  Armed as soon as the plan says so; disarmed when it no longer does and no group is left. Petted under a lease, or
-//           when every group is seen suspended or killed. What was not suspended within T_guard or killed within T_kill
-//           condemns the machine: never petted again, reset. Leases are kept whether the watchdog is armed or not.
-// Forgetting A group that leaves the plan stays guarded until its cgroup is empty: a daemon cannot forget what runs.
-// Restart   A guard that starts takes over states from its predecessor's report. Without a plan it neither arms nor pets.
-// Frozen by others (the daemon, while no guard lived): a group that should run but is seen frozen counts as suspended now.
-// No clocks, no I/O, no allocation; cannot fail. The caller does what is ordered (hands.h) and steps again by `wake_at`.
+// Watchdog  Armed as soon as the plan says so; disarmed when it no longer does and no group is left. Petted under a
+//           lease, or when every group is seen suspended or killed. What was not suspended within T_guard or killed
+//           within T_kill condemns the machine: never petted again, reset. Leases are kept whether armed or not.
+// Leaving   A group that leaves the plan stays guarded until its cgroup is empty: a daemon cannot forget what runs.
+// Restart   A guard that starts takes over states from its predecessor's report. Without a plan it neither arms nor
+//           pets.
+//
+// No clocks, no I/O, no allocation; cannot fail. The caller does what is ordered (hands.h) and steps again at wake_at.
 #pragma once
 
 #include <array>
@@ -33,7 +36,7 @@ struct Clocks {
 
 // What was seen of one group just before a step.
 struct Sight {
-    bool frozen = false;         // nothing of it can run (a task blocked on our own mirror device will count as frozen too)
+    bool frozen = false;  // nothing of it can run; a task blocked on our own mirror device will count as frozen, too
     bool populated = true;
     bool addresses_gone = false;  // the withdrawal ordered by the last step left none behind
     bool mounts_gone = false;     // the same for its mounts

@@ -60,7 +60,7 @@ Error cannot(const char* verb, const char* path, std::string remedy) {
 }
 
 Status check_owner(int fd, const char* path) {
-    struct stat found {};
+    struct stat found{};
     if (fstat(fd, &found) != 0) return tl::unexpected(cannot("stat", path, ""));
     if (!S_ISREG(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 077U) != 0) {
         return fail(ErrorCode::kRefused, std::string("guard page ") + path + ": not a file that only its owner may use",
@@ -79,7 +79,7 @@ Result<MappedPage> map_page(const char* path, int lock_byte) {
     if (!file.valid()) return tl::unexpected(cannot("open", path, "run as root, and create its folder"));
     if (auto owner = check_owner(file.get(), path); !owner) return tl::unexpected(owner.error());
     if (lock_byte >= 0) {
-        struct flock lock {};
+        struct flock lock{};
         lock.l_type = F_WRLCK;
         lock.l_start = lock_byte;
         lock.l_len = 1;
@@ -103,7 +103,9 @@ bool valid_cgroup(std::string_view path) {
     return true;
 }
 
-std::string subject(const GuardReport&) { return "guard report"; }
+std::string subject(const GuardReport&) {
+    return "guard report";
+}
 std::string subject(const GuardPlan& plan) {
     for (const auto& group : plan.groups) {
         if (defect(group) != nullptr) return "guard plan: group " + std::string(group.name.view());
@@ -111,11 +113,15 @@ std::string subject(const GuardPlan& plan) {
     return "guard plan";
 }
 
-bool within(Duration d, Duration least, Duration most) { return d >= least && d <= most; }
+bool within(Duration d, Duration least, Duration most) {
+    return d >= least && d <= most;
+}
 
 }  // namespace
 
-void Unmap::operator()(Page* page) const { munmap(page, sizeof(Page)); }
+void Unmap::operator()(Page* page) const {
+    munmap(page, sizeof(Page));
+}
 
 const char* defect(const GuardGroup& group) {
     if (!group.name.ok() || !valid_name(group.name.view())) return "the name is not valid";
@@ -196,7 +202,7 @@ bool GuardPageReader<Half>::take(const Slot<Half>& slot) {
 template <typename Half>
 PageRead GuardPageReader<Half>::read() {
     auto& both = slots<Half>(*page_);
-    // A slot can only fail while it is being written; then the other one is whole, unless the writer laps us again and again.
+    // A slot can only fail while it is being written; then the other one is whole, unless the writer laps us.
     for (int attempt = 0; attempt < 4; ++attempt) {
         const size_t newest = both[1].body.serial > both[0].body.serial ? 1 : 0;
         for (const size_t i : {newest, 1 - newest}) {
@@ -207,7 +213,8 @@ PageRead GuardPageReader<Half>::read() {
             good_.swap(fresh_);
             return PageRead::kNew;
         }
-        if (load(both[0].sequence, std::memory_order_relaxed) == 0 && load(both[1].sequence, std::memory_order_relaxed) == 0) {
+        if (load(both[0].sequence, std::memory_order_relaxed) == 0 &&
+            load(both[1].sequence, std::memory_order_relaxed) == 0) {
             return PageRead::kBlank;
         }
     }

@@ -1,10 +1,13 @@
-// The page between daemon and guard: /run/kagami/guard.page, a file on tmpfs (0600) that both map. Two halves, one writer each:
+// The page between daemon and guard: /run/kagami/guard.page, a file on tmpfs (0600) that both map. Two halves:
 //   GuardPlan     by the daemon: until when this node may run its groups, and what to do with each of them
 //   GuardReport   by the guard:  that it lives, and what it has done
-// Format: plan[2], report[2]. The two slots of a half are written in turn, each under a sequence lock (odd while written) and
-// a CRC32C over its used part, so a writer that is killed in mid-write leaves the previous value readable. Both halves are
-// plain bytes of fixed size; every count, text and enumeration is checked before it is believed, by writer and reader alike.
-// A page that cannot be believed is the same as no lease; what follows from that is the guard's business (guard_engine.h).
+//
+// Format: plan[2], report[2]. The two slots of a half are written in turn, each under a sequence lock (odd while
+// written) and a CRC32C over its used part, so a writer that is killed in mid-write leaves the previous value readable.
+// Both halves are plain bytes of fixed size; every count, text and enumeration is checked before it is believed, by
+// writer and reader alike. A page that cannot be believed is the same as no lease; what follows from that is the
+// guard's business (guard_engine.h).
+//
 // Units: Instant is CLOCK_BOOTTIME of this machine; Duration nanoseconds.
 #pragma once
 
@@ -142,12 +145,12 @@ struct GuardReport {
     Instant started_at{};
     BootId boot{};
     int32_t pid = 0;
-    uint32_t pauses = 0;        // gaps in the clocks that made a lease suspect
+    uint32_t pauses = 0;  // gaps in the clocks that made a lease suspect
     uint8_t plan_readable = 0;
     uint8_t armed = 0;
-    uint8_t condemned = 0;      // something could not be suspended or killed in time: never petted again
+    uint8_t condemned = 0;  // something could not be suspended or killed in time: never petted again
     uint8_t memory_locked = 0;
-    uint8_t realtime = 0;       // SCHED_FIFO
+    uint8_t realtime = 0;  // SCHED_FIFO
     WatchdogKind watchdog = WatchdogKind::kNone;
     uint8_t watchdog_tested = 0;  // `kagami-guard test` passed with this driver and kernel
     Text<63> device;
@@ -211,7 +214,7 @@ class GuardPageReader {
     std::unique_ptr<Slot<Half>> fresh_;  // scratch
 };
 
-// Half is GuardPlan (in the daemon) or GuardReport (in the guard). One writer a half on a machine: the second is refused.
+// Half is GuardPlan (in the daemon) or GuardReport (in the guard). A second writer of the same half is refused.
 template <typename Half>
 class GuardPageWriter {
  public:

@@ -15,6 +15,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "cluster-daemon/guard/boost.h"
@@ -22,7 +23,9 @@
 namespace kagami::guard {
 namespace {
 
-bool not_there(int error) { return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO; }
+bool not_there(int error) {
+    return error == EADDRNOTAVAIL || error == ENODEV || error == ENXIO;
+}
 
 // Mounts may be stacked: gone means that the kernel knows none at this place any more.
 bool unmount_all(const char* path) {
@@ -90,7 +93,8 @@ Status Hands::open(const char* cgroup_root) {
 }
 
 Sight Hands::look(size_t place, const GuardGroup& group) {
-    Sight sight{.addresses_gone = outcomes_[place].addresses_gone, .mounts_gone = outcomes_[place].mounts_gone,
+    Sight sight{.addresses_gone = outcomes_[place].addresses_gone,
+                .mounts_gone = outcomes_[place].mounts_gone,
                 .withdrawn = outcomes_[place].withdrawn};
     char text[256] = {};
     std::snprintf(text, sizeof(text), "%s/cgroup.events", group.cgroup.c_str());
@@ -133,7 +137,7 @@ void Hands::write_cgroup(const GuardGroup& group, const char* file, const char* 
     std::snprintf(path, sizeof(path), "%s/%s", group.cgroup.c_str(), file);
     const UniqueFd fd(openat(root_.get(), path, O_WRONLY | O_CLOEXEC));
     // Whether it worked the next look shows.
-    if (fd.valid()) [[maybe_unused]] const auto written = write(fd.get(), text, std::strlen(text));
+    if (fd.valid()) std::ignore = write(fd.get(), text, std::strlen(text));
 }
 
 uint16_t Hands::withdraw(const GuardGroup& group, bool& all_gone) {
@@ -184,7 +188,7 @@ int Hands::change_address(uint16_t type, const GuardAddress& address) {
         message.head.nlmsg_len += static_cast<uint32_t>(RTA_SPACE(length));
     };
     put(IFA_LOCAL);
-    if (add) put(IFA_ADDRESS);  // for IPv4 removal it would also compare the prefix, and miss the address under another one
+    if (add) put(IFA_ADDRESS);  // at removal it would miss an IPv4 address that is there under another prefix
     if (send(netlink_.get(), &message, message.head.nlmsg_len, 0) < 0) return errno;
     struct {
         nlmsghdr head;
@@ -192,7 +196,8 @@ int Hands::change_address(uint16_t type, const GuardAddress& address) {
         uint8_t rest[256];  // the request comes back with an error
     } answer{};
     do {
-        if (recv(netlink_.get(), &answer, sizeof(answer), MSG_DONTWAIT) < 0) return errno;  // the kernel answers before send() returns
+        // The kernel has answered before send() returned.
+        if (recv(netlink_.get(), &answer, sizeof(answer), MSG_DONTWAIT) < 0) return errno;
     } while (answer.head.nlmsg_seq != sequence_ || answer.head.nlmsg_type != NLMSG_ERROR);
     return -answer.result.error;
 }

@@ -1,5 +1,5 @@
 // kagami-guard: suspends, resumes and kills this node's groups by the plan on the guard page, and pets the watchdog.
-// One loop: read the plan, look at every group, decide (guard_engine), say so on the page, do it. See docs/protocol.md 5.
+// One loop: read the plan, look at every group, decide (guard_engine.h), say so on the page, do it.
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
@@ -19,6 +19,7 @@
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <tuple>
 
 #include "cluster-daemon/guard/guard_engine.h"
 #include "cluster-daemon/guard/guard_page.h"
@@ -51,7 +52,7 @@ volatile std::sig_atomic_t stop_asked = 0;
     size_t end = std::min(sizeof(line) - 2, start + static_cast<size_t>(std::max(length, 0)));
     line[end++] = '\n';
     pollfd out{STDERR_FILENO, POLLOUT, 0};
-    if (poll(&out, 1, 0) == 1) [[maybe_unused]] const auto written = write(STDERR_FILENO, line, end);
+    if (poll(&out, 1, 0) == 1) std::ignore = write(STDERR_FILENO, line, end);
 }
 
 int refuse(const Error& error) {
@@ -93,8 +94,8 @@ std::string kernel_release() {
     return name.release;
 }
 
-// Three lines: driver, kernel, boot id of the test. It counts in every later boot with that driver and kernel: the test takes
-// the record back when the machine survives.
+// Three lines: driver, kernel, boot id of the test. It counts in every later boot with that driver and kernel, because
+// the test takes the record back when the machine survives.
 bool tested(const Watchdog& watchdog, const std::string& boot) {
     std::ifstream file(kTestRecord);
     std::string driver, kernel, test_boot;
@@ -213,16 +214,19 @@ int test(Watchdog& watchdog) {
     }
     char host[256] = {};
     gethostname(host, sizeof(host) - 1);
-    std::cout << "The watchdog (" << watchdog.driver() << ") will RESET this machine in a few seconds. Nothing is shut down\n"
+    std::cout << "The watchdog (" << watchdog.driver()
+              << ") will RESET this machine in a few seconds. Nothing is shut down\n"
               << "properly. To go on, type the name of this machine (" << host << "): " << std::flush;
     std::string typed;
     if (!std::getline(std::cin, typed) || typed != host) {
         return refuse({ErrorCode::kRefused, "guard test: not confirmed, nothing was done", ""});
     }
-    std::ofstream(kTestRecord) << watchdog.driver() << '\n' << kernel_release() << '\n'
+    std::ofstream(kTestRecord) << watchdog.driver() << '\n'
+                               << kernel_release() << '\n'
                                << first_line("/proc/sys/kernel/random/boot_id") << '\n';
     if (first_line(kTestRecord) != watchdog.driver()) {
-        return refuse({ErrorCode::kFailed, std::string("guard test: cannot write ") + kTestRecord, "create its folder"});
+        return refuse(
+            {ErrorCode::kFailed, std::string("guard test: cannot write ") + kTestRecord, "create its folder"});
     }
     sync();
     watchdog.arm(5s);
@@ -263,7 +267,7 @@ int start(int argc, char** argv) {
 }  // namespace kagami::guard
 
 int main(int argc, char** argv) {
-    struct sigaction on_stop {};
+    struct sigaction on_stop{};
     on_stop.sa_handler = [](int) { kagami::guard::stop_asked = 1; };
     sigaction(SIGTERM, &on_stop, nullptr);
     sigaction(SIGINT, &on_stop, nullptr);

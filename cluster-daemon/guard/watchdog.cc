@@ -11,11 +11,12 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <tuple>
 
 namespace kagami::guard {
 
 Watchdog::Watchdog(const char* path, bool allow_reboot) : path_(path) {
-    struct stat found {};
+    struct stat found{};
     const bool there = stat(path, &found) == 0;
     if (there && S_ISSOCK(found.st_mode)) {
         kind_ = WatchdogKind::kSimulated;
@@ -62,7 +63,8 @@ bool Watchdog::arm_hardware(Duration timeout) {
     if (!device_.valid()) device_ = UniqueFd(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
     const int wanted = static_cast<int>(timeout / 1s);
     int given = wanted;
-    if (device_.valid() && wanted > 0 && ioctl(device_.get(), WDIOC_SETTIMEOUT, &given) == 0 && given <= wanted) return true;
+    if (device_.valid() && wanted > 0 && ioctl(device_.get(), WDIOC_SETTIMEOUT, &given) == 0 && given <= wanted)
+        return true;
     disarm();
     return false;
 }
@@ -77,15 +79,17 @@ void Watchdog::disarm() {
     armed_for_ = 0ns;
     if (kind_ == WatchdogKind::kSimulated) send("disarm");
     if (kind_ == WatchdogKind::kHardware && device_.valid()) {
-        [[maybe_unused]] const auto written = write(device_.get(), "V", 1);  // magic close
+        std::ignore = write(device_.get(), "V", 1);  // magic close
         device_.reset();
     }
 }
 
 void Watchdog::reset_machine() {
-    if (sysrq_.valid()) [[maybe_unused]] const auto written = write(sysrq_.get(), "b", 1);
+    if (sysrq_.valid()) std::ignore = write(sysrq_.get(), "b", 1);
 }
 
-bool Watchdog::send(const char* text) { return ::send(device_.get(), text, std::strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) > 0; }
+bool Watchdog::send(const char* text) {
+    return ::send(device_.get(), text, std::strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
+}
 
 }  // namespace kagami::guard

@@ -1,6 +1,6 @@
 // The device that resets the machine when the guard stops petting it, and the one place that can reset it at once.
-// `path` names a character device (the kernel's watchdog interface; opening it starts it) or a Unix datagram socket (the
-// simulated device of a node container: "arm MS", "pet", "disarm"). A real device and sysrq are touched only when
+// `path` names a character device (the kernel's watchdog interface; opening it starts it) or a Unix datagram socket
+// (the simulated device of a node container: "arm MS", "pet", "disarm"). A real device and sysrq are touched only when
 // `allow_reboot`, and sysrq never beside a simulated device.
 #pragma once
 

@@ -16,10 +16,10 @@ using namespace kagami;
 using namespace kagami::guard;
 using namespace kagami::guard::test;
 
-#define NEEDS_KERNEL()                                                  \
+#define NEEDS_KERNEL()                                                     \
     if (const auto missing = missing_kernel_feature(); !missing.empty()) { \
-        WARN("SKIPPED: this machine lacks " << missing);                \
-        return;                                                         \
+        WARN("SKIPPED: this machine lacks " << missing);                   \
+        return;                                                            \
     }
 
 namespace {
@@ -65,7 +65,8 @@ TEST_CASE("busy processes are frozen within T_guard of the deadline, and run aga
               << " ms after the deadline; suspension seen done " << seconds(latest_report) * 1e3 << " ms after it\n";
 }
 
-TEST_CASE("neither 10 busy processes in the group nor 10 beside it delay the suspension, and all keep their own scheduling") {
+TEST_CASE(
+    "neither 10 busy processes in the group nor 10 beside it delay the suspension, and all keep their own scheduling") {
     NEEDS_KERNEL();
     Site site;
     site.plan.terms.t_hold = 1s;
@@ -122,7 +123,8 @@ TEST_CASE("addresses are withdrawn with the suspension, and exactly those come b
     run({"/usr/sbin/ip", "address", "flush", "dev", "kg0"});
 }
 
-TEST_CASE("verdict kill ends suspended processes without letting them run, and leaves the cgroup ready for the next start") {
+TEST_CASE(
+    "verdict kill ends suspended processes without letting them run, and leaves the cgroup ready for the next start") {
     NEEDS_KERNEL();
     Suspended s;
     const Instant last = s.busy.last_ran();
@@ -259,7 +261,8 @@ TEST_CASE("a page overwritten with noise suspends at once, and the next sound pl
     CHECK(busy.runs());
 }
 
-TEST_CASE("the watchdog is armed, petted under a lease and when suspended cleanly, and disarmed when no group is left") {
+TEST_CASE(
+    "the watchdog is armed, petted under a lease and when suspended cleanly, and disarmed when no group is left") {
     NEEDS_KERNEL();
     Site site;
     WatchdogSocket watchdog(site.watchdog);
@@ -287,7 +290,8 @@ TEST_CASE("the watchdog is armed, petted under a lease and when suspended cleanl
     CHECK(site.report().armed == 0);
 }
 
-TEST_CASE("a mount that cannot be unmounted within T_kill: kill failed, and never a pet again, not even from a new guard") {
+TEST_CASE(
+    "a mount that cannot be unmounted within T_kill: kill failed, and never a pet again, not even from a new guard") {
     NEEDS_KERNEL();
     Site site;
     WatchdogSocket watchdog(site.watchdog);
@@ -324,7 +328,9 @@ TEST_CASE("a watchdog that is not there, or real and not allowed, is reported as
     NEEDS_KERNEL();
     Site site;
     SECTION("not there") {}
-    SECTION("a character device without --allow-reboot") { site.watchdog = "/dev/null"; }
+    SECTION("a character device without --allow-reboot") {
+        site.watchdog = "/dev/null";
+    }
     site.start_guard();
     CHECK(site.report().watchdog == WatchdogKind::kNone);
     CHECK(site.report().watchdog_tested == 0);
@@ -339,7 +345,9 @@ TEST_CASE("the guard says what it cannot do, and what to do about it") {
         CHECK(end.status == 2);
         CHECK(end.said.find("usage:") != std::string::npos);
     }
-    SECTION("an unknown option") { CHECK(site.finish(site.start({"--reboot"})).status == 2); }
+    SECTION("an unknown option") {
+        CHECK(site.finish(site.start({"--reboot"})).status == 2);
+    }
     SECTION("no cgroup2") {
         const auto ours = std::exchange(site.cgroups, site.folder);
         const auto end = site.finish(site.start());
@@ -374,7 +382,8 @@ TEST_CASE("asked to stop, the guard ends and leaves an armed watchdog armed") {
     for (const auto& message : watchdog.heard()) CHECK(message == "pet");
 }
 
-TEST_CASE("guard test does nothing unless the machine's name is typed; then it arms, does not pet, and has left a record") {
+TEST_CASE(
+    "guard test does nothing unless the machine's name is typed; then it arms, does not pet, and has left a record") {
     NEEDS_KERNEL();
     Site site;
     char host[256] = {};

@@ -39,7 +39,8 @@ std::string enter_namespaces() {
     const auto root = host::cgroup_root();
     if (!root) return root.error().message;
     mkdir(root->c_str(), 0755);
-    if (access((*root + "/cgroup.kill").c_str(), W_OK) != 0) return "cgroup.kill and cgroup.freeze (cgroup2) below " + *root;
+    if (access((*root + "/cgroup.kill").c_str(), W_OK) != 0)
+        return "cgroup.kill and cgroup.freeze (cgroup2) below " + *root;
     if (unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) return "network and mount namespaces";
     if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "a private mount namespace";
     // The record of `kagami-guard test` has a fixed place: give it one that is ours.
@@ -108,7 +109,9 @@ bool write_text(const std::string& path, std::string_view text) {
     return written;
 }
 
-bool is_mounted(const std::string& path) { return read_text("/proc/self/mounts").find(" " + path + " ") != std::string::npos; }
+bool is_mounted(const std::string& path) {
+    return read_text("/proc/self/mounts").find(" " + path + " ") != std::string::npos;
+}
 
 struct Busy::Stamps {
     std::atomic<int64_t> last{0};
@@ -143,7 +146,9 @@ Busy::~Busy() {
     munmap(stamps_, sizeof(Stamps));
 }
 
-Instant Busy::last_ran() const { return Instant(Duration(stamps_->last.load())); }
+Instant Busy::last_ran() const {
+    return Instant(Duration(stamps_->last.load()));
+}
 
 bool Busy::runs() const {
     const Instant from = host::boot_now();
@@ -161,8 +166,12 @@ bool Busy::all_normal() const {
     });
 }
 
-bool Busy::populated() const { return read_text(cgroup_ + "/cgroup.events").find("populated 1") != std::string::npos; }
-bool Busy::freeze_asked() const { return read_text(cgroup_ + "/cgroup.freeze") == "1\n"; }
+bool Busy::populated() const {
+    return read_text(cgroup_ + "/cgroup.events").find("populated 1") != std::string::npos;
+}
+bool Busy::freeze_asked() const {
+    return read_text(cgroup_ + "/cgroup.freeze") == "1\n";
+}
 
 WatchdogSocket::WatchdogSocket(const std::string& path)
     : path_(path), fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
@@ -287,7 +296,9 @@ void Site::renew(Verdict verdict) {
     publish();
 }
 
-void Site::publish() { REQUIRE(writer_->publish(plan)); }
+void Site::publish() {
+    REQUIRE(writer_->publish(plan));
+}
 
 const GuardReport& Site::report() {
     reader_->read();

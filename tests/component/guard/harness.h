@@ -1,5 +1,5 @@
-// A real kagami-guard on this kernel: cgroups of its own below the cgroup2 mount, a network and a mount namespace of its own,
-// a page and a watchdog socket in a folder of its own. The test plays the daemon.
+// A real kagami-guard on this kernel: cgroups of its own below the cgroup2 mount, a network and a mount namespace of
+// its own, a page and a watchdog socket in a folder of its own. The test plays the daemon.
 #pragma once
 
 #include <sys/types.h>
@@ -34,8 +34,8 @@ class Busy {
     Busy(const Busy&) = delete;
     Busy& operator=(const Busy&) = delete;
     Instant last_ran() const;
-    bool runs() const;     // within the next second, that is: waits until it does
-    bool stands() const;   // did not run for 40 ms
+    bool runs() const;    // within the next second, that is: waits until it does
+    bool stands() const;  // did not run for 40 ms
     bool populated() const;
     bool freeze_asked() const;
     void add();

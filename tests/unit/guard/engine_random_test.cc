@@ -1,4 +1,5 @@
-// Random lives of a machine from a seed, against what the protocol promises of the guard whatever the daemon does (I14, I15, I17).
+// Random lives of a machine from a seed, against what the protocol promises of the guard whatever the daemon does (I14,
+// I15, I17).
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -104,7 +105,8 @@ class Life {
         for (const auto& name : names_) {
             const bool runs = world_.runs(name);
             anything_runs |= runs;
-            if (runs && world_.now > limit) FAIL(name << " runs " << milliseconds(world_.now - limit) << " ms too long");
+            if (runs && world_.now > limit)
+                FAIL(name << " runs " << milliseconds(world_.now - limit) << " ms too long");
             if (!under_lease() && world_.ordered(name).thaw) CHECK_FALSE(world_.machine(name).populated);
         }
         if (world_.orders.pet && anything_runs) CHECK(under_lease());
@@ -127,7 +129,8 @@ class Life {
 
 }  // namespace
 
-TEST_CASE("whatever the daemon publishes, nothing runs later than deadline + T_guard, resumes unasked or is petted wrongly") {
+TEST_CASE(
+    "whatever the daemon publishes, nothing runs later than deadline + T_guard, resumes unasked or is petted wrongly") {
     for (uint32_t seed = 1; seed <= 400; ++seed) {
         INFO("seed " << seed);
         Life(seed).run(60);

@@ -26,7 +26,8 @@ World suspended() {
 
 }  // namespace
 
-TEST_CASE("under a lease nothing is done to a group, and the guard looks every T_guard / 2 and exactly at the deadline") {
+TEST_CASE(
+    "under a lease nothing is done to a group, and the guard looks every T_guard / 2 and exactly at the deadline") {
     World w = running();
     CHECK(w.ordered("db") == GroupOrders{});
     CHECK(w.state("db") == GroupState::kRunning);
@@ -53,7 +54,9 @@ TEST_CASE("at the deadline a data group is frozen and its addresses are withdraw
     CHECK(w.orders.pet);
 }
 
-TEST_CASE("at the deadline a strict group is killed at once, its addresses withdrawn, and unmounted when its processes are gone") {
+TEST_CASE(
+    "at the deadline a strict group is killed at once, its addresses withdrawn, and unmounted when its processes are "
+    "gone") {
     World w = running(GroupKind::kStrict);
     w.now = w.plan.terms.deadline;
     w.step();
@@ -121,7 +124,9 @@ TEST_CASE("a suspended group is resumed by verdict resume under a lease sent aft
 TEST_CASE("a suspended group stays so without verdict, without deadline, or with a lease sent before the suspension") {
     World w = suspended();
     const Instant begun = w.reported("db")->begun_at;
-    SECTION("no verdict") { w.renew(); }
+    SECTION("no verdict") {
+        w.renew();
+    }
     SECTION("the deadline has passed") {
         w.group("db").verdict = Verdict::kResume;
         w.plan.terms.lease_sent_at = begun + 1ms;
@@ -152,7 +157,9 @@ TEST_CASE("resuming gives back exactly the addresses that were taken") {
 TEST_CASE("verdict kill kills, suspended or not, lease or not") {
     World w = running();
     SECTION("running under a lease") {}
-    SECTION("suspended") { w.run(2s); }
+    SECTION("suspended") {
+        w.run(2s);
+    }
     w.group("db").verdict = Verdict::kKill;
     w.renew();
     w.run(50ms);
@@ -186,8 +193,12 @@ TEST_CASE("a kill is never called off") {
 
 TEST_CASE("what is not killed and unmounted within T_kill fails, is tried on, and is never petted again") {
     World w = running(GroupKind::kStrict);
-    SECTION("a process that does not die") { w.kills_work = false; }
-    SECTION("a mount that stays busy") { w.unmounts_work = false; }
+    SECTION("a process that does not die") {
+        w.kills_work = false;
+    }
+    SECTION("a mount that stays busy") {
+        w.unmounts_work = false;
+    }
     w.now = w.plan.terms.deadline;
     w.run(kKill);
     CHECK(w.state("db") == GroupState::kKilling);
@@ -296,13 +307,19 @@ TEST_CASE("a gap in any clock makes the lease suspect until one that was sent af
     w.renew();
     w.step();
     const auto before = w.plan.terms;
-    SECTION("all clocks jumped: the machine stood still") { w.now += kHold / 4 + 1ms; }
+    SECTION("all clocks jumped: the machine stood still") {
+        w.now += kHold / 4 + 1ms;
+    }
     SECTION("BOOTTIME alone: suspend to memory") {
         w.now += kHold / 4 + 1ms;
         w.monotonic_lag = w.raw_lag = kHold / 4 + 1ms;
     }
-    SECTION("MONOTONIC alone") { w.monotonic_lag = -kHold; }
-    SECTION("RAW went back") { w.raw_lag = 1s; }
+    SECTION("MONOTONIC alone") {
+        w.monotonic_lag = -kHold;
+    }
+    SECTION("RAW went back") {
+        w.raw_lag = 1s;
+    }
     w.step();
     CHECK(w.report().pauses == 1);
     CHECK(w.state("db") == GroupState::kSuspending);
@@ -415,7 +432,9 @@ TEST_CASE("a group that leaves the plan stays guarded until its cgroup is empty"
         w.run(100ms);
         CHECK(w.state("db") == GroupState::kKilled);
     }
-    SECTION("it is forgotten when it has ended") { w.machine("db").populated = false; }
+    SECTION("it is forgotten when it has ended") {
+        w.machine("db").populated = false;
+    }
     w.step();
     w.renew();
     CHECK_FALSE(w.reported("db"));
@@ -488,8 +507,12 @@ TEST_CASE("a group that others froze counts as suspended, one just thawed does n
 
 TEST_CASE("a suspended group that others thawed, or whose address came back, is suspended again") {
     World w = suspended();
-    SECTION("thawed") { w.machine("db").freeze_wanted = false; }
-    SECTION("address") { w.machine("db").addresses = 1; }
+    SECTION("thawed") {
+        w.machine("db").freeze_wanted = false;
+    }
+    SECTION("address") {
+        w.machine("db").addresses = 1;
+    }
     w.run(kGuard);
     CHECK(w.state("db") == GroupState::kSuspended);
     CHECK_FALSE(w.runs("db"));

@@ -1,10 +1,10 @@
 #include "cluster-daemon/guard/guard_page.h"
 
-#include <catch2/catch.hpp>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <catch2/catch.hpp>
 
 #include <atomic>
 #include <cstdlib>
@@ -107,14 +107,27 @@ const Defect kDefects[] = {
     {"no interface", [](GuardPlan& p) { p.groups[0].addresses[0].interface = ""; }},
     {"a relative mount point", [](GuardPlan& p) { p.groups[0].mounts[0] = "mnt"; }},
     {"too long a mount point", [](GuardPlan& p) { p.groups[0].mounts[0] = "/" + std::string(255, 'm'); }},
-    {"too many addresses", [](GuardPlan& p) { while (p.groups[0].addresses.ok()) p.groups[0].addresses.push_back(p.groups[0].addresses[0]); }},
-    {"too many mounts", [](GuardPlan& p) { while (p.groups[0].mounts.ok()) p.groups[0].mounts.push_back("/m"); }},
-    {"too many groups", [](GuardPlan& p) { while (p.groups.ok()) p.groups.push_back(group_named(("x" + std::to_string(p.groups.size())).c_str())); }},
+    {"too many addresses",
+     [](GuardPlan& p) {
+         while (p.groups[0].addresses.ok()) p.groups[0].addresses.push_back(p.groups[0].addresses[0]);
+     }},
+    {"too many mounts",
+     [](GuardPlan& p) {
+         while (p.groups[0].mounts.ok()) p.groups[0].mounts.push_back("/m");
+     }},
+    {"too many groups",
+     [](GuardPlan& p) {
+         while (p.groups.ok()) p.groups.push_back(group_named(("x" + std::to_string(p.groups.size())).c_str()));
+     }},
     {"no T_hold", [](GuardPlan& p) { p.terms.t_hold = 0s; }},
     {"no T_guard", [](GuardPlan& p) { p.terms.t_guard = 0s; }},
     {"a negative T_kill", [](GuardPlan& p) { p.terms.t_kill = -1s; }},
     {"an endless watchdog time-out", [](GuardPlan& p) { p.terms.watchdog_timeout = 24h; }},
-    {"armed without a watchdog time-out", [](GuardPlan& p) { p.terms.armed = 1; p.terms.watchdog_timeout = 0s; }},
+    {"armed without a watchdog time-out",
+     [](GuardPlan& p) {
+         p.terms.armed = 1;
+         p.terms.watchdog_timeout = 0s;
+     }},
     {"a negative deadline", [](GuardPlan& p) { p.terms.deadline = Instant::min(); }},
     {"a stamp at the end of time", [](GuardPlan& p) { p.terms.lease_sent_at = kNever; }},
 };
@@ -138,7 +151,7 @@ TEST_CASE("a page nobody has written is blank; what was published is read once a
     REQUIRE(writer.publish(plan_with(8, 0)));
     CHECK(reader.read() == PageRead::kNew);
     CHECK(reader.value().groups.size() == 0);
-    struct stat found {};
+    struct stat found{};
     REQUIRE(stat(f.path.c_str(), &found) == 0);
     CHECK((found.st_mode & 07777) == 0600);
 }
@@ -146,7 +159,8 @@ TEST_CASE("a page nobody has written is blank; what was published is read once a
 TEST_CASE("the largest plan and the largest report fit") {
     Fixture f;
     auto plan = plan_with(1, kMaxGroups);
-    while (plan.groups[63].addresses.size() < kMaxAddresses) plan.groups[63].addresses.push_back({6, 128, {0xfd}, "interface-of-15"});
+    while (plan.groups[63].addresses.size() < kMaxAddresses)
+        plan.groups[63].addresses.push_back({6, 128, {0xfd}, "interface-of-15"});
     while (plan.groups[63].mounts.size() < kMaxMounts) plan.groups[63].mounts.push_back("/" + std::string(254, 'm'));
     REQUIRE(f.writer().publish(plan));
     auto reader = f.reader();
@@ -226,7 +240,9 @@ TEST_CASE("a page that cannot be believed is damaged until something sound is pu
         f.raw().plan[1].used_bytes = 8;
         seal(f.raw().plan[1]);
     }
-    SECTION("written without end") { f.raw().plan[1].sequence += 1; }
+    SECTION("written without end") {
+        f.raw().plan[1].sequence += 1;
+    }
     CHECK(reader.read() == PageRead::kDamaged);
     CHECK(reader.read() == PageRead::kDamaged);
     CHECK(reader.value().groups.size() == 1);  // what was known stays known
@@ -284,7 +300,8 @@ TEST_CASE("a refused group is named") {
     plan.groups[1].mounts[0] = "relative";
     const auto published = f.writer().publish(plan);
     REQUIRE_FALSE(published);
-    CHECK(published.error().message == "guard plan: group g1: a mount point is not an absolute path of at most 255 bytes");
+    CHECK(published.error().message ==
+          "guard plan: group g1: a mount point is not an absolute path of at most 255 bytes");
 }
 
 TEST_CASE("a report with a defect is not believed") {
@@ -304,7 +321,9 @@ TEST_CASE("a report with a defect is not believed") {
 TEST_CASE("a page file that others may touch, or that is no file, is refused") {
     Fixture f;
     REQUIRE(f.writer().publish(plan_with(1, 1)));
-    SECTION("mode") { REQUIRE(chmod(f.path.c_str(), 0644) == 0); }
+    SECTION("mode") {
+        REQUIRE(chmod(f.path.c_str(), 0644) == 0);
+    }
     SECTION("a directory") {
         REQUIRE(unlink(f.path.c_str()) == 0);
         REQUIRE(mkdir(f.path.c_str(), 0700) == 0);

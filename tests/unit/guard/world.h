@@ -1,4 +1,5 @@
-// A machine for the guard's engine: groups that freeze, die and unmount after a delay, and a clock that only the test moves.
+// A machine for the guard's engine: groups that freeze, die and unmount after a delay, and a clock that only the test
+// moves.
 #pragma once
 
 #include <algorithm>
