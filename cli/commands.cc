@@ -27,7 +27,7 @@ constexpr Option kLogOptions[] = {
     {"--level", V::kText, "LEVEL", "INFO (default), WARN or ERROR, and above."},
     {"-f,--follow", V::kFlag, "", "Go on with new entries, until interrupted."},
 };
-constexpr Option kGroupStartOptions[] = {{"--on", V::kText, "NODE", "Where; default: by the failover order."}};
+constexpr Option kGroupStartOptions[] = {{"--to", V::kText, "NODE", "Where; default: by the failover order."}};
 constexpr Option kGroupMoveOptions[] = {
     {"--to", V::kText, "NODE", "Where to; default: the next of the failover order."}};
 constexpr Option kNodeShutdownOptions[] = {

@@ -1,7 +1,10 @@
 #include "cli/setup.h"
 
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
 
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/runtime/peer_channel.h"
@@ -31,8 +34,11 @@ Status write_register(const Places& places, NodeId self, const engine::Document&
     return {};
 }
 
+// The directory above may be open to others, as a person made it; the keys' own may not.
 Status make_keys_directory(const Places& places) {
-    if (const Status made = make_private_directory(places.etc); !made) return made;
+    if (::mkdir(places.etc.c_str(), 0700) != 0 && errno != EEXIST) {
+        return fail(places.etc + ": cannot make the directory: " + errno_text(errno), errno_remedy(errno, places.etc));
+    }
     return make_private_directory(keys_directory(places));
 }
 

@@ -15,7 +15,7 @@ Request with_options(Request request, const pb::ChangeOptions& options) {
 int run_group_start(Session& session, const Arguments& arguments) {
     pb::GroupRequest request;
     request.set_group(arguments.positional);
-    request.set_node(arguments.text("on"));
+    request.set_node(arguments.text("to"));
     return make_change(session, arguments, false,
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.group_start(with_options(request, options), show);

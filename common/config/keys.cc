@@ -231,7 +231,7 @@ std::string_view kind_words(KeyKind kind) {
         case K::kAddress: return "an IP address";
         case K::kPath: return "an absolute path";
         case K::kScript: return "a script";
-        case K::kAddresses: return "an IP address, or a table of addresses by network";
+        case K::kAddresses: return "an IP address, or one for each network";
         case K::kTable: return "a table";
         case K::kTableList: return "a list of tables";
     }
@@ -239,7 +239,9 @@ std::string_view kind_words(KeyKind kind) {
 }
 
 std::string range_text(const Key& key) {
-    if (key.minimum == 0 && key.maximum == 0) return "";
+    std::string words;
+    for (const std::string_view choice : key.choices) words += (words.empty() ? "" : " | ") + std::string(choice);
+    if (!words.empty() || (key.minimum == 0 && key.maximum == 0)) return words;
     return bound_text(key, key.minimum) + " to " + bound_text(key, key.maximum);
 }
 

@@ -65,6 +65,6 @@ std::vector<const Section*> sections();  // all of them, in the order of the man
 std::vector<Key> keys_of(std::span<const Parameter> parameters);
 
 std::string_view kind_words(KeyKind kind);  // "a string", "a duration such as \"2s\""
-std::string range_text(const Key& key);     // "1 to 99", "1s to 5min"; empty when unbounded
+std::string range_text(const Key& key);     // "1 to 99", "1s to 5min", "auto | manual"; empty when unbounded
 
 }  // namespace kagami::config

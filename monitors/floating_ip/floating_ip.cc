@@ -13,6 +13,7 @@ namespace {
 constexpr std::array<config::Parameter, 1> kParameters = {{
     {"link_check", config::ParameterKind::kBoolean, false, "false", 0, 0, "Whether an interface without link is an error too."},
 }};
+constexpr std::array<std::string_view, 1> kTargets = {"fip"};
 
 class FloatingIp : public Monitor {
  public:
@@ -50,7 +51,7 @@ class FloatingIp : public Monitor {
 }  // namespace
 
 const config::TypeDescription& floating_ip_description() {
-    static const config::TypeDescription description = {"fipw", "Watches whether a floating address is still on this node.", kParameters, {}, true};
+    static const config::TypeDescription description = {"fipw", "Watches whether a floating address is still on this node.", kParameters, {}, true, kTargets};
     return description;
 }
 

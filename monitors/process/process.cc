@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace kagami::monitors {
 namespace {
+
+constexpr std::array<std::string_view, 1> kTargets = {"exec"};
 
 class Process : public Monitor {
  public:
@@ -47,7 +50,7 @@ class Process : public Monitor {
 }  // namespace
 
 const config::TypeDescription& process_description() {
-    static const config::TypeDescription description = {"pidw", "Watches the process of an exec resource; its end is noticed at once.", {}, {}, true};
+    static const config::TypeDescription description = {"pidw", "Watches the process of an exec resource; its end is noticed at once.", {}, {}, true, kTargets};
     return description;
 }
 

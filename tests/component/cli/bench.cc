@@ -1,0 +1,90 @@
+#include "bench.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace kagami::cli {
+namespace {
+
+constexpr config::Parameter kDummy[] = {{"path", config::ParameterKind::kPath, false, "", 0, 0, "A file."},
+                                        {"start", config::ParameterKind::kScript, false, "", 0, 0, "A script."}};
+
+const config::TypeCatalogue& types() {
+    static const config::TypeCatalogue all{{{"dummy", "Does nothing.", kDummy, {}, false, {}}},
+                                           {{"userw", "Stall.", {}, {}, false, {}}}};
+    return all;
+}
+
+}  // namespace
+
+const std::string kValidToml = R"([cluster]
+name = "demo"
+[[network]]
+name = "net1"
+[[node]]
+name = "node1"
+address = { net1 = "10.77.1.1" }
+[[node]]
+name = "node2"
+address = { net1 = "10.77.1.2" }
+[arbitration]
+witness = [{ address = "10.77.1.9" }]
+[[group]]
+name = "web"
+[[group.resource]]
+type = "dummy"
+name = "thing"
+comment = "a thing"
+[[monitor]]
+type = "userw"
+name = "userw"
+)";
+
+Bench::Bench() {
+    std::string directory = "/tmp/kagami-cli-XXXXXX";
+    root = ::mkdtemp(directory.data());
+    places = {root / "etc", root / "state", root / "control.sock"};
+}
+
+Bench::~Bench() {
+    std::error_code ignored;
+    std::filesystem::remove_all(root, ignored);
+}
+
+int Bench::run_with(const std::vector<std::string>& arguments, const std::string& input, bool terminal,
+                    bool clpstat_name) {
+    std::ostringstream out_stream;
+    std::ostringstream err_stream;
+    std::istringstream in_stream(input);
+    Session session{{out_stream, err_stream, in_stream, false, terminal, false}, places, types()};
+    const int code = clpstat_name ? run_clpstat(session, arguments) : cli::run(session, arguments);
+    out = out_stream.str();
+    err = err_stream.str();
+    return code;
+}
+
+int Bench::run(const std::vector<std::string>& arguments) {
+    return run_with(arguments, "", false, false);
+}
+int Bench::run_typing(const std::vector<std::string>& arguments, const std::string& typed) {
+    return run_with(arguments, typed, true, false);
+}
+int Bench::run_piping(const std::vector<std::string>& arguments, const std::string& input) {
+    return run_with(arguments, input, false, false);
+}
+int Bench::clpstat(const std::vector<std::string>& arguments) {
+    return run_with(arguments, "", false, true);
+}
+
+std::string Bench::write(const std::string& name, const std::string& content) const {
+    const std::filesystem::path path = root / name;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << content;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    return path;
+}
+
+}  // namespace kagami::cli
