@@ -166,7 +166,7 @@ void Register::advance(Instant now) {
     if (leader_ != kNobody && leader_ != settings_.self.node && now - leader_heard_at_ > timing().detect) leader_ = kNobody;
     judge(now);
     advance_role(now);
-    grants_.forget_expired(now);
+    grants_.forget_expired(now - timing().strict);  // strict groups ask how long ago a grant has run out
     if (!settings_.witness && leader_ != kNobody && leader_ != settings_.self.node) run_lease_.ask(leader_, now);
     tell_lease_changes(now);
 }
@@ -199,7 +199,9 @@ void Register::lead(Instant now) {
     const Document adopted = election.adopted();
     const Epoch epoch = election.epoch();
     // Not proven by waiting: the former leader's grants after a hand-over, those of voters that a person has overruled.
-    if (election.terms().hand_over || !election.terms().down.empty()) grants_.everybody_until(now + timing().grant);
+    // An election waits until all promises have run out, just now; a hand-over and a forced start do not wait.
+    const bool waited = !election.terms().hand_over && election.terms().down.empty();
+    grants_.everybody_until(waited ? now : now + timing().grant);
     max_seen_ = std::max(max_seen_, epoch);
     Leadership& leadership = role_.emplace<Leadership>(acceptor_, settings_.self, out_, epoch, now);
     if (!leadership.open(adopted, now)) return step_down(now, "its own vote went to another candidate.");
