@@ -82,7 +82,8 @@ class DevCluster:
 
     # --- life of the cluster ---
 
-    def up(self):
+    def up(self, form=True):
+        """Without `form` the machines run, and no cluster is made yet."""
         self._check_machine()
         if self.paths.state.exists():
             raise DevClusterError(f"a cluster is in {self.paths.top} already; end it with: devcluster down --dir {self.paths.top}")
@@ -92,8 +93,8 @@ class DevCluster:
             state.save(self.paths, self.setup)
             self._switch().create()
         self.boot(*self.machine_names)
-        if not self.setup["bare"]:
-            self._form()
+        if form and not self.setup["bare"]:
+            self.form()
 
     def down(self, keep_files=False):
         """Ends everything, also what a broken up() left. keep_files leaves the machines' disks and logs in DIR."""
@@ -116,7 +117,7 @@ class DevCluster:
         self._switch().destroy()
         self.paths.state.unlink(missing_ok=True)
 
-    def _form(self):
+    def form(self):
         """The steps of a person: init on the first node, a token and a join for every other machine."""
         first, others = self.node_names[0], self.node_names[1:] + [layout.WITNESS] * self.setup["witness"]
         self._write_configuration(first)
@@ -277,6 +278,14 @@ class DevCluster:
                 "addresses": {n: layout.address(name, n) for n in layout.networks_of(name, known["mirror"])},
             }
         return {"dir": str(self.paths.top), "profile": known["profile"], "machines": machines, "cuts": known["cuts"]}
+
+    def group_cgroup(self, machine):
+        """KAGAMI_CGROUP_ROOT of a machine, as seen from outside: GROUP/RESOURCE/cgroup.procs with the host's process ids."""
+        return self._container(self._known(machine), None).cgroup.groups
+
+    def system_cgroup(self, machine):
+        """The control group of the node's own programs (and of what exec() runs)."""
+        return self._container(self._known(machine), None).cgroup.system
 
     # --- helpers ---
 

@@ -29,12 +29,13 @@ using namespace std::chrono_literals;
 
 constexpr const char* kHelp = R"(Usage: kagami-prober [OPTION]... NAME=ADDRESS:PORT...
 Asks each target again and again, GET / on a new connection, and says who answered; JSON lines (the body of a good
-answer is the server's name). Ends with a summary on SIGTERM, SIGINT or after --duration.
+answer is the server's name). Ends with a summary on SIGTERM or SIGINT, after --duration, or with its input.
   --interval MS   time between two questions to a target (default 10)
   --timeout MS    an attempt without an answer fails after so long (default 200)
   --gap MS        a longer time without a good answer is listed as a gap (default 50)
   --window MS     answers X, Y, X of two servers within this time: both sides served (default 1000)
   --duration MS   end by itself
+  --until-eof     end when standard input ends
   --output FILE   default: standard output
 An IPv6 address is written in brackets: service=[fd77:1::64]:80
 )";
@@ -47,6 +48,7 @@ struct Options {
     Time window = 1000ms;
     std::optional<Time> duration;
     std::string output = "-";
+    bool until_eof = false;
 };
 
 [[noreturn]] void refuse(const std::string& why) {
@@ -87,10 +89,15 @@ Target target_in(const std::string& text) {
 }
 
 constexpr option kFlags[] = {
-    {"interval", required_argument, nullptr, 'i'}, {"timeout", required_argument, nullptr, 't'},
-    {"gap", required_argument, nullptr, 'g'},      {"window", required_argument, nullptr, 'w'},
-    {"duration", required_argument, nullptr, 'd'}, {"output", required_argument, nullptr, 'o'},
-    {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0},
+    {"interval", required_argument, nullptr, 'i'},
+    {"timeout", required_argument, nullptr, 't'},
+    {"gap", required_argument, nullptr, 'g'},
+    {"window", required_argument, nullptr, 'w'},
+    {"duration", required_argument, nullptr, 'd'},
+    {"output", required_argument, nullptr, 'o'},
+    {"until-eof", no_argument, nullptr, 'e'},
+    {"help", no_argument, nullptr, 'h'},
+    {nullptr, 0, nullptr, 0},
 };
 
 void apply(int flag, Options& options) {
@@ -101,6 +108,7 @@ void apply(int flag, Options& options) {
         case 'w': options.window = milliseconds_in("window", ::optarg); break;
         case 'd': options.duration = milliseconds_in("duration", ::optarg); break;
         case 'o': options.output = ::optarg; break;
+        case 'e': options.until_eof = true; break;
         case 'h': std::fputs(kHelp, stdout); std::exit(0);
         default: refuse("unknown option");
     }
@@ -159,6 +167,7 @@ class Prober {
     int epoll_ = -1;
     int timer_ = -1;
     int signals_ = -1;
+    int input_ = 0;  // only its address counts
 };
 
 bool Prober::watch(int descriptor, void* tag) {
@@ -173,7 +182,8 @@ bool Prober::open() {
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     timer_ = timer_every(options_.interval);
     signals_ = open_end_signals();
-    return epoll_ >= 0 && watch(timer_, &timer_) && watch(signals_, &signals_);
+    if (epoll_ < 0 || !watch(timer_, &timer_) || !watch(signals_, &signals_)) return false;
+    return !options_.until_eof || watch(STDIN_FILENO, &input_);
 }
 
 void Prober::run() {
@@ -187,6 +197,9 @@ void Prober::run() {
             void* tag = events[i].data.ptr;
             if (tag == &signals_) {
                 wanted = false;
+            } else if (tag == &input_) {
+                char ignored[256];
+                if (::read(STDIN_FILENO, ignored, sizeof(ignored)) <= 0) wanted = false;
             } else if (tag == &timer_) {
                 tick = true;
             } else {

@@ -1,0 +1,112 @@
+"""A running kagami-prober in the client machine, and what its answers say (tests/support/prober/report.h).
+
+All times are seconds since 1970, as time.time() gives them: the machines have clocks of their own, but one wall clock.
+"""
+
+import bisect
+import json
+import subprocess
+
+from devcluster import DevClusterError, wait_until
+from devcluster.config import FLOATING
+
+SERVICE = "service"
+PORT = 80
+
+
+class Prober:
+    """Asks the floating address and every node's own address (net1). Use as a context manager."""
+
+    def __init__(self, cluster, machine="client", interval_ms=10):
+        self.path = cluster.paths.log(machine) / "prober.jsonl"
+        self.answers = []  # of the floating address, in the order of their arrival: {"wall", "ok", "server" or "error", "ms"}
+        self.walls = []  # of the same
+        self.sightings = []  # {"wall", "both_sides": [names]}
+        self.last_direct = {}  # node: the newest good answer on its own address
+        self.summary = None
+        targets = {SERVICE: FLOATING, **{node: cluster.address(node) for node in cluster.node_names}}
+        words = [f"{name}={address}:{PORT}" for name, address in targets.items()]
+        self._output = open(self.path, "wb")
+        self._process = cluster.popen(machine, ["kagami-prober", "--until-eof", "--interval", str(interval_ms), *words],
+                                      stdin=subprocess.PIPE, stdout=self._output)
+        self._input = open(self.path)
+        self._rest = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self._process.stdin.close()
+        self._process.wait(10)
+        self.read()
+        self._input.close()
+        self._output.close()
+
+    def read(self):
+        """Takes in what came since the last call."""
+        lines = (self._rest + self._input.read()).split("\n")
+        self._rest = lines.pop()
+        for line in lines:
+            self._take(json.loads(line))
+
+    def _take(self, record):
+        if "summary" in record:
+            self.summary = record["summary"]
+        elif "both_sides" in record:
+            self.sightings.append(record)
+        elif record["target"] == SERVICE:
+            self.answers.append(record)
+            self.walls.append(record["wall"])
+        elif record["ok"]:
+            self.last_direct[record["target"]] = record
+
+    def _check(self):
+        if self._process.poll() is not None:
+            raise DevClusterError(f"the prober ended with status {self._process.returncode}; see {self.path}")
+        self.read()
+
+    def after(self, since):
+        """The answers that came after a moment."""
+        return self.answers[bisect.bisect_right(self.walls, since):]
+
+    def wait_served(self, timeout_s, by=None, since=0.0, what=None):
+        """The first good answer after `since`, from the node `by` or from any."""
+        def first():
+            self._check()
+            return next((a for a in self.after(since) if a["ok"] and by in (None, a["server"])), None)
+
+        return wait_until(first, timeout_s, what or f"an answer of {by or 'the service'} on {FLOATING}", 0.02)
+
+    def wait_seen_until(self, wall, timeout_s=5):
+        """Until the client's answers reach past a moment, so that a verdict about the time before it is possible."""
+        def reached():
+            self._check()
+            return self.walls and self.walls[-1] >= wall
+
+        wait_until(reached, timeout_s, "the client's answers", 0.02)
+
+    def serving(self):
+        """The server of the newest good answer."""
+        self.read()
+        return next((a["server"] for a in reversed(self.answers) if a["ok"]), None)
+
+    def gap(self, since, until=None):
+        """The longest time without a good answer: (seconds, its start). It may start with the last good answer before
+        `since`, and last until now."""
+        self.read()
+        first = bisect.bisect_right(self.walls, since)
+        while first > 0 and not self.answers[first - 1]["ok"]:
+            first -= 1
+        good = [a["wall"] for a in self.answers[max(first - 1, 0):] if a["ok"] and (until is None or a["wall"] <= until)]
+        if self.walls and until is None:
+            good.append(self.walls[-1])
+        return max(((later - earlier, earlier) for earlier, later in zip(good, good[1:])), default=(0.0, since))
+
+    def servers(self, since):
+        self.read()
+        return {a["server"] for a in self.after(since) if a["ok"]}
+
+    def both_sides(self, since=0.0):
+        """How often two sides began to serve at once."""
+        self.read()
+        return sum(1 for sighting in self.sightings if sighting["wall"] > since)
