@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from devcluster import DevCluster  # noqa: E402
+from devcluster.cluster import default_bin  # noqa: E402
 
 
 def pytest_configure(config):
@@ -27,6 +28,11 @@ def pytest_collection_modifyitems(items):
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     setattr(item, f"report_{report.when}", report)
+
+
+@pytest.fixture
+def bin_directory():
+    return default_bin()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """scripts/demo: brings a cluster up, lets it lose power, networks and its service, and says what a client saw of that."""
 
 import argparse
-import shutil
 import signal
 import sys
 import time
@@ -199,7 +198,6 @@ def main():
     cluster = DevCluster(args.dir, nodes=2, profile=args.profile)
     if args.clean:
         remove_left_over(cluster, screen)
-        shutil.rmtree(cluster.paths.top, ignore_errors=True)
         return 0
     if not args.script and not args.keep and not (sys.stdin.isatty() and screen.terminal):
         args.script = True

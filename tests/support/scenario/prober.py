@@ -43,7 +43,9 @@ class Prober:
         self._output.close()
 
     def read(self):
-        """Takes in what came since the last call."""
+        """Takes in what came since the last call; nothing more after the end."""
+        if self._input.closed:
+            return
         lines = (self._rest + self._input.read()).split("\n")
         self._rest = lines.pop()
         for line in lines:

@@ -1,0 +1,108 @@
+"""scripts/bench: measures a real cluster on this machine against the goals of docs (P1, P2, P3, P8, P10; G18)."""
+
+import argparse
+import signal
+import sys
+
+from devcluster import DevCluster, DevClusterError
+
+from . import calm, failover, figures
+from .prepare import prepare, show_logs
+from .screen import BOLD, Screen
+
+DEFAULT_DIR = "/var/tmp/kagami-bench"
+
+DESCRIPTION = """\
+Measures a real cluster of two nodes and a witness, each in a container of its own on this machine. A client asks the
+floating address every 10 ms with a new connection. Installs and builds what it needs first; needs root."""
+
+FAILOVER = """\
+Cases: node_kill (power loss of the serving node: gap until the other answers) and rejoin (until the dead node is a member
+again), service_kill (nginx killed: until the monitor says so, and gap), planned_move (gap), cold_start (clean start of the
+whole cluster until the first answer), idle (CPU and memory of all our processes on each node)."""
+
+CALM = """\
+Loads the machine (4 busy loops, memory and fsync pressure) and counts suspensions and moves: both must be 0."""
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="failover|calm")
+
+    def verb(name, text, profiles):
+        sub = verbs.add_parser(name, help=text.splitlines()[0], description=text,
+                               formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub.add_argument("--profile", default="lan", choices=profiles, help="timing profile (default lan)")
+        sub.add_argument("--json", metavar="FILE", help="write the figures")
+        sub.add_argument("--dir", default=DEFAULT_DIR, help=f"directory of the cluster (default {DEFAULT_DIR})")
+        return sub
+
+    fail = verb("failover", FAILOVER, ("fast", "lan", "vm"))
+    fail.add_argument("--runs", type=count, default=20, metavar="N", help="runs of each case (default 20; cold_start: a quarter)")
+    fail.add_argument("--case", action="append", choices=failover.CASES, metavar="CASE", help="only this case; may be repeated")
+    fail.add_argument("--idle-seconds", type=count, default=60, metavar="N", help="length of the idle case (default 60)")
+    verb("calm", CALM, ("fast", "lan", "vm")).add_argument("--seconds", type=count, default=60, metavar="N",
+                                                            help="how long (default 60)")
+    return top
+
+
+def count(text):
+    if not text.isdigit() or not 1 <= int(text) <= 10000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 10000")
+    return int(text)
+
+
+def show(screen, rows):
+    def cells(row):
+        goal = row.get("goal", "")
+        if "value" in row:
+            return (row["case"], row["figure"], "1", "", figures.text(row["value"], row["unit"]), "", "", goal)
+        return (row["case"], row["figure"], row["n"], *(figures.text(row[k], row["unit"]) for k in ("min", "median", "p99", "max")),
+                goal)
+
+    screen.line(figures.table(("case", "figure", "n", "min", "median", "p99", "max", "goal"), [cells(row) for row in rows]))
+
+
+def measure(cluster, args, screen):
+    if args.verb == "calm":
+        return calm.measure(cluster, screen, args.seconds)
+    wanted = args.case or list(failover.CASES)
+    return failover.measure(cluster, screen, wanted, args.runs, args.idle_seconds)
+
+
+def main():
+    args = parser().parse_args()
+    screen = Screen()
+    prepare(screen)
+    cluster = DevCluster(args.dir, nodes=2, profile=args.profile, config_text=failover.configuration(args.profile),
+                         scripts=failover.scripts())
+    cluster.down()
+    screen.line(screen.paint(f"bench {args.verb}", BOLD) + f", profile {args.profile}")
+    done = False
+    try:
+        rows, failures = measure(cluster, args, screen)
+        done = True
+    except DevClusterError as error:
+        screen.line(f"bench: {error}")
+        show_logs(screen, cluster)
+    finally:
+        cluster.down(keep_files=not done)
+    if not done:
+        return 1
+    show(screen, rows)
+    for text in failures:
+        screen.line(f"bench: {text}")
+    if args.json:
+        figures.write(args.json, f"bench {args.verb}", args.profile, rows)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nbench: interrupted; the cluster is ended")
+    except (DevClusterError, OSError) as error:
+        sys.exit(f"bench: {error}")
