@@ -3,36 +3,19 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "common/config/nearest.h"
 
 namespace kagami::engine {
 namespace {
 
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
 
-// Distance in edits; names are at most 31 characters long.
-size_t distance(const std::string& a, const std::string& b) {
-    std::vector<size_t> row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= a.size(); ++i) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); ++j) {
-            const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-        }
-    }
-    return row[b.size()];
-}
-
 // "did you mean "web"?" or the list of what there is.
-std::string suggestion(const std::string& name, const std::vector<std::string>& known) {
-    const std::string head = name.substr(0, 40);
-    for (const std::string& candidate : known)
-        if (distance(head, candidate) <= std::max<size_t>(1, candidate.size() / 3)) return "did you mean " + quoted(candidate) + "?";
-    std::string all;
-    for (const std::string& candidate : known) all += (all.empty() ? "" : ", ") + candidate;
-    return all.empty() ? "none is configured" : "there is: " + all;
+template <typename Named>
+std::string suggestion(const std::string& name, const std::vector<Named>& known, std::string_view plural) {
+    std::vector<std::string_view> names;
+    for (const Named& item : known) names.push_back(item.name);
+    return names.empty() ? "none is configured" : config::nearest(name, names, plural);
 }
 
 Leaving leaving_of(const OperatorRequest& request) {
@@ -97,16 +80,12 @@ void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string mes
 
 Result<const config::Group*> Plan::find_group(const std::string& name) const {
     if (const config::Group* group = input_.config->group(name); group != nullptr) return group;
-    std::vector<std::string> known;
-    for (const config::Group& group : input_.config->groups) known.push_back(group.name);
-    return fail(ErrorCode::kNotFound, "there is no group " + quoted(name), suggestion(name, known));
+    return fail(ErrorCode::kNotFound, "there is no group " + quoted(name), suggestion(name, input_.config->groups, "groups"));
 }
 
 Result<const config::Node*> Plan::find_node(const std::string& name) const {
     if (const config::Node* node = input_.config->node(name); node != nullptr) return node;
-    std::vector<std::string> known;
-    for (const config::Node& node : input_.config->nodes) known.push_back(node.name);
-    return fail(ErrorCode::kNotFound, "there is no node " + quoted(name), suggestion(name, known));
+    return fail(ErrorCode::kNotFound, "there is no node " + quoted(name), suggestion(name, input_.config->nodes, "nodes"));
 }
 
 Status Plan::may_start() const {

@@ -32,7 +32,7 @@ TEST_CASE("an unknown group or node is refused with the nearest name") {
     CHECK(group.code == static_cast<uint8_t>(ErrorCode::kNotFound));
     CHECK(group.remedy == "did you mean \"database\"?");
     CHECK(refused(s, OperatorVerb::kNodeShutdown, "mode2").remedy == "did you mean \"node2\"?");
-    CHECK(refused(s, OperatorVerb::kGroupStart, "qqq").remedy == "there is: web, database");
+    CHECK(refused(s, OperatorVerb::kGroupStart, "qqq").remedy .rfind("groups: ", 0) == 0);
 }
 
 TEST_CASE("a move is refused to where the group runs, to a node that is no member or isolated, and of a group that is not started") {
