@@ -4,6 +4,7 @@
 #include "bench.h"
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/runtime/join_token.h"
+#include "cluster-daemon/runtime/peer_channel.h"
 #include "cluster-daemon/runtime/register_store.h"
 #include "common/config/bundle.h"
 
@@ -85,6 +86,73 @@ TEST_CASE("join with a good token and nobody there is unreachable, and can be re
     CHECK(bench.run_piping({"join", "-"}, *text + "\n") == 7);
     CHECK(bench.run({"join", bench.write("token", *text)}) == 7);
     CHECK_FALSE(std::filesystem::exists(bench.places.etc + "/pki/node.crt"));
+}
+
+namespace {
+
+// The first node as far as joining goes: signs what the token's holder asks for and hands out the document.
+class FirstNode {
+ public:
+    explicit FirstNode(const Places& places) {
+        const std::string pki = places.etc + "/pki";
+        const auto keys = runtime::load_key_material(pki);
+        REQUIRE(keys);
+        ca_ = *runtime::load_ca(pki);
+        cluster = keys->info.identity.cluster;
+        const auto store =
+            runtime::RegisterStore::open(places.state + "/voter.store", runtime::StoreKind::kVoter, cluster);
+        REQUIRE(store);
+        document_ = engine::decode_durable_state(store->loaded().payload)->document;
+        runtime::PeerCallbacks callbacks;
+        callbacks.on_message = [](NodeId, const Bytes&) {};
+        callbacks.on_connected = [](NodeId, size_t) {};
+        callbacks.on_disconnected = [](NodeId, const std::string&) {};
+        callbacks.on_refused = [](const std::string&) {};
+        callbacks.on_join = [this](const runtime::JoinAttempt& attempt, const runtime::JoinReplier& reply) {
+            const auto certificate = runtime::sign_csr(ca_, attempt.csr_pem, attempt.becomes);
+            if (!certificate) return reply(tl::unexpected(certificate.error()));
+            reply(runtime::JoinAnswer{*certificate, ca_.certificate_pem, document_});
+        };
+        runtime::PeerNetworkOptions options;
+        options.keys = *keys;
+        options.listen = {address};
+        auto started = runtime::PeerNetwork::start(std::move(options), std::move(callbacks));
+        REQUIRE(started);
+        network_ = std::move(*started);
+    }
+    std::string token_for(const runtime::PeerIdentity& becomes) const {
+        return *runtime::encode_join_token(*runtime::make_join_token(ca_, becomes, {address}));
+    }
+    Uuid cluster{};
+    const std::string address = "127.7.7.7:29341";
+
+ private:
+    runtime::Credential ca_;
+    Bytes document_;
+    std::unique_ptr<runtime::PeerNetwork> network_;
+};
+
+}  // namespace
+
+TEST_CASE("a token makes a machine a node, another the witness, each with keys and the document of the cluster") {
+    Bench first;
+    first.write("etc/cluster.toml", kValidToml);
+    REQUIRE(first.run({"init", "--node", "node1"}) == 0);
+    const FirstNode node1(first.places);
+    const auto check_joined = [&](const runtime::PeerIdentity& becomes) {
+        Bench machine;
+        CHECK(machine.run_piping({"join", "-"}, node1.token_for(becomes) + "\n") == 0);
+        CHECK(machine.err.find("This machine is " + becomes.name) != std::string::npos);
+        const auto keys = runtime::load_key_material(machine.places.etc + "/pki", node1.cluster);
+        REQUIRE(keys);
+        CHECK(keys->info.identity == becomes);
+        const auto store = runtime::RegisterStore::open(machine.places.state + "/voter.store",
+                                                        runtime::StoreKind::kVoter, node1.cluster);
+        REQUIRE(store);
+        CHECK(engine::decode_durable_state(store->loaded().payload)->voter.node == becomes.node);
+    };
+    check_joined({node1.cluster, runtime::Role::kNode, NodeId{2}, "node2"});
+    check_joined({node1.cluster, runtime::Role::kWitness, kWitnessId, "witness"});
 }
 
 TEST_CASE("a machine of a cluster does not join another") {

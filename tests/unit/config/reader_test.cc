@@ -52,7 +52,8 @@ TEST_CASE("a resource comes after others by its type, unless it says otherwise")
 }
 
 TEST_CASE("time-outs of a type with scripts leave the driver a margin around the script") {
-    const Resource& nginx = sample_config().groups[0].resources[1];
+    const Config config = sample_config();
+    const Resource& nginx = config.groups[0].resources[1];
     CHECK(nginx.activate_timeout == Duration(70s));
     CHECK(nginx.deactivate_timeout == Duration(30min + 10s));
     const Config explicit_one = sample_config(sample_with("start_timeout = \"60s\"", "activate_timeout = \"5s\""));
@@ -60,7 +61,8 @@ TEST_CASE("time-outs of a type with scripts leave the driver a margin around the
 }
 
 TEST_CASE("a monitor with a target runs while it is active and recovers the target's group") {
-    const Monitor& alive = sample_config().monitors.at(0);
+    const Config config = sample_config();
+    const Monitor& alive = config.monitors.at(0);
     CHECK(alive.target == "nginx");
     CHECK(alive.target_group == "web");
     CHECK(alive.only_while_active);
