@@ -439,7 +439,7 @@ class Service final : public proto::Control::Service {
             }
             const auto reply = conversation.next(kCancelCheck);
             if (!reply) continue;
-            if (!write_reply(*reply, elapsed, out) || reply->outcome != engine::OperatorOutcome::kAccepted || !options.wait()) return;
+            if (!write_reply(*reply, std::chrono::steady_clock::now() - begun, out) || reply->outcome != engine::OperatorOutcome::kAccepted || !options.wait()) return;
         }
     }
 

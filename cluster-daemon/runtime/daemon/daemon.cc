@@ -28,7 +28,7 @@ namespace kagami::runtime {
 namespace {
 
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
-constexpr Duration kPathWatchPeriod = 1s;
+constexpr Duration kWatchPeriod = 1s;
 constexpr Duration kLoopAnswer = 5s;
 
 Result<BootId> read_boot_id() {
@@ -77,6 +77,7 @@ struct Daemon::Impl {
     void answer(const engine::OperatorReply& reply);
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
     StatusInput status();
+    StatusInput look(const engine::Engine& engine);  // on the loop
     engine::Snapshot snapshot();
     ControlBackend backend();
 
@@ -99,6 +100,7 @@ struct Daemon::Impl {
     std::map<uint64_t, ControlBackend::ReplyHandler> waiting;
     uint64_t next_request = fresh_seed() >> 16U;
     std::atomic<uint64_t> sequence = 0;
+    std::map<std::string, std::pair<std::string, Instant>> situations;  // of groups, and since when; on the loop
     int exit_status = 0;
 };
 
@@ -152,7 +154,10 @@ Status Daemon::Impl::open_network() {
     if (!started) return tl::unexpected<Error>(started.error());
     peers = std::move(*started);
     for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(EngineShell::now()); });
-    shell->every(kPathWatchPeriod, [this] { peers->watch_paths(EngineShell::now()); });
+    shell->every(kWatchPeriod, [this] {
+        peers->watch_paths(EngineShell::now());
+        if (!witness) shell->on_loop([this](const engine::Engine& engine) { look(engine); });  // notices since when groups are as they are
+    });
     return {};
 }
 
@@ -282,18 +287,27 @@ engine::Snapshot Daemon::Impl::snapshot() {
 StatusInput Daemon::Impl::status() {
     auto promise = std::make_shared<std::promise<StatusInput>>();
     auto future = promise->get_future();
-    shell->on_loop([this, promise](const engine::Engine& engine) {
-        StatusInput input;
-        input.now = EngineShell::now();
-        input.snapshot = engine.snapshot(input.now);
-        input.timing = timing;
-        input.guard = guard->summary();
-        input.paths = peers->paths(input.now);
-        input.unix_ms = unix_ms();
-        input.sequence = ++sequence;
-        promise->set_value(std::move(input));
-    });
+    shell->on_loop([this, promise](const engine::Engine& engine) { promise->set_value(look(engine)); });
     return wait_for(future);
+}
+
+StatusInput Daemon::Impl::look(const engine::Engine& engine) {
+    StatusInput input;
+    input.now = EngineShell::now();
+    input.snapshot = engine.snapshot(input.now);
+    input.timing = timing;
+    input.guard = guard->summary();
+    input.paths = peers->paths(input.now);
+    input.unix_ms = unix_ms();
+    input.sequence = ++sequence;
+    for (const auto& [group, situation] : group_situations(input)) {
+        auto& [known, since] = situations[group];
+        if (known == situation) continue;
+        known = situation;
+        since = input.now;
+    }
+    for (const auto& [group, known] : situations) input.group_since[group] = known.second;
+    return input;
 }
 
 ControlBackend Daemon::Impl::backend() {

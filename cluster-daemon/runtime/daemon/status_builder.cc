@@ -195,6 +195,8 @@ void fill_node(const View& view, const config::Node& node, proto::Node& out) {
     for (const PathView& path : view.in.paths) {
         if (path.peer == node.id) fill_path(view, path, *out.add_paths());
     }
+    const engine::Heartbeat* beat = view.heartbeat(node.id);
+    if (beat != nullptr) out.set_witness_state(beat->hears_witness ? "Normal" : "Error");
 }
 
 void fill_witness(const View& view, proto::Status& status) {
@@ -303,7 +305,8 @@ void fill_group(const View& view, const config::Group& group, proto::Group& out)
     out.set_exclusion(group.exclusion == config::ExclusionKind::kStrict ? "strict" : "data");
     out.set_start(group.start == config::StartAttribute::kAuto ? "auto" : "manual");
     out.set_failover(group.failover == config::FailoverAttribute::kAuto ? "auto" : "manual");
-    out.set_since_ms(-1);
+    const auto since = view.in.group_since.find(group.name);
+    out.set_since_ms(since == view.in.group_since.end() ? -1 : milliseconds(view.in.now - since->second));
     for (const NodeId node : group.nodes) out.add_nodes(view.name(node));
     if (entry != nullptr) {
         out.set_token(to_string(entry->token));
@@ -444,6 +447,17 @@ void build_status(const StatusInput& input, proto::Status& status) {
     for (const config::Monitor& monitor : view.config.monitors) fill_monitor(view, monitor, *status.add_monitors());
     fill_guard(view, status);
     fill_alerts(view, status);
+}
+
+std::map<std::string, std::string> group_situations(const StatusInput& input) {
+    const View view(input);
+    std::map<std::string, std::string> all;
+    for (const config::Group& group : view.config.groups) {
+        const engine::GroupEntry* entry = view.entry(group.name);
+        const bool owned = entry != nullptr && entry->owner;
+        all[group.name] = group_state(view, group) + (owned ? " on " + view.name(entry->owner->node) : std::string());
+    }
+    return all;
 }
 
 void build_paths(const StatusInput& input, proto::Paths& paths) {

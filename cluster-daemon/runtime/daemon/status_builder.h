@@ -36,12 +36,15 @@ struct StatusInput {
     engine::Timing timing;
     GuardSummary guard;
     std::vector<PathView> paths;
+    std::map<std::string, Instant> group_since;  // when a group came to be where and what it is
     Instant now;
     int64_t unix_ms = 0;
     uint64_t sequence = 0;
 };
 
 void build_status(const StatusInput& input, control::v1::Status& status);
+// "Online on node2" for each group: what `since` counts from.
+std::map<std::string, std::string> group_situations(const StatusInput& input);
 void build_paths(const StatusInput& input, control::v1::Paths& paths);
 
 // "Online on node2": the state of a named group, node or resource in a few words, and why, as far as the document says.
