@@ -65,7 +65,8 @@ class IncomingStream;
 struct Shared {
     PeerNetworkOptions options;
     PeerCallbacks callbacks;
-    Census census;
+    Census census;  // incoming calls and handshakes
+    Census outgoing_census;
     std::atomic<bool> stopping{false};
 
     std::mutex dial_mutex;
@@ -129,7 +130,7 @@ class OutgoingStream : public grpc::ClientBidiReactor<peer::Frame, peer::Frame> 
 
     void start(const std::string& address, const PeerTiming& timing, std::shared_ptr<OutgoingStream> self) {
         self_ = std::move(self);
-        remote_->shared.census.enter();
+        remote_->shared.outgoing_census.enter();
         grpc::ChannelArguments arguments;
         arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
         arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -184,8 +185,8 @@ class OutgoingStream : public grpc::ClientBidiReactor<peer::Frame, peer::Frame> 
     void OnDone(const grpc::Status& status) override {
         Shared& shared = remote_->shared;
         remote_->on_down(status.error_message().empty() ? "the stream ended" : status.error_message());
-        self_.reset();  // may destroy this
-        shared.census.leave();
+        self_.reset();  // destroys this, and its channel
+        shared.outgoing_census.leave();
     }
 
  private:
@@ -668,6 +669,9 @@ void PeerNetwork::Impl::stop() {
     if (dialler_.joinable()) dialler_.join();
     acceptor_.reset();
     set_peers({});
+    // The server's hold on gRPC's callback threads must be the last one: gRPC 1.51 ends them where the last hold is let
+    // go, and a channel that is destroyed on one of them would make that thread wait for itself, with memory corrupted.
+    shared_->outgoing_census.wait_empty();
     if (server_) server_->Shutdown(std::chrono::system_clock::now());
     shared_->census.wait_empty();
     server_.reset();
