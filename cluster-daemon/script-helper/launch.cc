@@ -51,12 +51,15 @@ bool arrange_descriptors(int log_fd, int& status_fd) {
     return ::syscall(SYS_close_range, 4U, ~0U, 0U) == 0;
 }
 
-[[noreturn]] void become(const std::vector<char*>& argv, const std::vector<char*>& environment, int log_fd, int status_fd) {
+[[noreturn]] void become(const std::vector<char*>& argv, const std::vector<char*>& environment, const Program& program, int status_fd) {
     reset_signals();
     ::setsid();
     ::umask(022);
     drop_protection();
-    if (::chdir("/") == 0 && arrange_descriptors(log_fd, status_fd)) ::execve(argv[0], argv.data(), environment.data());
+    const bool moved = ::write(program.cgroup_fd, "0", 1) == 1;
+    if (moved && ::chdir("/") == 0 && arrange_descriptors(program.log_fd, status_fd)) {
+        ::execve(argv[0], argv.data(), environment.data());
+    }
     const int error_number = errno;
     [[maybe_unused]] const ssize_t written = ::write(status_fd, &error_number, sizeof error_number);
     ::_exit(127);
@@ -78,12 +81,11 @@ Result<Child> launch(const Program& program) {
     const UniqueFd status_write(pipe_fds[1]);
     int pidfd = -1;
     clone_args args{};
-    args.flags = CLONE_PIDFD | CLONE_INTO_CGROUP;
+    args.flags = CLONE_PIDFD;
     args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     args.exit_signal = SIGCHLD;
-    args.cgroup = static_cast<uint64_t>(program.cgroup_fd);
     const long pid = ::syscall(SYS_clone3, &args, sizeof args);
-    if (pid == 0) become(argv, environment, program.log_fd, status_write.get());
+    if (pid == 0) become(argv, environment, program, status_write.get());
     if (pid < 0) return fail(program.argv[0] + ": cannot start a process: " + errno_text(errno), "check the limits of processes and memory");
     child.pid = static_cast<int>(pid);
     child.pidfd = UniqueFd(pidfd);

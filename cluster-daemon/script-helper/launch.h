@@ -1,4 +1,6 @@
-// Starts one program: born inside its cgroup (clone3 CLONE_INTO_CGROUP), so that not one instruction of it runs outside.
+// Starts one program inside its cgroup: the child moves itself there before exec, so that nothing of the program runs outside.
+// Not by clone3(CLONE_INTO_CGROUP): since the kernels of 2025 (6.1.129 as well) such a child is killed at birth for ever once cgroup.kill
+// was used on that cgroup, because the fork compares the kill counter of its parent's cgroup (kill_seq) with that of the new one.
 // What the program gets: its own session; stdin /dev/null; stdout and stderr the service log; no other descriptor; default signals,
 // none blocked; SCHED_OTHER and no protection from the OOM killer, whatever the helper itself has; working directory "/"; umask 022 as
 // under systemd, because services make files for other users (the helper itself keeps 077); exactly the environment that was asked for.
@@ -16,7 +18,7 @@ namespace kagami::script_helper {
 struct Program {
     std::vector<std::string> argv;  // argv[0] absolute and checked by the caller
     std::map<std::string, std::string> environment;
-    int cgroup_fd = -1;
+    int cgroup_fd = -1;  // its cgroup.procs, open for writing
     int log_fd = -1;
 };
 

@@ -1,6 +1,7 @@
 #include "cluster-daemon/script-helper/run_table.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,11 @@ Status check_script(const host::ScriptRequest& script) {
         return fail(ErrorCode::kUsage, full_name(script) + ": an argument or environment entry is malformed",
                     "no NUL bytes, and no = in the name of a variable");
     return host::check_trusted_program(script.argv[0]);
+}
+
+bool has_ended(const UniqueFd& pidfd) {
+    pollfd entry{pidfd.get(), POLLIN, 0};
+    return ::poll(&entry, 1, 0) > 0;
 }
 
 std::string ending_text(const host::ScriptResult& result) {
@@ -131,15 +137,17 @@ Result<RunTable::RunPtr> RunTable::start(const Request& request) {
     auto log = logs_.open(script.log_name);
     if (!log) return tl::unexpected(log.error());
     if (Status made = cgroup(script).make(); !made) return tl::unexpected(made.error());
-    const auto directory = cgroup(script).open_directory();
-    if (!directory) return tl::unexpected(directory.error());
-    auto child = launch({script.argv, script.environment, directory->get(), log->fd.get()});
+    const auto entry = cgroup(script).open_entry();
+    if (!entry) return tl::unexpected(entry.error());
+    const auto before = cgroup(script).processes();
+    auto child = launch({script.argv, script.environment, entry->get(), log->fd.get()});
     if (!child) return tl::unexpected(child.error());
 
     auto run = std::make_shared<Run>();
     run->id = ++last_id_;
     run->record = {script, request.deadline, child->pid, host::process_start_ticks(child->pid), log->begin};
     run->record.script.environment.clear();
+    run->before = before;
     run->pidfd = std::move(child->pidfd);
     run->exec_status = std::move(child->exec_status);
     journal_.save(run->id, run->record);
@@ -216,8 +224,10 @@ void RunTable::on_exec_status(const RunPtr& run) {
                                  "check its first line (#!...) and the file system that it lies on"};
         return;  // its exit follows
     }
-    if (run->state == State::kStarting) run->state = State::kRunning;
-    if (!script.background || run->state != State::kRunning) return;
+    if (run->state != State::kStarting) return;
+    if (script.background && has_ended(run->pidfd)) return;  // its end follows, and is the answer
+    run->state = State::kRunning;
+    if (!script.background) return;
     loop_.cancel(run->timer);
     set_mark(*run);
     if (run->asker != 0) respond_(run->asker, {});
@@ -232,7 +242,7 @@ void RunTable::on_exit(const RunPtr& run) {
     run->pidfd.reset();
     run->exit = info;
     // Children that ignore SIGTERM keep their grace; on_grace_over ends them.
-    if (run->state == State::kEnding && !run->killed && !started_by(*run).empty()) return;
+    if (run->state == State::kEnding && !run->killed && !started_by(*run, cgroup(run->record.script).processes()).empty()) return;
     conclude(run);
 }
 
@@ -252,9 +262,11 @@ void RunTable::on_grace_over(const RunPtr& run) {
     run->timer = loop_.at(host::boot_now() + kTermGrace, [this, run] { conclude(run); });
 }
 
-std::vector<host::CgroupProcess> RunTable::started_by(const Run& run) const {
-    auto processes = cgroup(run.record.script).processes();
-    std::erase_if(processes, [&](const auto& process) { return process.start_ticks < run.record.start_ticks; });
+std::vector<host::CgroupProcess> RunTable::started_by(const Run& run, std::vector<host::CgroupProcess> processes) {
+    std::erase_if(processes, [&](const auto& process) {
+        return process.start_ticks < run.record.start_ticks ||
+               std::find(run.before.begin(), run.before.end(), process) != run.before.end();
+    });
     return processes;
 }
 
@@ -262,10 +274,11 @@ void RunTable::signal_started(const Run& run, int signal) const {
     // Again and again, because a process may fork between the list and the signal; bounded, because SIGTERM may be ignored.
     const int rounds = signal == SIGKILL ? 20 : 1;
     for (int round = 0; round < rounds; ++round) {
-        const auto started = started_by(run);
+        const auto all = cgroup(run.record.script).processes();
+        const auto started = started_by(run, all);
         if (started.empty()) return;
-        const bool all_of_it = signal == SIGKILL && started.size() == cgroup(run.record.script).processes().size();
-        if (all_of_it && cgroup(run.record.script).kill()) return;
+        const bool nothing_else = signal == SIGKILL && started.size() == all.size();
+        if (nothing_else && cgroup(run.record.script).kill()) return;
         for (const auto& process : started) ::kill(process.pid, signal);
     }
 }
@@ -292,7 +305,7 @@ void RunTable::set_mark(const Run& run) const {
     if (script.mark == host::Mark::kInactive) return journal_.set_mark(script.group, script.resource, std::nullopt);
     ActiveMark mark{{run.record.pid, run.record.start_ticks}, script.background, host::boot_now()};
     if (!script.background) {
-        const auto left = started_by(run);
+        const auto left = started_by(run, cgroup(script).processes());
         mark.main = left.empty() ? host::CgroupProcess{} : left.front();
     }
     journal_.set_mark(script.group, script.resource, mark);

@@ -1,14 +1,15 @@
 // The programs that the helper has started, from birth to the moment somebody has fetched the result.
 //
 // States of a run
-//   starting   born in its cgroup, exec not yet confirmed (lasts while the cgroup is frozen)
-//   running    exec done; a background run has been answered and is only watched
+//   starting   born, exec not yet confirmed (lasts while the cgroup is frozen)
+//   running    exec done; a background run has been answered and is only watched (one that ended before it was answered tells its end)
 //   ending     its deadline has passed: what it started got SIGTERM, and gets SIGKILL kTermGrace later
 //   ended      the result is known, or known to be lost; kept until it is acknowledged, the resource's next program or kill comes,
 //              or kMaxKept newer ones wait
 // Invariants: one run per (group, resource, argv); every pid is watched by pidfd; a run lives on when its asker disconnects; what an
 // earlier helper left behind is adopted before the first request is read, but its exit status cannot be learnt (not our child).
-// "What it started" = processes of the cgroup that are not older than the program itself; a service that was there before is spared.
+// "What it started" = processes of the cgroup that were not there before it; of an adopted run those that are not older than it.
+// A service that was there before is spared.
 #pragma once
 
 #include <csignal>
@@ -27,7 +28,7 @@
 
 namespace kagami::script_helper {
 
-constexpr Duration kSettling = 1s;  // a main process that ends so soon after the start was a launcher: the next oldest is the service
+constexpr Duration kSettling = 300ms;  // a main process that ends so soon after the start was a launcher: the next oldest is the service
 constexpr size_t kMaxKept = 256;
 constexpr size_t kMaxRuns = 1024;
 
@@ -63,6 +64,7 @@ class RunTable {
         Asker asker = 0;
         UniqueFd pidfd;
         UniqueFd exec_status;
+        std::vector<host::CgroupProcess> before;  // in the cgroup when it started
         bool adopted = false;
         bool timed_out = false;
         bool killed = false;  // SIGKILL has been sent to all that it started
@@ -89,7 +91,8 @@ class RunTable {
     void limit_kept();
     void set_mark(const Run& run) const;
     void signal_started(const Run& run, int signal) const;
-    std::vector<host::CgroupProcess> started_by(const Run& run) const;
+    // Of the processes of the cgroup, in the order given.
+    static std::vector<host::CgroupProcess> started_by(const Run& run, std::vector<host::CgroupProcess> processes);
     host::Cgroup cgroup(const host::ScriptRequest& script) const;
     Error lost_result(const host::ScriptRequest& script) const;
 

@@ -100,10 +100,11 @@ Status Cgroup::make() const {
     }
 }
 
-Result<UniqueFd> Cgroup::open_directory() const {
-    UniqueFd directory(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-    if (!directory.valid()) return fail(path_ + ": cannot open the cgroup: " + errno_text(errno), errno_remedy(errno, path_));
-    return directory;
+Result<UniqueFd> Cgroup::open_entry() const {
+    const std::string file = path_ + "/cgroup.procs";
+    UniqueFd entry(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!entry.valid()) return fail(file + ": cannot open: " + errno_text(errno), errno_remedy(errno, file));
+    return entry;
 }
 
 Result<UniqueFd> Cgroup::open_events() const {

@@ -32,7 +32,8 @@ class Cgroup {
     Cgroup(const std::string& root, const std::string& group, const std::string& resource);
     const std::string& path() const { return path_; }
     Status make() const;
-    Result<UniqueFd> open_directory() const;
+    // cgroup.procs for writing: who writes "0" moves itself in.
+    Result<UniqueFd> open_entry() const;
     // cgroup.events: readable with EPOLLPRI when the last process went or the first came. Read it (populated()) to arm it.
     Result<UniqueFd> open_events() const;
     static bool populated(int events_fd);

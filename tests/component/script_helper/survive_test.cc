@@ -187,6 +187,27 @@ TEST_CASE("a background program is answered at its start; the same request again
     CHECK(fixture.processes() == before);
 }
 
+TEST_CASE("a background program that ends before its start is noticed tells how it ended; a killed cgroup can be used again") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    auto sleeper = fixture.request(fixture.script("s", "trap '' TERM; while :; do sleep 1; done"));
+    sleeper.background = true;
+    for (int round = 0; round < 3; ++round) {  // a child born into a cgroup that cgroup.kill was used on must live
+        const auto started = fixture.client().run(sleeper, soon());
+        REQUIRE(started);
+        CHECK(started->signal == 0);
+        REQUIRE(fixture.client().kill_all("web", "nginx", soon(100ms)));
+    }
+    auto failing = fixture.request("/usr/bin/false");
+    failing.background = true;
+    failing.mark = host::Mark::kActive;
+    const auto result = fixture.client().run(failing, soon());
+    REQUIRE(result);  // 0 when it was still running at that moment, 1 when not
+    CHECK(wait_until([&] { return fixture.client().list()->empty(); }));
+    CHECK((result->exit_code == 1) != fixture.client().started("web", "nginx")->active);
+}
+
 TEST_CASE("a mark is set by a script that ended well only") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
