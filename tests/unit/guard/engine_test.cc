@@ -152,6 +152,49 @@ TEST_CASE("resuming gives back exactly the addresses that were taken") {
     w.renew();
     w.step();
     CHECK(w.ordered("db").restore == 2);
+    w.machine("db").addresses = 0;  // deactivated meanwhile
+    w.run(3s);
+    w.renew();
+    w.step();
+    CHECK(w.state("db") == GroupState::kResumed);
+    CHECK(w.ordered("db").restore == 0);
+}
+
+TEST_CASE("a process that appears while a kill is being finished is killed as well") {
+    World w = running();
+    w.group("db").verdict = Verdict::kKill;
+    w.renew();
+    w.step();
+    w.now += 1ms;
+    w.step();
+    CHECK(w.ordered("db").unmount);
+    w.machine("db").populated = true;
+    w.now += 1ms;
+    w.step();
+    CHECK(w.state("db") == GroupState::kKilling);
+    CHECK(w.ordered("db").kill);
+    w.run(10ms);
+    CHECK(w.state("db") == GroupState::kKilled);
+}
+
+TEST_CASE("what a predecessor reported counts only for the first plan") {
+    World w = suspended();
+    w.group("db").verdict = Verdict::kResume;
+    w.restart();
+    w.renew();
+    w.step();
+    w.machine("db").populated = false;
+    w.step();
+    const auto groups = w.plan.groups;
+    w.remove("db");
+    w.renew();
+    CHECK_FALSE(w.reported("db"));
+    w.plan.groups = groups;
+    w.group("db").verdict = Verdict::kNone;
+    w.machine("db").populated = true;
+    w.renew();
+    w.step();
+    CHECK(w.state("db") == GroupState::kRunning);
 }
 
 TEST_CASE("verdict kill kills, suspended or not, lease or not") {
@@ -199,6 +242,9 @@ TEST_CASE("what is not killed and unmounted within T_kill fails, is tried on, an
     SECTION("a mount that stays busy") {
         w.unmounts_work = false;
     }
+    SECTION("an address that stays") {
+        w.withdrawals_work = false;
+    }
     w.now = w.plan.terms.deadline;
     w.run(kKill);
     CHECK(w.state("db") == GroupState::kKilling);
@@ -207,7 +253,7 @@ TEST_CASE("what is not killed and unmounted within T_kill fails, is tried on, an
     CHECK(w.state("db") == GroupState::kKillFailed);
     CHECK(w.orders.reset);
     CHECK_FALSE(w.orders.pet);
-    w.kills_work = w.unmounts_work = true;
+    w.kills_work = w.unmounts_work = w.withdrawals_work = true;
     w.renew();
     w.run(100ms);
     CHECK(w.state("db") == GroupState::kKilled);

@@ -123,7 +123,7 @@ class World {
     Instant now{100s};
     Duration monotonic_lag{}, raw_lag{};
     Duration freeze_takes = 5ms;
-    bool kills_work = true, unmounts_work = true;
+    bool kills_work = true, unmounts_work = true, withdrawals_work = true;
     GuardPlan plan;
     std::optional<Engine> engine{std::in_place, kBoot, nullptr};
     Orders orders;
@@ -152,7 +152,7 @@ class World {
             m.freeze_wanted = true;
             m.frozen_from = now + freeze_takes;
         }
-        if (o.withdraw) {
+        if (o.withdraw && withdrawals_work) {
             outcome.addresses_gone = true;
             outcome.withdrawn = std::exchange(m.addresses, uint16_t{0});
         }
