@@ -1,5 +1,6 @@
-// A monitor type: `check` answers once within its deadline; a subscribing type also reports at once when something happened.
-// Intervals, retries, thresholds and recovery are engine policy. Adding a type = one folder here and one line in registry.cc.
+// A monitor type: `check` answers once within its deadline; a subscribing type also reports at once when something
+// happened. Intervals, retries, thresholds and recovery are engine policy. Adding a type = one folder here and one line
+// in registry.cc.
 #pragma once
 
 #include <functional>
@@ -15,10 +16,10 @@ namespace kagami::monitors {
 
 struct Context {
     std::string monitor;
-    std::string target_group;     // empty without a target
+    std::string target_group;  // empty without a target
     std::string target_resource;
-    config::Values values;        // of the monitor
-    config::Values target_values; // of the target resource
+    config::Values values;         // of the monitor
+    config::Values target_values;  // of the target resource
     std::string script_directory;
     Instant deadline;
 };

@@ -19,7 +19,8 @@ std::span<const Type> registry() {
 
 const Type* find(std::string_view word) {
     const auto types = registry();
-    const auto found = std::find_if(types.begin(), types.end(), [&](const Type& type) { return type.description.word == word; });
+    const auto found =
+        std::find_if(types.begin(), types.end(), [&](const Type& type) { return type.description.word == word; });
     return found == types.end() ? nullptr : &*found;
 }
 

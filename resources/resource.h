@@ -1,5 +1,5 @@
-// A resource type: three blocking calls with a deadline, run on a worker. Retries, thresholds, order and final actions are engine policy,
-// never driver code. Adding a type = one folder here and one line in registry.cc.
+// A resource type: three blocking calls with a deadline, run on a worker. Retries, thresholds, order and final actions
+// are engine policy, never driver code. Adding a type = one folder here and one line in registry.cc.
 #pragma once
 
 #include <map>
@@ -18,8 +18,8 @@ struct Context {
     std::string resource;
     config::Values values;
     std::map<std::string, std::string> environment;  // CLP_* (expresscluster.md 2.4), set by the daemon
-    bool proven_stopped = false;                     // proof P1: the former owner has acknowledged the stop (skips the address probe)
-    std::string script_directory;                    // where scripts stored with the configuration lie on this node
+    bool proven_stopped = false;   // proof P1: the former owner has acknowledged the stop (skips the address probe)
+    std::string script_directory;  // where scripts stored with the configuration lie on this node
     Instant deadline;
 };
 

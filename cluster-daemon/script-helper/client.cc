@@ -56,7 +56,9 @@ std::optional<Bytes> exchange(int fd, const Bytes& request, Instant give_up) {
     return packet;
 }
 
-Instant bound(Instant deadline) { return std::min(deadline, host::boot_now() + kLongestCall); }
+Instant bound(Instant deadline) {
+    return std::min(deadline, host::boot_now() + kLongestCall);
+}
 
 Request request_for(Verb verb, const std::string& group, const std::string& resource, Instant deadline) {
     Request request{verb, {}, deadline};

@@ -1,6 +1,7 @@
-// The daemon's side of the script helper: host::Scripts over its socket. Thread-safe; every call has a connection of its own, so a
-// restarted helper is simply connected again, and a call that was under way asks the new helper for what became of its script.
-// Errors: kUnreachable when the helper cannot be reached until the deadline; everything the helper itself refuses.
+// The daemon's side of the script helper: host::Scripts over its socket. Thread-safe; every call has a connection of
+// its own, so a restarted helper is simply connected again, and a call that was under way asks the new helper for what
+// became of its script. Errors: kUnreachable when the helper cannot be reached until the deadline; everything the
+// helper itself refuses.
 #pragma once
 
 #include <string>

@@ -67,10 +67,13 @@ std::optional<uint64_t> id_of(std::string_view name) {
 }  // namespace
 
 void Journal::save(uint64_t id, const Record& record) const {
-    if (const auto content = encode(record)) write_small(directory_ + "/" + std::string(kPrefix) + std::to_string(id), *content);
+    if (const auto content = encode(record))
+        write_small(directory_ + "/" + std::string(kPrefix) + std::to_string(id), *content);
 }
 
-void Journal::remove(uint64_t id) const { ::unlink((directory_ + "/" + std::string(kPrefix) + std::to_string(id)).c_str()); }
+void Journal::remove(uint64_t id) const {
+    ::unlink((directory_ + "/" + std::string(kPrefix) + std::to_string(id)).c_str());
+}
 
 std::map<uint64_t, Record> Journal::load() const {
     std::map<uint64_t, Record> records;
@@ -94,7 +97,8 @@ std::string Journal::mark_path(const std::string& group, const std::string& reso
     return directory_ + "/active." + group + "." + resource;
 }
 
-void Journal::set_mark(const std::string& group, const std::string& resource, const std::optional<ActiveMark>& mark) const {
+void Journal::set_mark(const std::string& group, const std::string& resource,
+                       const std::optional<ActiveMark>& mark) const {
     if (!mark) {
         ::unlink(mark_path(group, resource).c_str());
         return;

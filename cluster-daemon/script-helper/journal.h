@@ -1,6 +1,7 @@
-// What a killed script helper leaves to its successor, in a directory that the node's next boot empties (/run/kagami/helper): one small
-// file per running script, and one mark per resource. The processes themselves are found again by pid and start time.
-// A record is written right after its process was born; a helper killed in between leaves only the processes in the cgroup.
+// What a killed script helper leaves to its successor, in a directory that the node's next boot empties
+// (/run/kagami/helper): one small file per running script, and one mark per resource. The processes themselves are
+// found again by pid and start time. A record is written right after its process was born; a helper killed in between
+// leaves only the processes in the cgroup.
 #pragma once
 
 #include <cstdint>

@@ -13,7 +13,9 @@ namespace kagami::script_helper {
 namespace {
 
 // How long before the deadline TERM gives way to KILL.
-Duration kill_reserve(Duration left) { return std::clamp<Duration>(left / 2, 0s, 2s); }
+Duration kill_reserve(Duration left) {
+    return std::clamp<Duration>(left / 2, 0s, 2s);
+}
 
 std::string describe(const std::vector<host::CgroupProcess>& processes) {
     std::string text;
@@ -35,7 +37,8 @@ void KillJobs::start(const Request& request, Asker asker) {
     job->id = ++last_id_;
     jobs_[job->id] = job;
     loop_.watch(job->events.get(), EPOLLPRI, [this, job] { on_change(job); });
-    job->kill_timer = loop_.at(request.deadline - kill_reserve(request.deadline - host::boot_now()), [this, job] { on_kill_time(job); });
+    job->kill_timer = loop_.at(request.deadline - kill_reserve(request.deadline - host::boot_now()),
+                               [this, job] { on_kill_time(job); });
     job->end_timer = loop_.at(request.deadline, [this, job] { on_deadline(job); });
     for (const auto& process : job->cgroup.processes()) ::kill(process.pid, SIGTERM);
     on_change(job);
@@ -57,10 +60,12 @@ void KillJobs::on_kill_time(const JobPtr& job) {
 
 void KillJobs::on_deadline(const JobPtr& job) {
     const auto left = job->cgroup.processes();
-    finish(job, error_reply({ErrorCode::kTimedOut,
-                             fmt::format("{}: {} processes do not end: {}", job->name, left.size(), describe(left)),
-                             "look at what they wait for (/proc/PID/stack, the kernel log): a process that waits for a dead disk or "
-                             "network file system ends only when that answers or the node restarts"}));
+    finish(job,
+           error_reply(
+               {ErrorCode::kTimedOut,
+                fmt::format("{}: {} processes do not end: {}", job->name, left.size(), describe(left)),
+                "look at what they wait for (/proc/PID/stack, the kernel log): a process that waits for a dead disk or "
+                "network file system ends only when that answers or the node restarts"}));
 }
 
 void KillJobs::finish(const JobPtr& job, const Reply& reply) {

@@ -1,5 +1,5 @@
-// Emptying a resource's cgroup: SIGTERM to all, SIGKILL to the whole cgroup when the deadline nears, an answer when the last process
-// has gone (the kernel tells; nobody polls). A job goes on when its asker disconnects.
+// Emptying a resource's cgroup: SIGTERM to all, SIGKILL to the whole cgroup when the deadline nears, an answer when the
+// last process has gone (the kernel tells; nobody polls). A job goes on when its asker disconnects.
 #pragma once
 
 #include <map>
@@ -19,7 +19,9 @@ class KillJobs {
  private:
     struct Job {
         Job(const host::ScriptRequest& script, const std::string& cgroup_root, Asker who)
-            : name(script.group + "." + script.resource), cgroup(cgroup_root, script.group, script.resource), asker(who) {}
+            : name(script.group + "." + script.resource),
+              cgroup(cgroup_root, script.group, script.resource),
+              asker(who) {}
         uint64_t id = 0;
         std::string name;
         host::Cgroup cgroup;

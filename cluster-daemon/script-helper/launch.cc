@@ -23,7 +23,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 // From here on the child: plain system calls only, nothing allocates.
 void reset_signals() {
-    struct sigaction defaults {};
+    struct sigaction defaults{};
     defaults.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number) ::sigaction(number, &defaults, nullptr);
     sigset_t none;
@@ -51,7 +51,8 @@ bool arrange_descriptors(int log_fd, int& status_fd) {
     return ::syscall(SYS_close_range, 4U, ~0U, 0U) == 0;
 }
 
-[[noreturn]] void become(const std::vector<char*>& argv, const std::vector<char*>& environment, const Program& program, int status_fd) {
+[[noreturn]] void become(const std::vector<char*>& argv, const std::vector<char*>& environment, const Program& program,
+                         int status_fd) {
     reset_signals();
     ::setsid();
     ::umask(022);
@@ -86,7 +87,9 @@ Result<Child> launch(const Program& program) {
     args.exit_signal = SIGCHLD;
     const long pid = ::syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) become(argv, environment, program, status_write.get());
-    if (pid < 0) return fail(program.argv[0] + ": cannot start a process: " + errno_text(errno), "check the limits of processes and memory");
+    if (pid < 0)
+        return fail(program.argv[0] + ": cannot start a process: " + errno_text(errno),
+                    "check the limits of processes and memory");
     child.pid = static_cast<int>(pid);
     child.pidfd = UniqueFd(pidfd);
     return child;

@@ -1,8 +1,9 @@
-// kagami-script-helper: runs the scripts of the resources in a process of its own, so that they outlive a restart of the daemon.
-#include <CLI/CLI.hpp>
+// kagami-script-helper: runs the scripts of the resources in a process of its own, so that they outlive a restart of
+// the daemon.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <cstdio>
 
@@ -32,11 +33,16 @@ int main(int argc, char** argv) {
     open_standard_descriptors();
     ::umask(077);
     kagami::script_helper::Options options;
-    CLI::App app("Starts the scripts of Kagami's resources, each in the cgroup of its resource, and keeps their results for the daemon.\n"
-                 "Environment: KAGAMI_CGROUP_ROOT, where the cgroups GROUP/RESOURCE are made (default: kagami in the cgroup2 mount).");
+    CLI::App app(
+        "Starts the scripts of Kagami's resources, each in the cgroup of its resource, and keeps their results for the "
+        "daemon.\n"
+        "Environment: KAGAMI_CGROUP_ROOT, where the cgroups GROUP/RESOURCE are made (default: kagami in the cgroup2 "
+        "mount).");
     app.add_option("--socket", options.socket, "Where the daemon connects")->capture_default_str();
-    app.add_option("--log-directory", options.log_directory, "Where GROUP.RESOURCE.log is written")->capture_default_str();
-    app.add_option("--log-limit", options.log_limit_bytes, "Bytes of a log before it is rotated; one old log is kept")->capture_default_str();
+    app.add_option("--log-directory", options.log_directory, "Where GROUP.RESOURCE.log is written")
+        ->capture_default_str();
+    app.add_option("--log-limit", options.log_limit_bytes, "Bytes of a log before it is rotated; one old log is kept")
+        ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     auto root = kagami::host::cgroup_root();
     if (!root) return refuse(root.error());

@@ -26,7 +26,8 @@ host::ScriptRequest take_script(ByteReader& in) {
     host::ScriptRequest script;
     script.group = in.string(kMaxTextBytes);
     script.resource = in.string(kMaxTextBytes);
-    for (uint32_t left = in.count(kMaxArguments); left > 0 && in.ok(); --left) script.argv.push_back(in.string(kMaxTextBytes));
+    for (uint32_t left = in.count(kMaxArguments); left > 0 && in.ok(); --left)
+        script.argv.push_back(in.string(kMaxTextBytes));
     for (uint32_t left = in.count(kMaxEnvironment); left > 0 && in.ok(); --left) {
         std::string name = in.string(kMaxTextBytes);
         script.environment[std::move(name)] = in.string(kMaxTextBytes);
@@ -98,9 +99,10 @@ Result<Bytes> encode(const Request& request) {
     out.i64(request.deadline.time_since_epoch().count());
     put(out, request.script);
     if (!fits(request.script) || out.view().size() > kMaxMessageBytes)
-        return fail(ErrorCode::kUsage,
-                    request.script.group + "." + request.script.resource + ": its arguments and environment are too large",
-                    "keep every one of them below 4 KiB and all together below 58 KiB");
+        return fail(
+            ErrorCode::kUsage,
+            request.script.group + "." + request.script.resource + ": its arguments and environment are too large",
+            "keep every one of them below 4 KiB and all together below 58 KiB");
     return out.take();
 }
 
@@ -153,7 +155,8 @@ Result<Reply> decode_reply(std::span<const uint8_t> packet) {
     reply.result.signal = static_cast<int>(in.u32());
     reply.result.timed_out = in.boolean();
     reply.result.last_output = in.string(kMaxTextBytes);
-    for (uint32_t left = in.count(kMaxProcesses); left > 0 && in.ok(); --left) reply.processes.push_back(static_cast<int>(in.u32()));
+    for (uint32_t left = in.count(kMaxProcesses); left > 0 && in.ok(); --left)
+        reply.processes.push_back(static_cast<int>(in.u32()));
     reply.started.active = in.boolean();
     reply.started.main = static_cast<int>(in.u32());
     reply.started.main_alive = in.boolean();

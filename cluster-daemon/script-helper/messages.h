@@ -1,6 +1,7 @@
-// What the daemon and the script helper say to each other: one request and one reply a connection (SOCK_SEQPACKET, one message a
-// packet), in the bytes of common/codec.h. Every field is bounded before it is allocated; a message that does not fit is refused.
-// A connection that breaks says nothing about the script: it goes on, and the same request asks for its result again.
+// What the daemon and the script helper say to each other: one request and one reply a connection (SOCK_SEQPACKET, one
+// message a packet), in the bytes of common/codec.h. Every field is bounded before it is allocated; a message that does
+// not fit is refused. A connection that breaks says nothing about the script: it goes on, and the same request asks for
+// its result again.
 #pragma once
 
 #include <cstdint>

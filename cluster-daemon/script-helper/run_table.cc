@@ -18,9 +18,13 @@
 namespace kagami::script_helper {
 namespace {
 
-std::string full_name(const host::ScriptRequest& script) { return script.group + "." + script.resource; }
+std::string full_name(const host::ScriptRequest& script) {
+    return script.group + "." + script.resource;
+}
 
-bool holds_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
+bool holds_nul(const std::string& text) {
+    return text.find('\0') != std::string::npos;
+}
 
 Status check_script(const host::ScriptRequest& script) {
     if (!valid_name(script.group) || !valid_name(script.resource))
@@ -29,9 +33,11 @@ Status check_script(const host::ScriptRequest& script) {
     if (!valid_log_name(script.log_name))
         return fail(ErrorCode::kUsage, full_name(script) + ": the name of its log is not valid", "use GROUP.RESOURCE");
     if (script.argv.empty()) return fail(ErrorCode::kUsage, full_name(script) + ": no program is named");
-    const bool bad_environment = std::any_of(script.environment.begin(), script.environment.end(), [](const auto& entry) {
-        return entry.first.empty() || entry.first.find('=') != std::string::npos || holds_nul(entry.first) || holds_nul(entry.second);
-    });
+    const bool bad_environment =
+        std::any_of(script.environment.begin(), script.environment.end(), [](const auto& entry) {
+            return entry.first.empty() || entry.first.find('=') != std::string::npos || holds_nul(entry.first) ||
+                   holds_nul(entry.second);
+        });
     if (bad_environment || std::any_of(script.argv.begin(), script.argv.end(), holds_nul))
         return fail(ErrorCode::kUsage, full_name(script) + ": an argument or environment entry is malformed",
                     "no NUL bytes, and no = in the name of a variable");
@@ -64,11 +70,13 @@ host::Cgroup RunTable::cgroup(const host::ScriptRequest& script) const {
 
 Error RunTable::lost_result(const host::ScriptRequest& script) const {
     return {ErrorCode::kFailed,
-            fmt::format("{}: the result of {} is unknown, because the script helper was restarted while it ran; {} processes are in its "
+            fmt::format("{}: the result of {} is unknown, because the script helper was restarted while it ran; {} "
+                        "processes are in its "
                         "cgroup",
-                        full_name(script), script.argv.empty() ? "its script" : script.argv[0], cgroup(script).processes().size()),
-            fmt::format("look into {}/{}.log for how far it came; stopping the resource ends what is left", places_.log_directory,
-                        script.log_name)};
+                        full_name(script), script.argv.empty() ? "its script" : script.argv[0],
+                        cgroup(script).processes().size()),
+            fmt::format("look into {}/{}.log for how far it came; stopping the resource ends what is left",
+                        places_.log_directory, script.log_name)};
 }
 
 // ---- what an earlier helper left
@@ -114,7 +122,8 @@ void RunTable::run(const Request& request, Asker asker) {
 
 void RunTable::attach(const RunPtr& run, const Request& request, Asker asker) {
     if (run->asker != 0 && run->state != State::kEnded) {
-        respond_(run->asker, error_reply(Error{ErrorCode::kRefused, full_name(request.script) + ": the same request was sent again", ""}));
+        respond_(run->asker, error_reply(Error{ErrorCode::kRefused,
+                                               full_name(request.script) + ": the same request was sent again", ""}));
     }
     run->asker = asker;
     if (run->state == State::kEnded) return respond_(asker, run->reply);
@@ -131,7 +140,8 @@ Result<RunTable::RunPtr> RunTable::start(const Request& request) {
     const auto& script = request.script;
     if (Status good = check_script(script); !good) return tl::unexpected(good.error());
     if (runs_.size() >= kMaxRuns)
-        return fail(ErrorCode::kRefused, full_name(script) + ": " + std::to_string(kMaxRuns) + " scripts are running already");
+        return fail(ErrorCode::kRefused,
+                    full_name(script) + ": " + std::to_string(kMaxRuns) + " scripts are running already");
     drop_ended(script.group, script.resource);
     logs_.note(script.log_name, script.argv[0] + " started");
     auto log = logs_.open(script.log_name);
@@ -159,7 +169,8 @@ Result<RunTable::RunPtr> RunTable::start(const Request& request) {
 }
 
 void RunTable::acknowledge(Asker asker) {
-    const auto found = std::find_if(runs_.begin(), runs_.end(), [&](const auto& entry) { return entry.second->asker == asker; });
+    const auto found =
+        std::find_if(runs_.begin(), runs_.end(), [&](const auto& entry) { return entry.second->asker == asker; });
     if (found == runs_.end()) return;
     const RunPtr run = found->second;
     run->asker = 0;
@@ -185,8 +196,8 @@ std::vector<Listed> RunTable::list() const {
     std::vector<Listed> listed;
     for (const auto& [id, run] : runs_) {
         const auto& script = run->record.script;
-        listed.push_back({id, script.group, script.resource, script.argv[0], run->record.pid, run->state != State::kEnded,
-                          script.background});
+        listed.push_back({id, script.group, script.resource, script.argv[0], run->record.pid,
+                          run->state != State::kEnded, script.background});
     }
     return listed;
 }
@@ -242,7 +253,9 @@ void RunTable::on_exit(const RunPtr& run) {
     run->pidfd.reset();
     run->exit = info;
     // Children that ignore SIGTERM keep their grace; on_grace_over ends them.
-    if (run->state == State::kEnding && !run->killed && !started_by(*run, cgroup(run->record.script).processes()).empty()) return;
+    if (run->state == State::kEnding && !run->killed &&
+        !started_by(*run, cgroup(run->record.script).processes()).empty())
+        return;
     conclude(run);
 }
 
@@ -271,7 +284,8 @@ std::vector<host::CgroupProcess> RunTable::started_by(const Run& run, std::vecto
 }
 
 void RunTable::signal_started(const Run& run, int signal) const {
-    // Again and again, because a process may fork between the list and the signal; bounded, because SIGTERM may be ignored.
+    // Again and again, because a process may fork between the list and the signal; bounded, because SIGTERM may be
+    // ignored.
     const int rounds = signal == SIGKILL ? 20 : 1;
     for (int round = 0; round < rounds; ++round) {
         const auto all = cgroup(run.record.script).processes();
@@ -293,7 +307,8 @@ void RunTable::conclude(const RunPtr& run) {
     reply.result.timed_out = run->timed_out;
     reply.result.last_output = logs_.last_line(script.log_name, run->record.log_begin);
     if (run->adopted && !run->timed_out) reply.error = lost_result(script);
-    logs_.note(script.log_name, script.argv[0] + " " + (reply.error ? reply.error->message : ending_text(reply.result)));
+    logs_.note(script.log_name,
+               script.argv[0] + " " + (reply.error ? reply.error->message : ending_text(reply.result)));
     const bool good = !reply.error && !run->timed_out && reply.result.exit_code == 0;
     if (good && !script.background) set_mark(*run);
     end(run, std::move(reply));

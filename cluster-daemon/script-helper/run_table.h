@@ -2,14 +2,15 @@
 //
 // States of a run
 //   starting   born, exec not yet confirmed (lasts while the cgroup is frozen)
-//   running    exec done; a background run has been answered and is only watched (one that ended before it was answered tells its end)
-//   ending     its deadline has passed: what it started got SIGTERM, and gets SIGKILL kTermGrace later
-//   ended      the result is known, or known to be lost; kept until it is acknowledged, the resource's next program or kill comes,
+//   running    exec done; a background run has been answered and is only watched (one that ended before it was answered
+//   tells its end) ending     its deadline has passed: what it started got SIGTERM, and gets SIGKILL kTermGrace later
+//   ended      the result is known, or known to be lost; kept until it is acknowledged, the resource's next program or
+//   kill comes,
 //              or kMaxKept newer ones wait
-// Invariants: one run per (group, resource, argv); every pid is watched by pidfd; a run lives on when its asker disconnects; what an
-// earlier helper left behind is adopted before the first request is read, but its exit status cannot be learnt (not our child).
-// "What it started" = processes of the cgroup that were not there before it; of an adopted run those that are not older than it.
-// A service that was there before is spared.
+// Invariants: one run per (group, resource, argv); every pid is watched by pidfd; a run lives on when its asker
+// disconnects; what an earlier helper left behind is adopted before the first request is read, but its exit status
+// cannot be learnt (not our child). "What it started" = processes of the cgroup that were not there before it; of an
+// adopted run those that are not older than it. A service that was there before is spared.
 #pragma once
 
 #include <csignal>
@@ -28,7 +29,8 @@
 
 namespace kagami::script_helper {
 
-constexpr Duration kSettling = 300ms;  // a main process that ends so soon after the start was a launcher: the next oldest is the service
+constexpr Duration kSettling =
+    300ms;  // a main process that ends so soon after the start was a launcher: the next oldest is the service
 constexpr size_t kMaxKept = 256;
 constexpr size_t kMaxRuns = 1024;
 
@@ -67,7 +69,7 @@ class RunTable {
         std::vector<host::CgroupProcess> before;  // in the cgroup when it started
         bool adopted = false;
         bool timed_out = false;
-        bool killed = false;  // SIGKILL has been sent to all that it started
+        bool killed = false;            // SIGKILL has been sent to all that it started
         std::optional<siginfo_t> exit;  // of the program itself; set while its children are still ending
         host::EventLoop::Timer timer = 0;
         Reply reply;

@@ -20,7 +20,9 @@ namespace {
 
 constexpr Duration kRotateEvery = 2s;
 
-std::string parent(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string parent(const std::string& path) {
+    return path.substr(0, path.rfind('/'));
+}
 
 Status make_trusted_directory(const std::string& path) {
     if (Status above = host::check_trusted_directory(parent(path)); !above) return above;
@@ -30,7 +32,7 @@ Status make_trusted_directory(const std::string& path) {
 
 // Only a socket of root's may be replaced: it is what a killed helper leaves.
 Status clear_socket(const std::string& path) {
-    struct stat info {};
+    struct stat info{};
     if (::lstat(path.c_str(), &info) != 0) return {};
     if (!S_ISSOCK(info.st_mode) || info.st_uid != ::geteuid())
         return fail(ErrorCode::kRefused, path + ": something that is not our socket stands in its place",
@@ -49,8 +51,10 @@ bool peer_is_root(int fd) {
 
 Server::Server(Options options)
     : options_(std::move(options)),
-      runs_(loop_, {options_.cgroup_root, options_.log_directory, parent(options_.socket) + "/helper", options_.log_limit_bytes},
-            [this](Asker asker, const Reply& reply) { respond(asker, reply); }),
+      runs_(
+          loop_,
+          {options_.cgroup_root, options_.log_directory, parent(options_.socket) + "/helper", options_.log_limit_bytes},
+          [this](Asker asker, const Reply& reply) { respond(asker, reply); }),
       kills_(loop_, options_.cgroup_root, [this](Asker asker, const Reply& reply) { respond(asker, reply); }) {}
 
 Status Server::prepare() {
@@ -68,18 +72,21 @@ Status Server::take_lock(const std::string& directory) {
     const std::string path = directory + "/helper.lock";
     lock_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!lock_.valid()) return fail(path + ": cannot open: " + errno_text(errno), errno_remedy(errno, path));
-    // A record lock and no flock: a child that is not yet past exec (its cgroup may be frozen) would hold that on after our death.
-    struct flock whole {};
+    // A record lock and no flock: a child that is not yet past exec (its cgroup may be frozen) would hold that on after
+    // our death.
+    struct flock whole{};
     whole.l_type = F_WRLCK;
     if (::fcntl(lock_.get(), F_SETLK, &whole) == 0) return {};
-    return fail(ErrorCode::kRefused, path + ": another script helper is running", "one is enough; stop it if it should be replaced");
+    return fail(ErrorCode::kRefused, path + ": another script helper is running",
+                "one is enough; stop it if it should be replaced");
 }
 
 Status Server::listen() {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (options_.socket.size() >= sizeof address.sun_path)
-        return fail(ErrorCode::kUsage, options_.socket + ": the path is too long for a socket", "choose one below 108 characters");
+        return fail(ErrorCode::kUsage, options_.socket + ": the path is too long for a socket",
+                    "choose one below 108 characters");
     std::memcpy(address.sun_path, options_.socket.c_str(), options_.socket.size() + 1);
     if (Status cleared = clear_socket(options_.socket); !cleared) return cleared;
     listener_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -161,7 +168,8 @@ void Server::respond(Asker asker, const Reply& reply) {
     found->second.answered = true;
     const Bytes packet = encode(reply);
     // A client that is gone, or does not read, asks again.
-    [[maybe_unused]] const ssize_t sent = ::send(found->second.fd.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    [[maybe_unused]] const ssize_t sent =
+        ::send(found->second.fd.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Server::drop(Asker id) {

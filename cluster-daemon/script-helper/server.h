@@ -1,6 +1,6 @@
-// The helper's socket: one request and one reply a connection, root only (the directory is root's and 0700, the socket 0600, and the
-// peer's credentials are checked). After a reply to kRun or kFetch the client sends one packet to say that it has it; a connection that
-// breaks before that leaves the result for the next asker.
+// The helper's socket: one request and one reply a connection, root only (the directory is root's and 0700, the socket
+// 0600, and the peer's credentials are checked). After a reply to kRun or kFetch the client sends one packet to say
+// that it has it; a connection that breaks before that leaves the result for the next asker.
 #pragma once
 
 #include <map>
@@ -23,7 +23,8 @@ struct Options {
 class Server {
  public:
     explicit Server(Options options);
-    // Makes directories and socket, refuses what somebody else has put in their place, and adopts what an earlier helper left.
+    // Makes directories and socket, refuses what somebody else has put in their place, and adopts what an earlier
+    // helper left.
     Status prepare();
     [[noreturn]] void serve();
 

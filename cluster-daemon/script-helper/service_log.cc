@@ -58,7 +58,8 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 bool valid_log_name(const std::string& name) {
     const auto allowed = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+               c == '-';
     };
     return !name.empty() && name.size() <= 80 && name.front() != '.' && std::all_of(name.begin(), name.end(), allowed);
 }
@@ -66,12 +67,15 @@ bool valid_log_name(const std::string& name) {
 Result<OpenLog> ServiceLogs::open(const std::string& name) const {
     const std::string file = path(name);
     // Readable too: copy_file_range and last_line read it. O_NONBLOCK: a FIFO in its place must not hang us.
-    UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
-    if (!fd.valid()) return fail(file + ": cannot open the service log: " + errno_text(errno), errno_remedy(errno, file));
-    struct stat info {};
+    UniqueFd fd(
+        ::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
+    if (!fd.valid())
+        return fail(file + ": cannot open the service log: " + errno_text(errno), errno_remedy(errno, file));
+    struct stat info{};
     if (::fstat(fd.get(), &info) != 0) return fail(file + ": cannot look at it: " + errno_text(errno));
     if (!S_ISREG(info.st_mode) || info.st_uid != ::geteuid() || info.st_nlink != 1)
-        return fail(ErrorCode::kRefused, file + ": is not a regular file of root's with one name", "remove it and repeat");
+        return fail(ErrorCode::kRefused, file + ": is not a regular file of root's with one name",
+                    "remove it and repeat");
     ::fcntl(fd.get(), F_SETFL, O_APPEND);  // the scripts shall not inherit O_NONBLOCK
     return OpenLog{std::move(fd), info.st_size};
 }
@@ -97,12 +101,14 @@ std::string ServiceLogs::last_line(const std::string& name, off_t begin) const {
 
 void ServiceLogs::rotate(const std::string& path) const {
     const UniqueFd log(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    struct stat info {};
-    if (!log.valid() || ::fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= limit_bytes_) return;
+    struct stat info{};
+    if (!log.valid() || ::fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode) || info.st_size <= limit_bytes_)
+        return;
     const std::string fresh = path + ".new";
     ::unlink(fresh.c_str());
     const UniqueFd old(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-    const bool copied = old.valid() && copy_range(log.get(), old.get(), std::max<off_t>(0, info.st_size - limit_bytes_), info.st_size);
+    const bool copied =
+        old.valid() && copy_range(log.get(), old.get(), std::max<off_t>(0, info.st_size - limit_bytes_), info.st_size);
     if (copied) {
         ::rename(fresh.c_str(), (path + ".1").c_str());
     } else {

@@ -1,6 +1,7 @@
-// The service logs: DIRECTORY/GROUP.RESOURCE.log, where scripts and services append directly (no pipe through the helper, so that a
-// service outlives it). Bounded: a log above kMaxLogBytes is copied to NAME.log.1 and cut to nothing in place, because services keep it
-// open; what is written between copy and cut is lost. The bound is checked every few seconds, so a log may exceed it for that long.
+// The service logs: DIRECTORY/GROUP.RESOURCE.log, where scripts and services append directly (no pipe through the
+// helper, so that a service outlives it). Bounded: a log above kMaxLogBytes is copied to NAME.log.1 and cut to nothing
+// in place, because services keep it open; what is written between copy and cut is lost. The bound is checked every few
+// seconds, so a log may exceed it for that long.
 #pragma once
 
 #include <sys/types.h>

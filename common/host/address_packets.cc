@@ -48,8 +48,8 @@ sockaddr_ll link_address(const LinkDetails& link, uint16_t protocol, const Mac& 
 // IPv6 sockets see ICMPv6 only, so that a busy interface cannot drown the answer.
 void only_icmp6(int fd) {
     std::array<sock_filter, 4> code = {{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(ip6_hdr, ip6_nxt)),
-                                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0xffff),
-                                        BPF_STMT(BPF_RET | BPF_K, 0)}};
+                                        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 1),
+                                        BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)}};
     const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
     ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
@@ -59,19 +59,23 @@ Result<UniqueFd> packet_socket(const LinkDetails& link, uint16_t protocol) {
     if (fd.valid() && protocol == ETH_P_IPV6) only_icmp6(fd.get());
     const sockaddr_ll address = link_address(link, protocol, {});
     if (!fd.valid() || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-        return fail("cannot send packets on " + link.link.name + ": " + errno_text(errno), errno == EPERM ? "run as root" : "look at the interface");
+        return fail("cannot send packets on " + link.link.name + ": " + errno_text(errno),
+                    errno == EPERM ? "run as root" : "look at the interface");
     return fd;
 }
 
 Status send_packet(int fd, const LinkDetails& link, uint16_t protocol, const Mac& to, const Packet& packet) {
     const sockaddr_ll address = link_address(link, protocol, to);
-    if (::sendto(fd, packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0) return {};
-    return fail("cannot send on " + link.link.name + ": " + errno_text(errno), "check that the interface is up: ip link show " + link.link.name);
+    if (::sendto(fd, packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0)
+        return {};
+    return fail("cannot send on " + link.link.name + ": " + errno_text(errno),
+                "check that the interface is up: ip link show " + link.link.name);
 }
 
 // ---- ARP
 
-Packet arp(uint16_t operation, const Mac& sender, const std::array<uint8_t, 4>& sender_ip, const Mac& target, const IpAddress& target_ip) {
+Packet arp(uint16_t operation, const Mac& sender, const std::array<uint8_t, 4>& sender_ip, const Mac& target,
+           const IpAddress& target_ip) {
     ether_arp body{};
     body.ea_hdr.ar_hrd = htons(ARPHRD_ETHER);
     body.ea_hdr.ar_pro = htons(ETH_P_IP);
@@ -93,7 +97,8 @@ std::optional<std::string> arp_claim(std::span<const uint8_t> packet, const Mac&
     if (std::equal(own.begin(), own.end(), body.arp_sha)) return std::nullopt;
     const bool has_it = std::equal(ip.bytes.begin(), ip.bytes.begin() + 4, body.arp_spa);
     const bool probes_it = std::all_of(body.arp_spa, body.arp_spa + 4, [](uint8_t byte) { return byte == 0; }) &&
-                           ntohs(body.ea_hdr.ar_op) == ARPOP_REQUEST && std::equal(ip.bytes.begin(), ip.bytes.begin() + 4, body.arp_tpa);
+                           ntohs(body.ea_hdr.ar_op) == ARPOP_REQUEST &&
+                           std::equal(ip.bytes.begin(), ip.bytes.begin() + 4, body.arp_tpa);
     return has_it || probes_it ? std::optional(mac_text(body.arp_sha)) : std::nullopt;
 }
 
@@ -111,12 +116,14 @@ struct Neighbour {
 uint16_t icmp6_checksum(const Packet& packet) {
     const size_t body = packet.size() - sizeof(ip6_hdr);
     uint32_t sum = static_cast<uint32_t>(body) + IPPROTO_ICMPV6;  // the pseudo header: addresses, length, protocol
-    for (size_t i = offsetof(ip6_hdr, ip6_src); i + 1 < packet.size(); i += 2) sum += static_cast<uint32_t>(packet[i] << 8U | packet[i + 1]);
+    for (size_t i = offsetof(ip6_hdr, ip6_src); i + 1 < packet.size(); i += 2)
+        sum += static_cast<uint32_t>(packet[i] << 8U | packet[i + 1]);
     while (sum >> 16U != 0) sum = (sum & 0xffffU) + (sum >> 16U);
     return static_cast<uint16_t>(~sum);
 }
 
-Packet neighbour(uint8_t type, const IpAddress& from, const IpAddress& to, uint32_t flags, const IpAddress& target, const Mac* own) {
+Packet neighbour(uint8_t type, const IpAddress& from, const IpAddress& to, uint32_t flags, const IpAddress& target,
+                 const Mac* own) {
     Neighbour header{};
     const size_t option_bytes = own != nullptr ? 8 : 0;
     header.ip.ip6_vfc = 0x60;
@@ -141,13 +148,16 @@ Packet neighbour(uint8_t type, const IpAddress& from, const IpAddress& to, uint3
     return packet;
 }
 
-std::optional<std::string> neighbour_claim(std::span<const uint8_t> packet, const sockaddr_ll& from, const Mac& own, const IpAddress& ip) {
+std::optional<std::string> neighbour_claim(std::span<const uint8_t> packet, const sockaddr_ll& from, const Mac& own,
+                                           const IpAddress& ip) {
     Neighbour header{};
     if (packet.size() < sizeof header || std::equal(own.begin(), own.end(), from.sll_addr)) return std::nullopt;
     std::memcpy(&header, packet.data(), sizeof header);
-    if (header.code != 0 || header.ip.ip6_hlim != 255 || !std::equal(ip.bytes.begin(), ip.bytes.end(), header.target)) return std::nullopt;
+    if (header.code != 0 || header.ip.ip6_hlim != 255 || !std::equal(ip.bytes.begin(), ip.bytes.end(), header.target))
+        return std::nullopt;
     const bool has_it = header.type == ND_NEIGHBOR_ADVERT;
-    const bool probes_it = header.type == ND_NEIGHBOR_SOLICIT && std::memcmp(&header.ip.ip6_src, kUnspecified.bytes.data(), 16) == 0;
+    const bool probes_it =
+        header.type == ND_NEIGHBOR_SOLICIT && std::memcmp(&header.ip.ip6_src, kUnspecified.bytes.data(), 16) == 0;
     return has_it || probes_it ? std::optional(mac_text(from.sll_addr)) : std::nullopt;
 }
 
@@ -164,7 +174,8 @@ std::optional<std::string> next_claim(int fd, const Mac& own, const IpAddress& i
     sockaddr_ll from{};
     socklen_t from_size = sizeof from;
     for (;;) {
-        const ssize_t got = ::recvfrom(fd, buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size);
+        const ssize_t got =
+            ::recvfrom(fd, buffer.data(), buffer.size(), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &from_size);
         if (got < 0) return std::nullopt;
         const std::span packet(buffer.data(), static_cast<size_t>(got));
         auto claim = ip.v6 ? neighbour_claim(packet, from, own, ip) : arp_claim(packet, own, ip);
@@ -195,7 +206,8 @@ Result<std::optional<std::string>> probe_address(const LinkDetails& link, const 
     const Packet question = ip.v6 ? solicitation(ip, group, to) : arp(ARPOP_REQUEST, link.mac, {}, {}, ip);
     const Instant begin = boot_now();
     for (const Instant end : {begin + wait / 2, begin + wait}) {
-        if (Status sent = send_packet(fd->get(), link, protocol, to, question); !sent) return tl::unexpected(sent.error());
+        if (Status sent = send_packet(fd->get(), link, protocol, to, question); !sent)
+            return tl::unexpected(sent.error());
         if (auto claim = listen_until(fd->get(), end, link.mac, ip)) return claim;
     }
     return std::optional<std::string>();

@@ -1,6 +1,7 @@
 // The link-layer packets around a floating address: does somebody else have it, and "it is here now".
-// IPv4: ARP probe and announcement (RFC 5227). IPv6: neighbour solicitation as in duplicate address detection and unsolicited
-// advertisement (RFC 4861). An interface without link-layer addresses (loopback, tunnels) has neither: nobody answers, nobody is told.
+// IPv4: ARP probe and announcement (RFC 5227). IPv6: neighbour solicitation as in duplicate address detection and
+// unsolicited advertisement (RFC 4861). An interface without link-layer addresses (loopback, tunnels) has neither:
+// nobody answers, nobody is told.
 #pragma once
 
 #include <optional>

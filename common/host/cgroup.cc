@@ -36,7 +36,8 @@ void append_processes(const std::string& directory, std::vector<CgroupProcess>& 
     if (listed) {
         std::istringstream lines(*listed);
         for (int pid = 0; lines >> pid;) {
-            // pid 0: it lives in a pid namespace that we cannot see. A process that went meanwhile has no start any more.
+            // pid 0: it lives in a pid namespace that we cannot see. A process that went meanwhile has no start any
+            // more.
             const uint64_t start = pid > 0 ? process_start_ticks(pid) : 0;
             if (start != 0) found.push_back({pid, start});
         }
@@ -44,7 +45,8 @@ void append_processes(const std::string& directory, std::vector<CgroupProcess>& 
     DIR* entries = ::opendir(directory.c_str());
     if (entries == nullptr) return;
     while (const dirent* entry = ::readdir(entries)) {
-        if (entry->d_type == DT_DIR && entry->d_name[0] != '.') append_processes(directory + "/" + entry->d_name, found);
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            append_processes(directory + "/" + entry->d_name, found);
     }
     ::closedir(entries);
 }
@@ -58,7 +60,8 @@ Status make_directory(const std::string& path) {
 }  // namespace
 
 Result<std::string> cgroup_root() {
-    if (const char* given = std::getenv("KAGAMI_CGROUP_ROOT"); given != nullptr && given[0] == '/') return std::string(given);
+    if (const char* given = std::getenv("KAGAMI_CGROUP_ROOT"); given != nullptr && given[0] == '/')
+        return std::string(given);
     const std::string mount = first_cgroup2_mount();
     if (mount.empty())
         return fail(ErrorCode::kNotFound, "no cgroup2 file system is mounted",
@@ -69,7 +72,8 @@ Result<std::string> cgroup_root() {
 uint64_t process_start_ticks(int pid) {
     const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", kMaxProcFileBytes);
     if (!stat) return 0;
-    // "PID (NAME) STATE ..."; the name may hold anything, so count from its last bracket: field 3 follows it, the start is field 22.
+    // "PID (NAME) STATE ..."; the name may hold anything, so count from its last bracket: field 3 follows it, the start
+    // is field 22.
     const size_t bracket = stat->rfind(')');
     if (bracket == std::string::npos) return 0;
     std::istringstream fields(stat->substr(bracket + 1));
@@ -117,7 +121,8 @@ Result<UniqueFd> Cgroup::open_events() const {
 bool Cgroup::populated(int events_fd) {
     std::array<char, 256> text{};
     const ssize_t got = ::pread(events_fd, text.data(), text.size() - 1, 0);
-    return got > 0 && std::string_view(text.data(), static_cast<size_t>(got)).find("populated 1") != std::string_view::npos;
+    return got > 0 &&
+           std::string_view(text.data(), static_cast<size_t>(got)).find("populated 1") != std::string_view::npos;
 }
 
 std::vector<CgroupProcess> Cgroup::processes() const {

@@ -1,6 +1,6 @@
-// The cgroup of a resource: ROOT/GROUP/RESOURCE in cgroup2 (protocol.md 4, containment). Every process that a script of the resource
-// starts lives in it, however far it daemonises; the guard freezes and kills by it.
-// A cgroup once made is never removed before the node's end: the guard holds its files open.
+// The cgroup of a resource: ROOT/GROUP/RESOURCE in cgroup2 (protocol.md 4, containment). Every process that a script of
+// the resource starts lives in it, however far it daemonises; the guard freezes and kills by it. A cgroup once made is
+// never removed before the node's end: the guard holds its files open.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ class Cgroup {
     Status make() const;
     // cgroup.procs for writing: who writes "0" moves itself in.
     Result<UniqueFd> open_entry() const;
-    // cgroup.events: readable with EPOLLPRI when the last process went or the first came. Read it (populated()) to arm it.
+    // cgroup.events: readable with EPOLLPRI when the last process went or the first came. Read it (populated()) to arm
+    // it.
     Result<UniqueFd> open_events() const;
     static bool populated(int events_fd);
     // Oldest first, cgroups below included; none when the cgroup was never made.

@@ -36,7 +36,8 @@ EventLoop::Timer EventLoop::at(Instant when, Callback callback) {
 }
 
 void EventLoop::cancel(Timer timer) {
-    const auto found = std::find_if(timers_.begin(), timers_.end(), [&](const auto& t) { return t.second.timer == timer; });
+    const auto found =
+        std::find_if(timers_.begin(), timers_.end(), [&](const auto& t) { return t.second.timer == timer; });
     if (found != timers_.end()) timers_.erase(found);
 }
 
@@ -63,7 +64,8 @@ void EventLoop::run_once() {
     for (int i = 0; i < count; ++i) {
         const uint64_t tag = events[static_cast<size_t>(i)].data.u64;
         const auto found = watchers_.find(static_cast<int>(tag & 0xffffffffU));
-        if (found == watchers_.end() || found->second.generation != tag >> 32U) continue;  // an earlier callback forgot it
+        if (found == watchers_.end() || found->second.generation != tag >> 32U)
+            continue;                                  // an earlier callback forgot it
         const auto callback = found->second.callback;  // it may forget itself while it runs
         (*callback)();
     }

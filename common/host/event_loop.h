@@ -1,7 +1,7 @@
-// One thread that waits for file descriptors and timers and calls back: epoll and nothing else. The script helper is built on it, and
-// so is the event thread of LinuxHost (event_thread.h).
-// Not thread-safe: everything happens on the thread that runs it. Callbacks may watch, forget, set and cancel anything, themselves too.
-// It costs nothing while nothing happens (no periodic wake-up).
+// One thread that waits for file descriptors and timers and calls back: epoll and nothing else. The script helper is
+// built on it, and so is the event thread of LinuxHost (event_thread.h). Not thread-safe: everything happens on the
+// thread that runs it. Callbacks may watch, forget, set and cancel anything, themselves too. It costs nothing while
+// nothing happens (no periodic wake-up).
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ class EventLoop {
     using Timer = uint64_t;  // 0 is no timer
 
     EventLoop();
-    // Calls back while the descriptor is ready for `events` (EPOLLIN, EPOLLPRI ...), hung up or failed. One watcher a descriptor;
-    // forget it before closing.
+    // Calls back while the descriptor is ready for `events` (EPOLLIN, EPOLLPRI ...), hung up or failed. One watcher a
+    // descriptor; forget it before closing.
     void watch(int fd, uint32_t events, Callback callback);
     void forget(int fd);
     Timer at(Instant when, Callback callback);

@@ -78,7 +78,8 @@ std::shared_ptr<void> EventThread::watch(UniqueFd fd, uint32_t events, std::func
 }
 
 std::shared_ptr<void> EventThread::watch_once(UniqueFd fd, uint32_t events, std::function<void()> callback) {
-    const auto watch = std::make_shared<Watch>(Watch{std::move(fd), [callback = std::move(callback)](int) { callback(); }});
+    const auto watch =
+        std::make_shared<Watch>(Watch{std::move(fd), [callback = std::move(callback)](int) { callback(); }});
     post([watch, events](EventLoop& loop) {
         if (!watch->fd.valid()) return;
         loop.watch(watch->fd.get(), events, [watch, &loop] {

@@ -1,6 +1,7 @@
 // An event loop on a thread of its own, for LinuxHost: subscriptions that call back at once, and timers.
-// A subscription lives as long as its handle. Once the handle's destruction has returned, its callback neither runs nor will run (a handle
-// destroyed by its own callback excepted), so a callback must not wait for anything that the destroyer holds, and must be short.
+// A subscription lives as long as its handle. Once the handle's destruction has returned, its callback neither runs nor
+// will run (a handle destroyed by its own callback excepted), so a callback must not wait for anything that the
+// destroyer holds, and must be short.
 #pragma once
 
 #include <functional>

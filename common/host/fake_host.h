@@ -1,5 +1,5 @@
-// A machine made of plain values, for unit tests: what it holds is public, what was asked of it is recorded, and time stands still until
-// it is moved. One thread.
+// A machine made of plain values, for unit tests: what it holds is public, what was asked of it is recorded, and time
+// stands still until it is moved. One thread.
 #pragma once
 
 #include <algorithm>
@@ -40,7 +40,9 @@ class FakeScripts : public Scripts {
         Instant deadline;
     };
     // What a program does; its default is to end well.
-    std::function<Result<ScriptResult>(const ScriptRequest&)> program = [](const ScriptRequest&) { return ScriptResult{}; };
+    std::function<Result<ScriptResult>(const ScriptRequest&)> program = [](const ScriptRequest&) {
+        return ScriptResult{};
+    };
     Status kill_answer;
     std::vector<Run> runs;
     std::vector<Instant> kill_deadlines;
@@ -54,7 +56,8 @@ class FakeScripts : public Scripts {
         auto result = program(request);
         const bool good = result && !result->timed_out && result->exit_code == 0;
         const Name name{request.group, request.resource};
-        if (good && request.mark == Mark::kActive) starts[name] = {true, living[name].empty() ? 0 : living[name].front(), false};
+        if (good && request.mark == Mark::kActive)
+            starts[name] = {true, living[name].empty() ? 0 : living[name].front(), false};
         if (good && request.mark == Mark::kInactive) starts.erase(name);
         return result;
     }
@@ -81,12 +84,12 @@ class FakeNetwork : public Network {
  public:
     std::vector<Link> known_links = {{"eth0", 2, true, true}};
     std::vector<Address> known_addresses;
-    std::map<std::string, std::string> networks;     // address text -> interface on whose subnet it lies
-    std::map<std::string, std::string> duplicates;   // address text -> MAC that answers for it
-    std::set<std::string> answering;                 // addresses that answer a ping
-    std::vector<std::string> calls;                  // "probe 10.0.0.1", "add 10.0.0.1/24 eth0" ...
-    std::vector<Duration> waits;                     // of probes and pings
-    std::optional<Error> broken;                     // every call fails with it
+    std::map<std::string, std::string> networks;    // address text -> interface on whose subnet it lies
+    std::map<std::string, std::string> duplicates;  // address text -> MAC that answers for it
+    std::set<std::string> answering;                // addresses that answer a ping
+    std::vector<std::string> calls;                 // "probe 10.0.0.1", "add 10.0.0.1/24 eth0" ...
+    std::vector<Duration> waits;                    // of probes and pings
+    std::optional<Error> broken;                    // every call fails with it
     FakeCallbacks changed;
 
     Result<std::vector<Link>> links() override { return answer(known_links); }
@@ -94,12 +97,15 @@ class FakeNetwork : public Network {
     Result<std::string> interface_for(const Address& address) override {
         if (broken) return tl::unexpected(*broken);
         const auto found = networks.find(address.text);
-        if (found == networks.end()) return fail(ErrorCode::kNotFound, address.text + ": no interface of this node has an address in its network");
+        if (found == networks.end())
+            return fail(ErrorCode::kNotFound,
+                        address.text + ": no interface of this node has an address in its network");
         return found->second;
     }
     Status add_address(const Address& address) override {
         if (Status recorded = record("add", address); !recorded) return recorded;
-        if (std::find(known_addresses.begin(), known_addresses.end(), address) == known_addresses.end()) known_addresses.push_back(address);
+        if (std::find(known_addresses.begin(), known_addresses.end(), address) == known_addresses.end())
+            known_addresses.push_back(address);
         return {};
     }
     Status remove_address(const Address& address) override {
@@ -120,7 +126,9 @@ class FakeNetwork : public Network {
         if (broken) return tl::unexpected(*broken);
         return answering.contains(address);
     }
-    std::shared_ptr<void> on_change(std::function<void()> callback) override { return changed.add(std::move(callback)); }
+    std::shared_ptr<void> on_change(std::function<void()> callback) override {
+        return changed.add(std::move(callback));
+    }
 
  private:
     template <typename T>
@@ -129,7 +137,8 @@ class FakeNetwork : public Network {
         return value;
     }
     Status record(const std::string& call, const Address& address) {
-        calls.push_back(call + " " + address.text + "/" + std::to_string(address.prefix_bits) + " " + address.interface);
+        calls.push_back(call + " " + address.text + "/" + std::to_string(address.prefix_bits) + " " +
+                        address.interface);
         if (broken) return tl::unexpected(*broken);
         return {};
     }
@@ -139,7 +148,9 @@ class FakeProcesses : public Processes {
  public:
     std::map<int, FakeCallbacks> watched;
     void end(int pid) { watched[pid].call(); }
-    std::shared_ptr<void> on_exit(int pid, std::function<void()> callback) override { return watched[pid].add(std::move(callback)); }
+    std::shared_ptr<void> on_exit(int pid, std::function<void()> callback) override {
+        return watched[pid].add(std::move(callback));
+    }
 };
 
 struct FakeHost {

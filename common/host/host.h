@@ -1,5 +1,6 @@
-// THE seam to the machine. Resources and monitors reach the operating system only through it, so that the same driver runs on real
-// nodes (LinuxHost) and in unit tests (FakeHost). Calls block their worker until done or until the deadline.
+// THE seam to the machine. Resources and monitors reach the operating system only through it, so that the same driver
+// runs on real nodes (LinuxHost) and in unit tests (FakeHost). Calls block their worker until done or until the
+// deadline.
 #pragma once
 
 #include <cstdint>
@@ -15,22 +16,24 @@
 
 namespace kagami::host {
 
-// What the good end of a program says about its resource (of a background program: its start). Kept until the node's next boot.
+// What the good end of a program says about its resource (of a background program: its start). Kept until the node's
+// next boot.
 enum class Mark : uint8_t { kKeep, kActive, kInactive };
 
-// A program of a resource. It runs in the resource's own cgroup, started by the script helper, and outlives a daemon restart: the same
-// request (group, resource, argv) sent again while it runs, or before anybody has fetched its result, gets that one's result.
+// A program of a resource. It runs in the resource's own cgroup, started by the script helper, and outlives a daemon
+// restart: the same request (group, resource, argv) sent again while it runs, or before anybody has fetched its result,
+// gets that one's result.
 struct ScriptRequest {
     std::string group;
     std::string resource;
-    std::vector<std::string> argv;             // argv[0] absolute; root-owned, not writable by others, every parent checked
+    std::vector<std::string> argv;  // argv[0] absolute; root-owned, not writable by others, every parent checked
     std::map<std::string, std::string> environment;  // the whole environment
-    std::string log_name;                      // "web.nginx": stdout and stderr are appended to the service log of that name
-    bool background = false;                   // "async": return once started; Processes::on_exit tells when it ends
+    std::string log_name;     // "web.nginx": stdout and stderr are appended to the service log of that name
+    bool background = false;  // "async": return once started; Processes::on_exit tells when it ends
     Mark mark = Mark::kKeep;
 };
 struct ScriptResult {
-    int exit_code = 0;   // -1 when killed by a signal
+    int exit_code = 0;  // -1 when killed by a signal
     int signal = 0;
     bool timed_out = false;
     std::string last_output;  // the last line or so, for a person's message
@@ -38,16 +41,17 @@ struct ScriptResult {
 
 // What is known of the last start of a resource since this node booted.
 struct Started {
-    bool active = false;      // the last program with a mark set kActive
-    int main = 0;             // the process that is the service: the background program itself, else the oldest one that the program left
-                              // behind; 0 when it left none (the service, if any, lives elsewhere)
+    bool active = false;  // the last program with a mark set kActive
+    int main = 0;  // the process that is the service: the background program itself, else the oldest one that the
+                   // program left behind; 0 when it left none (the service, if any, lives elsewhere)
     bool main_alive = false;
 };
 
 class Scripts {
  public:
     virtual ~Scripts() = default;
-    // TERM, then KILL, of what the request itself started when the deadline passes. A background program left running returns exit_code 0.
+    // TERM, then KILL, of what the request itself started when the deadline passes. A background program left running
+    // returns exit_code 0.
     virtual Result<ScriptResult> run(const ScriptRequest& request, Instant deadline) = 0;
     // Processes that live in the resource's cgroup now, the oldest first.
     virtual Result<std::vector<int>> processes(const std::string& group, const std::string& resource) = 0;
@@ -63,7 +67,7 @@ struct Link {
     bool carrier = false;
 };
 struct Address {
-    std::string text;    // "10.77.1.100" or "fd00::1"
+    std::string text;  // "10.77.1.100" or "fd00::1"
     int prefix_bits = 0;
     std::string interface;
     bool operator==(const Address&) const = default;
@@ -78,7 +82,8 @@ class Network {
     virtual Result<std::string> interface_for(const Address& address) = 0;
     virtual Status add_address(const Address& address) = 0;     // no DAD; success when already there
     virtual Status remove_address(const Address& address) = 0;  // success when already gone
-    // Does another host answer for the address (ARP probe RFC 5227, or IPv6 neighbour solicitation)? The MAC that answered, or nothing.
+    // Does another host answer for the address (ARP probe RFC 5227, or IPv6 neighbour solicitation)? The MAC that
+    // answered, or nothing.
     virtual Result<std::optional<std::string>> probe_duplicate(const Address& address, Duration wait) = 0;
     // Gratuitous ARP / unsolicited neighbour advertisement.
     virtual Status announce(const Address& address) = 0;

@@ -9,13 +9,15 @@ namespace kagami::host {
 namespace {
 
 tl::unexpected<Error> bad_address(std::string_view text, const std::string& why) {
-    return fail(ErrorCode::kUsage, "\"" + std::string(text) + "\" " + why, "write an address with its prefix: \"10.77.1.100/24\" or \"fd00::100/64\"");
+    return fail(ErrorCode::kUsage, "\"" + std::string(text) + "\" " + why,
+                "write an address with its prefix: \"10.77.1.100/24\" or \"fd00::100/64\"");
 }
 
 std::optional<int> parse_bits(std::string_view text, int maximum) {
     int bits = 0;
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), bits);
-    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || bits < 1 || bits > maximum) return std::nullopt;
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || bits < 1 || bits > maximum)
+        return std::nullopt;
     return bits;
 }
 
@@ -38,7 +40,8 @@ const char* unusable(const IpAddress& ip, int prefix_bits) {
     }
     if (ip.bytes[0] == 127) return "is a loopback address";
     if (ip.bytes[0] >= 224) return "is a multicast or reserved address";
-    if (prefix_bits < 31 && host_bits_are(ip, prefix_bits, false)) return "is the address of its network, not of a host";
+    if (prefix_bits < 31 && host_bits_are(ip, prefix_bits, false))
+        return "is the address of its network, not of a host";
     if (prefix_bits < 31 && host_bits_are(ip, prefix_bits, true)) return "is the broadcast address of its network";
     return nullptr;
 }
@@ -68,7 +71,9 @@ bool same_subnet(const IpAddress& a, const IpAddress& b, int prefix_bits) {
     return rest == 0 || (a.bytes[whole] ^ b.bytes[whole]) >> (8 - rest) == 0;
 }
 
-bool link_local(const IpAddress& address) { return address.v6 && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0U) == 0x80; }
+bool link_local(const IpAddress& address) {
+    return address.v6 && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0U) == 0x80;
+}
 
 Result<Address> parse_floating_address(std::string_view text) {
     const size_t slash = text.find('/');

@@ -25,8 +25,8 @@ std::string to_string(const IpAddress& address);           // the canonical text
 bool same_subnet(const IpAddress& a, const IpAddress& b, int prefix_bits);
 bool link_local(const IpAddress& address);  // fe80::/10
 
-// "10.77.1.100/24" or "fd00::100/64" as an address without interface, its text canonical. Refuses what no host can bear: the unspecified,
-// loopback and multicast addresses, and of an IPv4 network the first and the last one.
+// "10.77.1.100/24" or "fd00::100/64" as an address without interface, its text canonical. Refuses what no host can
+// bear: the unspecified, loopback and multicast addresses, and of an IPv4 network the first and the last one.
 Result<Address> parse_floating_address(std::string_view text);
 
 }  // namespace kagami::host

@@ -22,9 +22,11 @@ Result<Place> find_place(const Address& address) {
     if (!ip) return fail(ErrorCode::kUsage, "\"" + address.text + "\" is not an IPv4 or IPv6 address");
     const auto links = netlink_links();
     if (!links) return tl::unexpected(links.error());
-    const auto found = std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.link.name == address.interface; });
+    const auto found =
+        std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.link.name == address.interface; });
     if (found == links->end())
-        return fail(ErrorCode::kNotFound, address.text + ": there is no interface " + address.interface + " on this node",
+        return fail(ErrorCode::kNotFound,
+                    address.text + ": there is no interface " + address.interface + " on this node",
                     "correct the interface in the configuration, or set it up (ip link show)");
     return Place{*found, *ip};
 }
@@ -47,7 +49,9 @@ Result<std::vector<Link>> LinuxNetwork::links() {
     return links;
 }
 
-Result<std::vector<Address>> LinuxNetwork::addresses() { return netlink_addresses(); }
+Result<std::vector<Address>> LinuxNetwork::addresses() {
+    return netlink_addresses();
+}
 
 Result<std::string> LinuxNetwork::interface_for(const Address& address) {
     const auto wanted = parse_ip(address.text);
@@ -57,7 +61,8 @@ Result<std::string> LinuxNetwork::interface_for(const Address& address) {
         const auto ip = parse_ip(own.text);
         if (!wanted || !ip) continue;
         if (own.text == address.text) return own.interface;
-        const bool usable = link_local(*ip) == link_local(*wanted);  // every interface has a link-local one: it says nothing about others
+        const bool usable = link_local(*ip) ==
+                            link_local(*wanted);  // every interface has a link-local one: it says nothing about others
         if (usable && same_subnet(*ip, *wanted, own.prefix_bits)) return own.interface;
     }
     return fail(ErrorCode::kNotFound, address.text + ": no interface of this node has an address in its network",
@@ -99,17 +104,21 @@ Status LinuxNetwork::announce(const Address& address) {
         thread_.post_at(boot_now() + later, [announced = announced_, address, place = *place] {
             // Held while sending: remove_address waits, and no volley leaves after it.
             const std::scoped_lock lock(announced->mutex);
-            if (announced->texts.contains(address.text) && present(address)) (void)announce_address(place.link, place.ip);
+            if (announced->texts.contains(address.text) && present(address))
+                (void)announce_address(place.link, place.ip);
         });
     }
     return announce_address(place->link, place->ip);
 }
 
-Result<bool> LinuxNetwork::ping(const std::string& address, Duration wait) { return ping_address(address, wait); }
+Result<bool> LinuxNetwork::ping(const std::string& address, Duration wait) {
+    return ping_address(address, wait);
+}
 
 std::shared_ptr<void> LinuxNetwork::on_change(std::function<void()> callback) {
     auto subscription = netlink_subscribe();
-    // Without netlink nothing else of this class works either, and that is told; here the watched descriptor is simply missing.
+    // Without netlink nothing else of this class works either, and that is told; here the watched descriptor is simply
+    // missing.
     UniqueFd fd = subscription ? std::move(*subscription) : UniqueFd();
     return thread_.watch(std::move(fd), EPOLLIN, [callback = std::move(callback)](int ready) {
         netlink_drain(ready);

@@ -1,6 +1,7 @@
 // Links and addresses of this node through netlink, the packets around floating addresses, and ping.
-// announce() sends one volley before it returns and two more (100 ms, 1 s) from the event thread, each only if the address is still on
-// this node then, and none after remove_address(): an announcement of an address that has moved on would draw its clients away.
+// announce() sends one volley before it returns and two more (100 ms, 1 s) from the event thread, each only if the
+// address is still on this node then, and none after remove_address(): an announcement of an address that has moved on
+// would draw its clients away.
 #pragma once
 
 #include <mutex>

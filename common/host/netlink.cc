@@ -43,7 +43,8 @@ int ask(nlmsghdr* request, const OnMessage& on_message) {
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return errno;
         OnMessage handler = on_message;
-        const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(got), 1, mnl_socket_get_portid(socket.get()), call_back, &handler);
+        const int more = mnl_cb_run(buffer.data(), static_cast<size_t>(got), 1, mnl_socket_get_portid(socket.get()),
+                                    call_back, &handler);
         if (more == MNL_CB_ERROR) return errno;
         if (more == MNL_CB_STOP) return 0;
     }
@@ -64,7 +65,8 @@ Attributes attributes_of(const nlmsghdr* message) {
 }
 
 // A dump during which the kernel's tables changed is repeated (EINTR: NLM_F_DUMP_INTR).
-Status dump(uint16_t type, unsigned char family, const OnMessage& on_message, const std::function<void()>& begin_again) {
+Status dump(uint16_t type, unsigned char family, const OnMessage& on_message,
+            const std::function<void()>& begin_again) {
     for (int attempt = 0; attempt < 10; ++attempt) {
         begin_again();
         std::array<char, kRequestBytes> buffer{};
@@ -75,9 +77,11 @@ Status dump(uint16_t type, unsigned char family, const OnMessage& on_message, co
         static_cast<rtgenmsg*>(mnl_nlmsg_get_payload(request))->rtgen_family = family;
         const int error_number = ask(request, on_message);
         if (error_number == 0) return {};
-        if (error_number != EINTR) return fail("cannot ask the kernel for its network interfaces: " + errno_text(error_number));
+        if (error_number != EINTR)
+            return fail("cannot ask the kernel for its network interfaces: " + errno_text(error_number));
     }
-    return fail("the kernel's network tables change too fast to be read", "look for something that adds and removes addresses all the time");
+    return fail("the kernel's network tables change too fast to be read",
+                "look for something that adds and removes addresses all the time");
 }
 
 LinkDetails read_link(const nlmsghdr* message) {
@@ -88,7 +92,8 @@ LinkDetails read_link(const nlmsghdr* message) {
     details.link.up = (info->ifi_flags & IFF_UP) != 0;
     details.link.carrier = (info->ifi_flags & IFF_LOWER_UP) != 0;
     details.broadcast = (info->ifi_flags & IFF_BROADCAST) != 0 && (info->ifi_flags & IFF_NOARP) == 0;
-    if (const auto name = attributes.find(IFLA_IFNAME); name != attributes.end()) details.link.name = mnl_attr_get_str(name->second);
+    if (const auto name = attributes.find(IFLA_IFNAME); name != attributes.end())
+        details.link.name = mnl_attr_get_str(name->second);
     const auto mac = attributes.find(IFLA_ADDRESS);
     if (mac != attributes.end() && mnl_attr_get_payload_len(mac->second) == details.mac.size()) {
         std::memcpy(details.mac.data(), mnl_attr_get_payload(mac->second), details.mac.size());
@@ -124,7 +129,8 @@ void put_change(nlmsghdr* request, const IpAddress& ip, int prefix_bits, int lin
     mnl_attr_put(request, IFA_LOCAL, ip.view().size(), ip.bytes.data());
     mnl_attr_put(request, IFA_ADDRESS, ip.view().size(), ip.bytes.data());
     if (!ip.v6 || change == AddressChange::kRemove) return;
-    // Usable at once; and "deprecated", so that the node's own connections never leave from an address that may move away.
+    // Usable at once; and "deprecated", so that the node's own connections never leave from an address that may move
+    // away.
     mnl_attr_put_u32(request, IFA_FLAGS, IFA_F_NODAD);
     const ifa_cacheinfo lifetimes{0, 0xffffffffU, 0, 0};
     mnl_attr_put(request, IFA_CACHEINFO, sizeof lifetimes, &lifetimes);
@@ -134,8 +140,9 @@ void put_change(nlmsghdr* request, const IpAddress& ip, int prefix_bits, int lin
 
 Result<std::vector<LinkDetails>> netlink_links() {
     std::vector<LinkDetails> links;
-    const Status dumped = dump(RTM_GETLINK, AF_UNSPEC, [&](const nlmsghdr* message) { links.push_back(read_link(message)); },
-                               [&] { links.clear(); });
+    const Status dumped = dump(
+        RTM_GETLINK, AF_UNSPEC, [&](const nlmsghdr* message) { links.push_back(read_link(message)); },
+        [&] { links.clear(); });
     if (!dumped) return tl::unexpected(dumped.error());
     return links;
 }
@@ -145,12 +152,14 @@ Result<std::vector<Address>> netlink_addresses() {
     const auto on_message = [&](const nlmsghdr* message) {
         if (auto address = read_address(message)) read.push_back(std::move(*address));
     };
-    if (Status dumped = dump(RTM_GETADDR, AF_UNSPEC, on_message, [&] { read.clear(); }); !dumped) return tl::unexpected(dumped.error());
+    if (Status dumped = dump(RTM_GETADDR, AF_UNSPEC, on_message, [&] { read.clear(); }); !dumped)
+        return tl::unexpected(dumped.error());
     const auto links = netlink_links();
     if (!links) return tl::unexpected(links.error());
     std::vector<Address> addresses;
     for (auto& [index, address] : read) {
-        const auto link = std::find_if(links->begin(), links->end(), [wanted = index](const auto& l) { return l.link.index == wanted; });
+        const auto link = std::find_if(links->begin(), links->end(),
+                                       [wanted = index](const auto& l) { return l.link.index == wanted; });
         if (link == links->end()) continue;  // it went between the two questions
         address.interface = link->link.name;
         addresses.push_back(std::move(address));
@@ -168,7 +177,8 @@ Status netlink_change_address(AddressChange change, const IpAddress& ip, int pre
     const int error_number = ask(request, [](const nlmsghdr*) {});
     if (error_number == 0 || (add && error_number == EEXIST)) return {};
     if (!add && (error_number == EADDRNOTAVAIL || error_number == ENODEV)) return {};
-    return fail(std::string("the kernel refuses to ") + (add ? "add " : "remove ") + to_string(ip) + ": " + errno_text(error_number),
+    return fail(std::string("the kernel refuses to ") + (add ? "add " : "remove ") + to_string(ip) + ": " +
+                    errno_text(error_number),
                 error_number == EPERM ? "run as root" : "look at the interface with ip address show");
 }
 

@@ -1,4 +1,5 @@
-// Questions to the kernel's routing netlink through libmnl. Every call has a socket of its own, so all of it is thread-safe.
+// Questions to the kernel's routing netlink through libmnl. Every call has a socket of its own, so all of it is
+// thread-safe.
 #pragma once
 
 #include <array>
@@ -17,7 +18,7 @@ namespace kagami::host {
 
 struct LinkDetails {
     Link link;
-    bool broadcast = false;         // has ARP and neighbour discovery
+    bool broadcast = false;  // has ARP and neighbour discovery
     std::array<uint8_t, 6> mac{};
 };
 

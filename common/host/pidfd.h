@@ -1,5 +1,5 @@
-// A handle on a process that no reused pid can confuse; readable when the process has ended. Debian 12's <sys/pidfd.h> cannot be used
-// from C++ (it lacks extern "C").
+// A handle on a process that no reused pid can confuse; readable when the process has ended. Debian 12's <sys/pidfd.h>
+// cannot be used from C++ (it lacks extern "C").
 #pragma once
 
 #include <sys/syscall.h>
@@ -10,6 +10,8 @@
 namespace kagami::host {
 
 // Invalid with errno ESRCH when the process has gone. Close-on-exec.
-inline UniqueFd open_pidfd(int pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+inline UniqueFd open_pidfd(int pid) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 }  // namespace kagami::host

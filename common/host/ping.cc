@@ -35,7 +35,8 @@ uint16_t checksum(std::span<const uint8_t> bytes) {
 
 Result<Echo> make_question(bool v6) {
     Echo echo{};
-    if (::getrandom(echo.data() + 4, echo.size() - 4, 0) != static_cast<ssize_t>(echo.size() - 4)) return fail("no random numbers for a ping");
+    if (::getrandom(echo.data() + 4, echo.size() - 4, 0) != static_cast<ssize_t>(echo.size() - 4))
+        return fail("no random numbers for a ping");
     echo[0] = v6 ? static_cast<uint8_t>(ICMP6_ECHO_REQUEST) : kEchoRequest4;
     if (!v6) {  // of ICMPv6 the kernel computes it
         const uint16_t sum = checksum(echo);
@@ -64,7 +65,8 @@ Result<UniqueFd> open_connected(const IpAddress& ip, const std::string& text) {
     }
     if (!fd.valid()) return fail("cannot ping " + text + ": " + errno_text(errno), errno == EPERM ? "run as root" : "");
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0)
-        return fail("cannot ping " + text + ": " + errno_text(errno), "check the routes of this node: ip route get " + text);
+        return fail("cannot ping " + text + ": " + errno_text(errno),
+                    "check the routes of this node: ip route get " + text);
     return fd;
 }
 
@@ -76,7 +78,8 @@ bool is_answer(std::span<const uint8_t> packet, const Echo& question, bool v6) {
         packet = packet.subspan(header_bytes);
     }
     const uint8_t wanted = v6 ? static_cast<uint8_t>(ICMP6_ECHO_REPLY) : kEchoReply4;
-    return packet.size() >= question.size() && packet[0] == wanted && std::memcmp(packet.data() + 4, question.data() + 4, question.size() - 4) == 0;
+    return packet.size() >= question.size() && packet[0] == wanted &&
+           std::memcmp(packet.data() + 4, question.data() + 4, question.size() - 4) == 0;
 }
 
 bool answered_before(int fd, Instant end, const Echo& question, bool v6) {
@@ -97,7 +100,9 @@ bool answered_before(int fd, Instant end, const Echo& question, bool v6) {
 
 Result<bool> ping_address(const std::string& address, Duration wait) {
     const auto ip = parse_ip(address);
-    if (!ip) return fail(ErrorCode::kUsage, "\"" + address + "\" is not an IPv4 or IPv6 address", "write an address without a prefix");
+    if (!ip)
+        return fail(ErrorCode::kUsage, "\"" + address + "\" is not an IPv4 or IPv6 address",
+                    "write an address without a prefix");
     const auto question = make_question(ip->v6);
     if (!question) return tl::unexpected(question.error());
     const auto fd = open_connected(*ip, address);

@@ -8,7 +8,8 @@
 
 namespace kagami::host {
 
-// Asks three times within the wait; true at the first answer. An error when it cannot ask at all: not an address, no route, not root.
+// Asks three times within the wait; true at the first answer. An error when it cannot ask at all: not an address, no
+// route, not root.
 Result<bool> ping_address(const std::string& address, Duration wait);
 
 }  // namespace kagami::host

@@ -26,7 +26,8 @@ Status check_part(const std::string& part, const struct stat& info, Wanted wante
         return fail(ErrorCode::kRefused, part + ": belongs to user " + std::to_string(info.st_uid) + ", not to root",
                     "check what it contains, then: chown root " + part);
     if ((info.st_mode & 0022U) != 0)
-        return fail(ErrorCode::kRefused, part + ": others than root may write it", "check what it contains, then: chmod go-w " + part);
+        return fail(ErrorCode::kRefused, part + ": others than root may write it",
+                    "check what it contains, then: chmod go-w " + part);
     if (wanted == Wanted::kProgram && (info.st_mode & 0100U) == 0)
         return fail(ErrorCode::kRefused, part + ": is not executable", "chmod u+x " + part);
     return {};
@@ -36,7 +37,7 @@ Status check(const std::string& path, Wanted wanted) {
     if (path.empty() || path.front() != '/' || path.find('\0') != std::string::npos)
         return fail(ErrorCode::kUsage, "\"" + path + "\" is not an absolute path", "write the path from / on");
     UniqueFd at(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct stat top {};
+    struct stat top{};
     if (!at.valid() || ::fstat(at.get(), &top) != 0) return fail("/: cannot look at it: " + errno_text(errno));
     if (Status good = check_part("/", top, Wanted::kDirectory); !good) return good;
     for (size_t begin = 1; begin <= path.size();) {
@@ -47,9 +48,10 @@ Status check(const std::string& path, Wanted wanted) {
             return fail(ErrorCode::kUsage, "\"" + path + "\" is not a plain path",
                         "write it without \"//\", \".\", \"..\" and a trailing \"/\"");
         UniqueFd next(::openat(at.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-        struct stat info {};
+        struct stat info{};
         if (!next.valid() || ::fstat(next.get(), &info) != 0) {
-            if (errno == ENOENT) return fail(ErrorCode::kNotFound, part + ": does not exist", "put it there, or correct the path");
+            if (errno == ENOENT)
+                return fail(ErrorCode::kNotFound, part + ": does not exist", "put it there, or correct the path");
             return fail(part + ": cannot look at it: " + errno_text(errno), errno_remedy(errno, part));
         }
         if (Status good = check_part(part, info, end == path.size() ? wanted : Wanted::kDirectory); !good) return good;
@@ -61,7 +63,11 @@ Status check(const std::string& path, Wanted wanted) {
 
 }  // namespace
 
-Status check_trusted_program(const std::string& path) { return check(path, Wanted::kProgram); }
-Status check_trusted_directory(const std::string& path) { return check(path, Wanted::kDirectory); }
+Status check_trusted_program(const std::string& path) {
+    return check(path, Wanted::kProgram);
+}
+Status check_trusted_directory(const std::string& path) {
+    return check(path, Wanted::kDirectory);
+}
 
 }  // namespace kagami::host

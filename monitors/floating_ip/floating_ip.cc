@@ -11,7 +11,8 @@ namespace kagami::monitors {
 namespace {
 
 constexpr std::array<config::Parameter, 1> kParameters = {{
-    {"link_check", config::ParameterKind::kBoolean, false, "false", 0, 0, "Whether an interface without link is an error too."},
+    {"link_check", config::ParameterKind::kBoolean, false, "false", 0, 0,
+     "Whether an interface without link is an error too."},
 }};
 constexpr std::array<std::string_view, 1> kTargets = {"fip"};
 
@@ -21,29 +22,36 @@ class FloatingIp : public Monitor {
 
     Result<Finding> check(const Context& context) override {
         if (!context.target_values.has("address"))
-            return fail(ErrorCode::kUsage, "monitor " + context.monitor + ": " + context.target_resource + " has no address",
+            return fail(ErrorCode::kUsage,
+                        "monitor " + context.monitor + ": " + context.target_resource + " has no address",
                         "let its target name a fip resource");
         const auto wanted = host::parse_floating_address(context.target_values.text("address"));
         if (!wanted) return tl::unexpected(wanted.error());
         const auto addresses = network_.addresses();
         if (!addresses) return tl::unexpected(addresses.error());
-        const auto found = std::find_if(addresses->begin(), addresses->end(), [&](const auto& a) { return a.text == wanted->text; });
+        const auto found =
+            std::find_if(addresses->begin(), addresses->end(), [&](const auto& a) { return a.text == wanted->text; });
         if (found == addresses->end())
-            return Finding{Health::kError, fmt::format("address {} of {} is not on this node any more", wanted->text, context.target_resource)};
+            return Finding{Health::kError, fmt::format("address {} of {} is not on this node any more", wanted->text,
+                                                       context.target_resource)};
         if (context.values.boolean("link_check")) return check_link(*found);
         return Finding{Health::kNormal, fmt::format("{} is on {}", wanted->text, found->interface)};
     }
 
-    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override { return network_.on_change(std::move(changed)); }
+    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override {
+        return network_.on_change(std::move(changed));
+    }
 
  private:
     Result<Finding> check_link(const host::Address& address) {
         const auto links = network_.links();
         if (!links) return tl::unexpected(links.error());
-        const auto link = std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == address.interface; });
+        const auto link =
+            std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == address.interface; });
         const bool good = link != links->end() && link->up && link->carrier;
         if (good) return Finding{Health::kNormal, fmt::format("{} is on {}", address.text, address.interface)};
-        return Finding{Health::kError, fmt::format("interface {} of address {} has no link", address.interface, address.text)};
+        return Finding{Health::kError,
+                       fmt::format("interface {} of address {} has no link", address.interface, address.text)};
     }
     host::Network& network_;
 };
@@ -51,10 +59,13 @@ class FloatingIp : public Monitor {
 }  // namespace
 
 const config::TypeDescription& floating_ip_description() {
-    static const config::TypeDescription description = {"fipw", "Watches whether a floating address is still on this node.", kParameters, {}, true, kTargets};
+    static const config::TypeDescription description = {
+        "fipw", "Watches whether a floating address is still on this node.", kParameters, {}, true, kTargets};
     return description;
 }
 
-std::unique_ptr<Monitor> make_floating_ip(host::Host& host) { return std::make_unique<FloatingIp>(host); }
+std::unique_ptr<Monitor> make_floating_ip(host::Host& host) {
+    return std::make_unique<FloatingIp>(host);
+}
 
 }  // namespace kagami::monitors

@@ -1,4 +1,5 @@
-// fipw: is the address of a fip resource still on this node? The subscription calls back at every change of addresses or links (netlink).
+// fipw: is the address of a fip resource still on this node? The subscription calls back at every change of addresses
+// or links (netlink).
 #pragma once
 
 #include <memory>

@@ -21,11 +21,14 @@ class NicLink : public Monitor {
         const auto link = std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == name; });
         if (link == links->end()) return Finding{Health::kError, "there is no interface " + name + " on this node"};
         if (!link->up) return Finding{Health::kError, "interface " + name + " is down"};
-        if (!link->carrier) return Finding{Health::kError, "interface " + name + " has no link: check its cable and switch port"};
+        if (!link->carrier)
+            return Finding{Health::kError, "interface " + name + " has no link: check its cable and switch port"};
         return Finding{Health::kNormal, "interface " + name + " has a link"};
     }
 
-    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override { return network_.on_change(std::move(changed)); }
+    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override {
+        return network_.on_change(std::move(changed));
+    }
 
  private:
     host::Network& network_;
@@ -34,10 +37,13 @@ class NicLink : public Monitor {
 }  // namespace
 
 const config::TypeDescription& nic_link_description() {
-    static const config::TypeDescription description = {"miiw", "Watches the link of a network interface.", kParameters, {}};
+    static const config::TypeDescription description = {
+        "miiw", "Watches the link of a network interface.", kParameters, {}};
     return description;
 }
 
-std::unique_ptr<Monitor> make_nic_link(host::Host& host) { return std::make_unique<NicLink>(host); }
+std::unique_ptr<Monitor> make_nic_link(host::Host& host) {
+    return std::make_unique<NicLink>(host);
+}
 
 }  // namespace kagami::monitors

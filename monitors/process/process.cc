@@ -21,15 +21,18 @@ class Process : public Monitor {
         const auto started = host_.scripts->started(context.target_group, context.target_resource);
         if (!started) return tl::unexpected(started.error());
         if (started->active && started->main == 0)
-            return Finding{Health::kError, "the start program of " + name + " left no process to watch; use another monitor for it"};
+            return Finding{Health::kError,
+                           "the start program of " + name + " left no process to watch; use another monitor for it"};
         const bool main_lost = started->active && !started->main_alive;
         if (processes->empty())
-            return Finding{Health::kError, main_lost ? fmt::format("process {} of {} has ended, none is left", started->main, name)
-                                                     : "no process of " + name + " is left"};
-        if (main_lost)
             return Finding{Health::kError,
-                           fmt::format("main process {} of {} has ended, {} others are left", started->main, name, processes->size())};
-        return Finding{Health::kNormal, fmt::format("process {} of {} is alive", started->main_alive ? started->main : processes->front(), name)};
+                           main_lost ? fmt::format("process {} of {} has ended, none is left", started->main, name)
+                                     : "no process of " + name + " is left"};
+        if (main_lost)
+            return Finding{Health::kError, fmt::format("main process {} of {} has ended, {} others are left",
+                                                       started->main, name, processes->size())};
+        return Finding{Health::kNormal, fmt::format("process {} of {} is alive",
+                                                    started->main_alive ? started->main : processes->front(), name)};
     }
 
     std::shared_ptr<void> subscribe(const Context& context, std::function<void()> changed) override {
@@ -50,10 +53,13 @@ class Process : public Monitor {
 }  // namespace
 
 const config::TypeDescription& process_description() {
-    static const config::TypeDescription description = {"pidw", "Watches the process of an exec resource; its end is noticed at once.", {}, {}, true, kTargets};
+    static const config::TypeDescription description = {
+        "pidw", "Watches the process of an exec resource; its end is noticed at once.", {}, {}, true, kTargets};
     return description;
 }
 
-std::unique_ptr<Monitor> make_process(host::Host& host) { return std::make_unique<Process>(host); }
+std::unique_ptr<Monitor> make_process(host::Host& host) {
+    return std::make_unique<Process>(host);
+}
 
 }  // namespace kagami::monitors

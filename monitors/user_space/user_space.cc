@@ -9,7 +9,8 @@ namespace kagami::monitors {
 namespace {
 
 constexpr std::array<config::Parameter, 1> kParameters = {{
-    {"limit", config::ParameterKind::kDuration, false, "1s", 0.01, 999, "How late user space may run before it is an error."},
+    {"limit", config::ParameterKind::kDuration, false, "1s", 0.01, 999,
+     "How late user space may run before it is an error."},
 }};
 
 class UserSpace : public Monitor {
@@ -21,8 +22,9 @@ class UserSpace : public Monitor {
         const Duration own = host_.oversleep(kPause);
         const Duration guard = (host_.guard_lateness ? host_.guard_lateness() : std::nullopt).value_or(0ns);
         const Duration worst = std::max(own, guard);
-        std::string message = fmt::format("{} runs {} ms late, the limit is {}", guard > own ? "the guard" : "the daemon", milliseconds(worst),
-                                          config::format_duration(limit));
+        std::string message =
+            fmt::format("{} runs {} ms late, the limit is {}", guard > own ? "the guard" : "the daemon",
+                        milliseconds(worst), config::format_duration(limit));
         if (worst >= limit) return Finding{Health::kError, std::move(message)};
         return Finding{worst >= limit * kCautionPercent / 100 ? Health::kCaution : Health::kNormal, std::move(message)};
     }
@@ -34,10 +36,13 @@ class UserSpace : public Monitor {
 }  // namespace
 
 const config::TypeDescription& user_space_description() {
-    static const config::TypeDescription description = {"userw", "Watches how late user space of this node runs.", kParameters, {}};
+    static const config::TypeDescription description = {
+        "userw", "Watches how late user space of this node runs.", kParameters, {}};
     return description;
 }
 
-std::unique_ptr<Monitor> make_user_space(host::Host& host) { return std::make_unique<UserSpace>(host); }
+std::unique_ptr<Monitor> make_user_space(host::Host& host) {
+    return std::make_unique<UserSpace>(host);
+}
 
 }  // namespace kagami::monitors

@@ -1,9 +1,11 @@
 // userw: does user space of this node still run on time? Two measures, the worse one counts:
-// - how much later than asked this check itself runs again after a pause of kPause: what an ordinary thread of the daemon suffers now;
-// - the largest lateness of the guard's loop since the last check, when the guard tells it (guard_lateness in host.h): continuous, but
+// - how much later than asked this check itself runs again after a pause of kPause: what an ordinary thread of the
+// daemon suffers now;
+// - the largest lateness of the guard's loop since the last check, when the guard tells it (guard_lateness in host.h):
+// continuous, but
 //   of a real-time process, which suffers later than others.
-// A stall between two checks that the guard did not feel goes unnoticed; one that outlasts the lease is the guard's own business, not a
-// monitor's. Caution from kCautionPercent of the limit on.
+// A stall between two checks that the guard did not feel goes unnoticed; one that outlasts the lease is the guard's own
+// business, not a monitor's. Caution from kCautionPercent of the limit on.
 #pragma once
 
 #include <memory>

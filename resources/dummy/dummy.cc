@@ -14,12 +14,14 @@ Status check_failures(std::string_view text) {
     for (const std::string_view known : {"none", "activate", "deactivate", "probe"}) {
         if (text == known) return {};
     }
-    return fail(ErrorCode::kUsage, "is none of none, activate, deactivate, probe", "name the operation that shall fail");
+    return fail(ErrorCode::kUsage, "is none of none, activate, deactivate, probe",
+                "name the operation that shall fail");
 }
 
 constexpr std::array<config::Parameter, 2> kParameters = {{
     {"delay", ParameterKind::kDuration, false, "0s", 0, 3600, "How long activation and deactivation take."},
-    {"fail", ParameterKind::kString, false, "none", 0, 0, "Which operation fails: none, activate, deactivate or probe.", check_failures},
+    {"fail", ParameterKind::kString, false, "none", 0, 0, "Which operation fails: none, activate, deactivate or probe.",
+     check_failures},
 }};
 
 // Of this process: every operation has an object of its own.
@@ -61,7 +63,8 @@ class Dummy : public Resource {
 
  private:
     static tl::unexpected<Error> refuse(const Context& context, const std::string& operation) {
-        return fail(context.group + "." + context.resource + ": fails, as its configuration says (fail = \"" + operation + "\")",
+        return fail(context.group + "." + context.resource + ": fails, as its configuration says (fail = \"" +
+                        operation + "\")",
                     "set fail = \"none\"");
     }
     Status change(const Context& context, const std::string& operation, bool to_active) {
@@ -69,7 +72,8 @@ class Dummy : public Resource {
         const Duration left = context.deadline - host_.now();
         if (delay > 0ns) host_.oversleep(std::min(delay, left));
         if (delay > left)
-            return fail(ErrorCode::kTimedOut, context.group + "." + context.resource + ": delay is longer than the time-out of its operation",
+            return fail(ErrorCode::kTimedOut,
+                        context.group + "." + context.resource + ": delay is longer than the time-out of its operation",
                         "lower delay, or raise " + operation + "_timeout");
         if (context.values.text("fail") == operation) return refuse(context, operation);
         active().set(context, to_active);
@@ -81,10 +85,13 @@ class Dummy : public Resource {
 }  // namespace
 
 const config::TypeDescription& dummy_description() {
-    static const config::TypeDescription description = {"dummy", "Does nothing, as slowly and as badly as it is told; for tests.", kParameters, {}};
+    static const config::TypeDescription description = {
+        "dummy", "Does nothing, as slowly and as badly as it is told; for tests.", kParameters, {}};
     return description;
 }
 
-std::unique_ptr<Resource> make_dummy(host::Host& host) { return std::make_unique<Dummy>(host); }
+std::unique_ptr<Resource> make_dummy(host::Host& host) {
+    return std::make_unique<Dummy>(host);
+}
 
 }  // namespace kagami::resources

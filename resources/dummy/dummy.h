@@ -1,5 +1,5 @@
-// dummy: does nothing, as slowly and as badly as it is told. For tests, benches and trying a policy out before there is a service.
-// Whether it is active is known to the process only: after a restart of the daemon it is inactive.
+// dummy: does nothing, as slowly and as badly as it is told. For tests, benches and trying a policy out before there is
+// a service. Whether it is active is known to the process only: after a restart of the daemon it is inactive.
 #pragma once
 
 #include <memory>

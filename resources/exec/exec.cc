@@ -19,22 +19,34 @@ constexpr std::array<config::Parameter, 6> kParameters = {{
     {"start", ParameterKind::kScript, false, "start.sh", 0, 0,
      "Runs at activation: a file stored with the configuration (scripts/GROUP/RESOURCE/NAME), or an absolute path."},
     {"stop", ParameterKind::kScript, false, "stop.sh", 0, 0,
-     "Runs at deactivation; it must exit with 0 also when the service has already ended. What it leaves in the cgroup is killed afterwards."},
+     "Runs at deactivation; it must exit with 0 also when the service has already ended. What it leaves in the cgroup "
+     "is killed afterwards."},
     {"start_mode", ParameterKind::kString, false, "sync", 0, 0,
-     "\"sync\": active when the start program has ended with 0. \"async\": active once it runs; the program itself is the service.", check_mode},
+     "\"sync\": active when the start program has ended with 0. \"async\": active once it runs; the program itself is "
+     "the service.",
+     check_mode},
     {"stop_mode", ParameterKind::kString, false, "sync", 0, 0,
-     "\"sync\": a stop program that fails is a deactivation failure. \"async\": its result does not matter.", check_mode},
-    {"start_timeout", ParameterKind::kDuration, false, "60s", 1, 9999, "When a synchronous start program is ended (SIGTERM, then SIGKILL)."},
-    {"stop_timeout", ParameterKind::kDuration, false, "60s", 1, 9999, "When the stop program is ended (SIGTERM, then SIGKILL)."},
+     "\"sync\": a stop program that fails is a deactivation failure. \"async\": its result does not matter.",
+     check_mode},
+    {"start_timeout", ParameterKind::kDuration, false, "60s", 1, 9999,
+     "When a synchronous start program is ended (SIGTERM, then SIGKILL)."},
+    {"stop_timeout", ParameterKind::kDuration, false, "60s", 1, 9999,
+     "When the stop program is ended (SIGTERM, then SIGKILL)."},
 }};
 constexpr std::array<std::string_view, 4> kAfter = {"volmgr", "disk", "md", "fip"};
 
 // Kept of the deadline for emptying the cgroup.
-Duration kill_reserve(Duration left) { return std::min<Duration>(5s, left / 4); }
+Duration kill_reserve(Duration left) {
+    return std::min<Duration>(5s, left / 4);
+}
 
-std::string name_of(const Context& context) { return context.group + "." + context.resource; }
+std::string name_of(const Context& context) {
+    return context.group + "." + context.resource;
+}
 
-std::string log_of(const Context& context) { return "/var/lib/kagami/log/" + name_of(context) + ".log"; }
+std::string log_of(const Context& context) {
+    return "/var/lib/kagami/log/" + name_of(context) + ".log";
+}
 
 std::string resolve(const Context& context, const std::string& script) {
     if (script.starts_with('/')) return script;
@@ -92,7 +104,8 @@ Status Exec::activate(const Context& context) {
     const std::string failure = failure_of(*result, timeout);
     if (failure.empty()) return {};
     return fail(result->timed_out ? ErrorCode::kTimedOut : ErrorCode::kFailed,
-                fmt::format("{}: {} {}{}", name_of(context), request.argv[0], failure, quoted_output(*result)), "look into " + log_of(context));
+                fmt::format("{}: {} {}{}", name_of(context), request.argv[0], failure, quoted_output(*result)),
+                "look into " + log_of(context));
 }
 
 Status Exec::run_stop(const Context& context) const {
@@ -120,9 +133,11 @@ Status Exec::deactivate(const Context& context) {
     const bool nothing_to_stop = ended_by_itself(context);
     Status stopped = run_stop(context);
     const auto left = host_.scripts->processes(context.group, context.resource);
-    if (Status killed = host_.scripts->kill_all(context.group, context.resource, context.deadline); !killed) return killed;
+    if (Status killed = host_.scripts->kill_all(context.group, context.resource, context.deadline); !killed)
+        return killed;
     if (stopped || nothing_to_stop || context.values.text("stop_mode") == "async") return {};
-    if (left && !left->empty()) stopped.error().message += fmt::format("; {} processes that it left have been killed", left->size());
+    if (left && !left->empty())
+        stopped.error().message += fmt::format("; {} processes that it left have been killed", left->size());
     return stopped;
 }
 
@@ -139,10 +154,13 @@ Result<Probe> Exec::probe(const Context& context) {
 }  // namespace
 
 const config::TypeDescription& exec_description() {
-    static const config::TypeDescription description = {"exec", "A service that scripts or programs start and stop.", kParameters, kAfter};
+    static const config::TypeDescription description = {"exec", "A service that scripts or programs start and stop.",
+                                                        kParameters, kAfter};
     return description;
 }
 
-std::unique_ptr<Resource> make_exec(host::Host& host) { return std::make_unique<Exec>(host); }
+std::unique_ptr<Resource> make_exec(host::Host& host) {
+    return std::make_unique<Exec>(host);
+}
 
 }  // namespace kagami::resources

@@ -22,11 +22,13 @@ Status check_interface(std::string_view text) {
     const bool good = !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
                       std::none_of(text.begin(), text.end(), [](char c) { return c == '/' || c <= ' ' || c == 127; });
     if (good) return {};
-    return fail(ErrorCode::kUsage, "is not the name of an interface", "write it as ip link shows it, for example \"eth0\"");
+    return fail(ErrorCode::kUsage, "is not the name of an interface",
+                "write it as ip link shows it, for example \"eth0\"");
 }
 
 constexpr std::array<config::Parameter, 5> kParameters = {{
-    {"address", ParameterKind::kString, true, "", 0, 0, "The address with its prefix: \"10.77.1.100/24\" or \"fd00::100/64\".", check_address},
+    {"address", ParameterKind::kString, true, "", 0, 0,
+     "The address with its prefix: \"10.77.1.100/24\" or \"fd00::100/64\".", check_address},
     {"interface", ParameterKind::kString, false, "", 0, 0,
      "Where it is added; without it the interface that has an address in the same network.", check_interface},
     {"probe", ParameterKind::kBoolean, false, "true", 0, 0,
@@ -36,7 +38,9 @@ constexpr std::array<config::Parameter, 5> kParameters = {{
 }};
 constexpr std::array<std::string_view, 3> kAfter = {"volmgr", "disk", "md"};
 
-std::string name_of(const Context& context) { return context.group + "." + context.resource; }
+std::string name_of(const Context& context) {
+    return context.group + "." + context.resource;
+}
 
 class FloatingIp : public Resource {
  public:
@@ -62,7 +66,9 @@ Result<host::Address> FloatingIp::wanted(const Context& context) const {
         return address;
     }
     auto interface = network_.interface_for(*address);
-    if (!interface) return fail(interface.error().code, name_of(context) + ": " + interface.error().message, interface.error().remedy);
+    if (!interface)
+        return fail(interface.error().code, name_of(context) + ": " + interface.error().message,
+                    interface.error().remedy);
     address->interface = *interface;
     return address;
 }
@@ -79,14 +85,18 @@ Result<std::vector<host::Address>> FloatingIp::present(const Context& context) c
 Status FloatingIp::check_link(const Context& context, const host::Address& address) const {
     const auto links = network_.links();
     if (!links) return tl::unexpected(links.error());
-    const auto link = std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == address.interface; });
+    const auto link =
+        std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == address.interface; });
     if (link == links->end())
-        return fail(ErrorCode::kNotFound, fmt::format("{}: there is no interface {} on this node", name_of(context), address.interface),
+        return fail(ErrorCode::kNotFound,
+                    fmt::format("{}: there is no interface {} on this node", name_of(context), address.interface),
                     "correct `interface` in the configuration, or set the interface up");
     if (!link->up)
-        return fail(fmt::format("{}: interface {} is down", name_of(context), address.interface), "ip link set " + address.interface + " up");
+        return fail(fmt::format("{}: interface {} is down", name_of(context), address.interface),
+                    "ip link set " + address.interface + " up");
     if (!link->carrier)
-        return fail(fmt::format("{}: interface {} has no link", name_of(context), address.interface), "check its cable and switch port");
+        return fail(fmt::format("{}: interface {} has no link", name_of(context), address.interface),
+                    "check its cable and switch port");
     return {};
 }
 
@@ -95,10 +105,13 @@ Status FloatingIp::check_free(const Context& context, const host::Address& addre
     const auto claim = network_.probe_duplicate(address, context.values.duration("probe_wait"));
     if (!claim) return tl::unexpected(claim.error());
     if (!*claim) return {};
-    return fail(ErrorCode::kRefused,
-                fmt::format("{}: another host answers for {} on {}: {}", name_of(context), address.text, address.interface, **claim),
-                fmt::format("find the host with MAC address {} and take the address away from it, or set force = true in resource {}", **claim,
-                            context.resource));
+    return fail(
+        ErrorCode::kRefused,
+        fmt::format("{}: another host answers for {} on {}: {}", name_of(context), address.text, address.interface,
+                    **claim),
+        fmt::format(
+            "find the host with MAC address {} and take the address away from it, or set force = true in resource {}",
+            **claim, context.resource));
 }
 
 Status FloatingIp::activate(const Context& context) {
@@ -109,9 +122,10 @@ Status FloatingIp::activate(const Context& context) {
     if (!here) return tl::unexpected(here.error());
     const bool mine = std::find(here->begin(), here->end(), *address) != here->end();
     if (!mine && !here->empty())
-        return fail(fmt::format("{}: {} is on interface {} of this node already, with prefix /{}", name_of(context), address->text,
-                                here->front().interface, here->front().prefix_bits),
-                    fmt::format("ip address del {}/{} dev {}", address->text, here->front().prefix_bits, here->front().interface));
+        return fail(fmt::format("{}: {} is on interface {} of this node already, with prefix /{}", name_of(context),
+                                address->text, here->front().interface, here->front().prefix_bits),
+                    fmt::format("ip address del {}/{} dev {}", address->text, here->front().prefix_bits,
+                                here->front().interface));
     if (!mine) {
         if (Status free = check_free(context, *address); !free) return free;
         if (Status added = network_.add_address(*address); !added)
@@ -125,7 +139,8 @@ Status FloatingIp::deactivate(const Context& context) {
     if (!here) return tl::unexpected(here.error());
     for (const host::Address& address : *here) {
         if (Status removed = network_.remove_address(address); !removed)
-            return fail(removed.error().code, name_of(context) + ": " + removed.error().message, removed.error().remedy);
+            return fail(removed.error().code, name_of(context) + ": " + removed.error().message,
+                        removed.error().remedy);
     }
     return {};
 }
@@ -147,10 +162,13 @@ Result<Footprint> FloatingIp::footprint(const Context& context) {
 }  // namespace
 
 const config::TypeDescription& floating_ip_description() {
-    static const config::TypeDescription description = {"fip", "A floating IP address that moves with its group.", kParameters, kAfter};
+    static const config::TypeDescription description = {"fip", "A floating IP address that moves with its group.",
+                                                        kParameters, kAfter};
     return description;
 }
 
-std::unique_ptr<Resource> make_floating_ip(host::Host& host) { return std::make_unique<FloatingIp>(host); }
+std::unique_ptr<Resource> make_floating_ip(host::Host& host) {
+    return std::make_unique<FloatingIp>(host);
+}
 
 }  // namespace kagami::resources

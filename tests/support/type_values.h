@@ -16,7 +16,8 @@ inline config::Values type_values(const config::TypeDescription& type, const Tex
     for (const auto& parameter : type.parameters) {
         const std::string name(parameter.name);
         if (texts.contains(name)) continue;
-        texts[name] = parameter.default_text.empty() ? std::vector<std::string>{} : std::vector{std::string(parameter.default_text)};
+        texts[name] = parameter.default_text.empty() ? std::vector<std::string>{}
+                                                     : std::vector{std::string(parameter.default_text)};
     }
     return config::Values(texts);
 }

@@ -53,7 +53,8 @@ TEST_CASE("an address answered by another host is refused, naming its MAC; with 
         const Status refused = fixture.fip()->activate(fixture.context(address));
         REQUIRE_FALSE(refused);
         CHECK(refused.error().code == ErrorCode::kRefused);
-        CHECK_THAT(refused.error().message, Contains("another host answers for " + address.substr(0, address.find('/')) + " on v0: " + mac));
+        CHECK_THAT(refused.error().message,
+                   Contains("another host answers for " + address.substr(0, address.find('/')) + " on v0: " + mac));
         CHECK(fixture.fip()->probe(fixture.context(address)).value() == resources::Probe::kInactive);
         CHECK(fixture.fip()->activate(fixture.context(address, testing::Texts{{"force", {"true"}}})));
         CHECK(fixture.fip()->deactivate(fixture.context(address)));
@@ -91,14 +92,17 @@ TEST_CASE("an address that somebody removes is told at once") {
     const auto subscription = fipw->subscribe({}, [&] { ++stirred; });
     fixture.names.here({"address", "del", "10.9.0.100/24", "dev", "v0"});
     CHECK(wait_until([&] { return stirred > 0; }, 1s));
-    CHECK_THAT(fixture.check("fipw", {}, testing::Texts{{"address", {"10.9.0.100/24"}}}).message, Contains("is not on this node any more"));
+    CHECK_THAT(fixture.check("fipw", {}, testing::Texts{{"address", {"10.9.0.100/24"}}}).message,
+               Contains("is not on this node any more"));
 }
 
 TEST_CASE("a pulled cable is an error of miiw and keeps an address from being taken") {
     FipFixture fixture;
     CHECK(fixture.check("miiw", testing::Texts{{"interface", {"v0"}}}).health == monitors::Health::kNormal);
     fixture.names.peer({"link", "set", "v1", "down"});
-    CHECK(wait_until([&] { return fixture.check("miiw", testing::Texts{{"interface", {"v0"}}}).health == monitors::Health::kError; }));
+    CHECK(wait_until([&] {
+        return fixture.check("miiw", testing::Texts{{"interface", {"v0"}}}).health == monitors::Health::kError;
+    }));
     const Status refused = fixture.fip()->activate(fixture.context("10.9.0.100/24"));
     REQUIRE_FALSE(refused);
     CHECK_THAT(refused.error().message, Contains("interface v0 has no link"));
@@ -106,6 +110,8 @@ TEST_CASE("a pulled cable is an error of miiw and keeps an address from being ta
 
 TEST_CASE("ipw asks real hosts") {
     FipFixture fixture;
-    CHECK(fixture.check("ipw", testing::Texts{{"addresses", {"10.9.0.77", "fd09::2"}}}).health == monitors::Health::kNormal);
-    CHECK(fixture.check("ipw", testing::Texts{{"addresses", {"10.9.0.77", "10.9.0.78"}}}).health == monitors::Health::kError);
+    CHECK(fixture.check("ipw", testing::Texts{{"addresses", {"10.9.0.77", "fd09::2"}}}).health ==
+          monitors::Health::kNormal);
+    CHECK(fixture.check("ipw", testing::Texts{{"addresses", {"10.9.0.77", "10.9.0.78"}}}).health ==
+          monitors::Health::kError);
 }

@@ -10,8 +10,8 @@
 
 using namespace kagami;
 using namespace kagami::host;
-using kagami::testing::wait_until;
 using Catch::Matchers::Contains;
+using kagami::testing::wait_until;
 
 namespace {
 
@@ -90,7 +90,8 @@ TEST_CASE("addresses are added and removed, twice makes no difference, and the c
 TEST_CASE("a floating IPv6 address serves at once but is never the source of the node's own connections") {
     Net net;
     REQUIRE(net.network.add_address(kFloating6));
-    CHECK_THAT(net.names.here({"-o", "address", "show", "to", "fd09::100"}), Contains("deprecated") && !Contains("tentative"));
+    CHECK_THAT(net.names.here({"-o", "address", "show", "to", "fd09::100"}),
+               Contains("deprecated") && !Contains("tentative"));
     CHECK_THAT(net.names.here({"route", "get", "fd09::2"}), Contains("src fd09::1 "));
 }
 

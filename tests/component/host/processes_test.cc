@@ -50,7 +50,8 @@ TEST_CASE("the death of a process is told within milliseconds") {
         ::waitpid(pid, nullptr, 0);
     }
     std::sort(latencies.begin(), latencies.end());
-    WARN("death to callback: median " << latencies[50].count() / 1000 << " us, maximum " << latencies.back().count() / 1000 << " us");
+    WARN("death to callback: median " << latencies[50].count() / 1000 << " us, maximum "
+                                      << latencies.back().count() / 1000 << " us");
     CHECK(latencies[50] < 20ms);
 }
 

@@ -30,7 +30,8 @@ std::string run(const std::vector<std::string>& arguments) {
     ::close(pipe_fds[1]);
     std::string text;
     std::array<char, 4096> piece{};
-    for (ssize_t got = 0; (got = ::read(pipe_fds[0], piece.data(), piece.size())) > 0;) text.append(piece.data(), static_cast<size_t>(got));
+    for (ssize_t got = 0; (got = ::read(pipe_fds[0], piece.data(), piece.size())) > 0;)
+        text.append(piece.data(), static_cast<size_t>(got));
     ::close(pipe_fds[0]);
     int status = 0;
     ::waitpid(pid, &status, 0);
@@ -84,7 +85,8 @@ std::string TwoNamespaces::here(const std::vector<std::string>& arguments) const
 }
 
 std::string TwoNamespaces::peer(const std::vector<std::string>& arguments) const {
-    std::vector<std::string> all = {"/usr/bin/nsenter", "--net=/proc/" + std::to_string(peer_) + "/ns/net", "/usr/sbin/ip"};
+    std::vector<std::string> all = {"/usr/bin/nsenter", "--net=/proc/" + std::to_string(peer_) + "/ns/net",
+                                    "/usr/sbin/ip"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return run(all);
 }

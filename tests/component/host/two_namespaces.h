@@ -1,5 +1,5 @@
-// This thread (and the threads it makes) in a network namespace of its own with the interface `v0`, and a second namespace, the peer,
-// with `v1`, joined by a cable (veth). Both gone when the object goes.
+// This thread (and the threads it makes) in a network namespace of its own with the interface `v0`, and a second
+// namespace, the peer, with `v1`, joined by a cable (veth). Both gone when the object goes.
 #pragma once
 
 #include <sys/types.h>

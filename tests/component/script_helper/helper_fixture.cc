@@ -78,7 +78,8 @@ HelperFixture::~HelperFixture() {
 }
 
 std::vector<std::string> HelperFixture::arguments(const std::vector<std::string>& more) const {
-    std::vector<std::string> all = {KAGAMI_SCRIPT_HELPER, "--socket", top_ + "/run/helper.sock", "--log-directory", top_ + "/var/log"};
+    std::vector<std::string> all = {KAGAMI_SCRIPT_HELPER, "--socket", top_ + "/run/helper.sock", "--log-directory",
+                                    top_ + "/var/log"};
     all.insert(all.end(), more.begin(), more.end());
     return all;
 }
@@ -119,8 +120,12 @@ host::ScriptRequest HelperFixture::request(const std::string& program) const {
     return request;
 }
 
-std::string HelperFixture::log() const { return read_all(path("var/log/web.nginx.log")); }
+std::string HelperFixture::log() const {
+    return read_all(path("var/log/web.nginx.log"));
+}
 
-std::vector<int> HelperFixture::processes() { return client_.processes("web", "nginx").value_or(std::vector<int>{}); }
+std::vector<int> HelperFixture::processes() {
+    return client_.processes("web", "nginx").value_or(std::vector<int>{});
+}
 
 }  // namespace kagami::script_helper

@@ -13,7 +13,9 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-Instant soon(Duration left = 10s) { return host::boot_now() + left; }
+Instant soon(Duration left = 10s) {
+    return host::boot_now() + left;
+}
 
 }  // namespace
 
@@ -21,8 +23,9 @@ TEST_CASE("a script ends with its exit status, its last line, its environment an
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
-    const auto program = fixture.script("start.sh", "env; umask; pwd; ls -l /proc/self/fd | wc -l; cat /proc/self/cgroup\n"
-                                                    "echo; echo 'the last line'; exit 3");
+    const auto program = fixture.script("start.sh",
+                                        "env; umask; pwd; ls -l /proc/self/fd | wc -l; cat /proc/self/cgroup\n"
+                                        "echo; echo 'the last line'; exit 3");
     const auto result = fixture.client().run(fixture.request(program), soon());
     REQUIRE(result);
     CHECK(result->exit_code == 3);
@@ -33,7 +36,7 @@ TEST_CASE("a script ends with its exit status, its last line, its environment an
     CHECK_THAT(log, Contains("CLP_EVENT=START") && Contains("0022\n/\n5\n") && Contains("/web/nginx\n"));
     CHECK_THAT(log, !Contains("KAGAMI_CGROUP_ROOT"));
     CHECK_THAT(log, Contains("ended with exit status 3"));
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat(fixture.path("var/log/web.nginx.log").c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
 }
@@ -42,7 +45,8 @@ TEST_CASE("a script that kills itself tells the signal, and escape sequences do 
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
-    const auto result = fixture.client().run(fixture.request(fixture.script("s", "printf 'bad \\033[31m red'; kill -9 $$")), soon());
+    const auto result =
+        fixture.client().run(fixture.request(fixture.script("s", "printf 'bad \\033[31m red'; kill -9 $$")), soon());
     REQUIRE(result);
     CHECK(result->exit_code == -1);
     CHECK(result->signal == 9);
@@ -58,8 +62,10 @@ TEST_CASE("a script that hangs is ended at its deadline with all that it started
     REQUIRE(fixture.client().run(service, soon()));
     const auto before = fixture.processes();
     REQUIRE(before.size() == 1);
-    const auto program = fixture.script("hang", "trap '' TERM; (trap '' TERM; setsid sleep 1000) & (trap '' TERM; sleep 1000) &\n"
-                                                "wait; sleep 1000");
+    const auto program =
+        fixture.script("hang",
+                       "trap '' TERM; (trap '' TERM; setsid sleep 1000) & (trap '' TERM; sleep 1000) &\n"
+                       "wait; sleep 1000");
     const Instant begin = host::boot_now();
     const auto result = fixture.client().run(fixture.request(program), soon(300ms));
     REQUIRE(result);
@@ -95,7 +101,8 @@ TEST_CASE("what root may not run is refused with the path and the remedy") {
     CHECK_THAT(refusal(fixture.path("../x")), Contains("not a plain path"));
     CHECK_THAT(refusal(fixture.path("var")), Contains("not a regular file"));
     CHECK_THAT(refusal(fixture.script("mode", "", 0600)), Contains("not executable | chmod u+x"));
-    CHECK_THAT(refusal(fixture.script("group", "", 0720)), Contains("others than root may write it") && Contains("chmod go-w"));
+    CHECK_THAT(refusal(fixture.script("group", "", 0720)),
+               Contains("others than root may write it") && Contains("chmod go-w"));
     CHECK_THAT(refusal(fixture.script("world", "", 0702)), Contains("others than root may write it"));
 
     const auto foreign = fixture.script("foreign", "");
@@ -181,11 +188,14 @@ TEST_CASE("a log above its limit is rotated under the service that writes it") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper({"--log-limit", "100000"});
-    auto request = fixture.request(fixture.script("s", "while :; do n=$((n+1)); echo \"line $n of a service that talks a lot\"; done"));
+    auto request = fixture.request(
+        fixture.script("s", "while :; do n=$((n+1)); echo \"line $n of a service that talks a lot\"; done"));
     request.background = true;
     REQUIRE(fixture.client().run(request, soon()));
     CHECK(wait_until([&] { return std::filesystem::exists(fixture.path("var/log/web.nginx.log.1")); }));
-    const auto written_again = [&] { return fixture.log().find(" of a service that talks a lot\n") != std::string::npos; };
+    const auto written_again = [&] {
+        return fixture.log().find(" of a service that talks a lot\n") != std::string::npos;
+    };
     CHECK(wait_until(written_again));
     REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     CHECK(std::filesystem::file_size(fixture.path("var/log/web.nginx.log.1")) == 100000);

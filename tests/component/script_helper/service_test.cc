@@ -45,7 +45,8 @@ struct ServiceFixture {
     }
     // Scripts as they would lie in the configuration.
     void configure(const std::string& start, const std::string& stop, const testing::Texts& more = {}) {
-        testing::Texts texts = {{"start", {helper.script("start.sh", start)}}, {"stop", {helper.script("stop.sh", stop)}}};
+        testing::Texts texts = {{"start", {helper.script("start.sh", start)}},
+                                {"stop", {helper.script("stop.sh", stop)}}};
         texts.insert(more.begin(), more.end());
         context.values = testing::type_values(resources::find("exec")->description, texts);
     }
@@ -110,8 +111,8 @@ TEST_CASE("the death of nginx's master is noticed at once, its workers are clear
         CHECK(service.helper.processes().empty());
     }
     std::sort(noticed.begin(), noticed.end());
-    WARN("death of the master to the finished check: median " << noticed[2].count() / 1000 << " us, maximum " << noticed.back().count() / 1000
-                                                             << " us");
+    WARN("death of the master to the finished check: median " << noticed[2].count() / 1000 << " us, maximum "
+                                                              << noticed.back().count() / 1000 << " us");
     CHECK(noticed[2] < 20ms);
     service.activates();
     CHECK(service.deactivate());
@@ -145,7 +146,8 @@ TEST_CASE("what a stop script leaves is killed; a stop script that hangs or fail
     service.activates();
     const Status failed = service.deactivate(2s);
     REQUIRE_FALSE(failed);
-    CHECK_THAT(failed.error().message, Contains("stop.sh failed with exit status 4: \"cannot reach the service\"") && Contains("have been killed"));
+    CHECK_THAT(failed.error().message, Contains("stop.sh failed with exit status 4: \"cannot reach the service\"") &&
+                                           Contains("have been killed"));
     CHECK(service.helper.processes().empty());
 
     service.configure(deaf, "sleep 1000", testing::Texts{{"stop_timeout", {"1s"}}});
@@ -163,7 +165,8 @@ TEST_CASE("what a stop script leaves is killed; a stop script that hangs or fail
 TEST_CASE("a start script that hangs is ended with all that it started") {
     if (skip_without_cgroups()) return;
     ServiceFixture service;
-    service.configure("(trap '' TERM; sleep 1000) & echo waiting for the moon; sleep 1000", "exit 0", testing::Texts{{"start_timeout", {"1s"}}});
+    service.configure("(trap '' TERM; sleep 1000) & echo waiting for the moon; sleep 1000", "exit 0",
+                      testing::Texts{{"start_timeout", {"1s"}}});
     const Status hung = service.activate();
     REQUIRE_FALSE(hung);
     CHECK_THAT(hung.error().message, Contains("start.sh did not end within 1 s: \"waiting for the moon\""));

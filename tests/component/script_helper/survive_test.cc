@@ -1,4 +1,5 @@
-// What outlives whom: daemon (client) restarts, a killed helper, hostile names in its directories, and emptying a cgroup.
+// What outlives whom: daemon (client) restarts, a killed helper, hostile names in its directories, and emptying a
+// cgroup.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,7 +23,9 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-Instant soon(Duration left = 10s) { return host::boot_now() + left; }
+Instant soon(Duration left = 10s) {
+    return host::boot_now() + left;
+}
 
 UniqueFd raw_connection(const std::string& path) {
     sockaddr_un address{};
@@ -51,7 +54,9 @@ std::string waiting_script(HelperFixture& fixture, int status) {
                                       " ]; do sleep 0.01; done; exit " + std::to_string(status));
 }
 
-void touch(const std::string& path) { std::ofstream(path) << ""; }
+void touch(const std::string& path) {
+    std::ofstream(path) << "";
+}
 
 size_t lines(const std::string& path) {
     std::ifstream in(path);
@@ -74,7 +79,8 @@ TEST_CASE("a restarted daemon that asks again gets the running script's result, 
     REQUIRE(list->size() == 1);
     CHECK(list->front().running);
     CHECK(list->front().program == request.argv[0]);
-    auto again = std::async(std::launch::async, [&] { return Client(fixture.path("run/helper.sock")).run(request, soon()); });
+    auto again =
+        std::async(std::launch::async, [&] { return Client(fixture.path("run/helper.sock")).run(request, soon()); });
     touch(fixture.path("go"));
     const auto result = again.get();
     REQUIRE(result);
@@ -187,7 +193,9 @@ TEST_CASE("a background program is answered at its start; the same request again
     CHECK(fixture.processes() == before);
 }
 
-TEST_CASE("a background program that ends before its start is noticed tells how it ended; a killed cgroup can be used again") {
+TEST_CASE(
+    "a background program that ends before its start is noticed tells how it ended; a killed cgroup can be used "
+    "again") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
@@ -228,7 +236,8 @@ TEST_CASE("the main process is the oldest that a start script left, and its deat
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
-    auto request = fixture.request(fixture.script("start.sh", "sleep 1000 & sleep 0.05; sleep 1001 & sleep 0.05; exit 0"));
+    auto request =
+        fixture.request(fixture.script("start.sh", "sleep 1000 & sleep 0.05; sleep 1001 & sleep 0.05; exit 0"));
     request.mark = host::Mark::kActive;
     REQUIRE(fixture.client().run(request, soon()));
     REQUIRE(wait_until([&] { return fixture.processes().size() == 2; }));
@@ -245,7 +254,9 @@ TEST_CASE("the main process is the oldest that a start script left, and its deat
     CHECK(fixture.client().started("web", "nginx")->main == processes[0]);
 }
 
-TEST_CASE("a launcher that ends right after the start is not taken for the service; a start that leaves nothing has no main process") {
+TEST_CASE(
+    "a launcher that ends right after the start is not taken for the service; a start that leaves nothing has no main "
+    "process") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
@@ -276,8 +287,10 @@ TEST_CASE("a cgroup is emptied: by SIGTERM when heeded, by SIGKILL when not, fro
     CHECK(host::boot_now() - begin < 1s);
     CHECK(fixture.processes().empty());
 
-    request = fixture.request(fixture.script("deaf", "trap '' TERM; (setsid bash -c \"trap '' TERM; while :; do sleep 1; done\") &\n"
-                                                     "while :; do sleep 1; done"));
+    request =
+        fixture.request(fixture.script("deaf",
+                                       "trap '' TERM; (setsid bash -c \"trap '' TERM; while :; do sleep 1; done\") &\n"
+                                       "while :; do sleep 1; done"));
     request.background = true;
     REQUIRE(fixture.client().run(request, soon()));
     REQUIRE(wait_until([&] { return fixture.processes().size() >= 3; }));
@@ -361,7 +374,7 @@ TEST_CASE("the helper refuses what somebody put in the place of its socket or di
     fixture.start_helper();
     CHECK(fixture.refused_start(&said) == static_cast<int>(ErrorCode::kRefused));
     CHECK_THAT(said, Contains("another script helper is running"));
-    struct stat info {};
+    struct stat info{};
     REQUIRE(::stat(fixture.path("run/helper.sock").c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
     CHECK(fixture.client().list());
@@ -404,7 +417,8 @@ TEST_CASE("300 idle connections do not keep a request from being served once som
     fixture.start_helper();
     std::vector<UniqueFd> idle;
     for (int i = 0; i < 300; ++i) idle.push_back(raw_connection(fixture.path("run/helper.sock")));
-    auto waiting = std::async(std::launch::async, [&] { return fixture.client().run(fixture.request("/usr/bin/true"), soon()); });
+    auto waiting =
+        std::async(std::launch::async, [&] { return fixture.client().run(fixture.request("/usr/bin/true"), soon()); });
     idle.clear();
     CHECK(waiting.get());
 }
@@ -413,7 +427,8 @@ TEST_CASE("another user may not use the helper even where the directory would le
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
-    for (const auto& open : {fixture.path(""), fixture.path("run"), fixture.path("run/helper.sock")}) ::chmod(open.c_str(), 0777);
+    for (const auto& open : {fixture.path(""), fixture.path("run"), fixture.path("run/helper.sock")})
+        ::chmod(open.c_str(), 0777);
     const pid_t pid = ::fork();
     if (pid == 0) {
         if (::setgid(12345) != 0 || ::setuid(12345) != 0) ::_exit(2);
@@ -427,7 +442,8 @@ TEST_CASE("another user may not use the helper even where the directory would le
 }
 
 TEST_CASE("without a helper a call ends at its deadline and says what to look at") {
-    const auto result = Client("/run/kagami-test-nobody/helper.sock").kill_all("web", "nginx", host::boot_now() - 3900ms);
+    const auto result =
+        Client("/run/kagami-test-nobody/helper.sock").kill_all("web", "nginx", host::boot_now() - 3900ms);
     REQUIRE_FALSE(result);
     CHECK(result.error().code == ErrorCode::kUnreachable);
     CHECK_THAT(result.error().remedy, Contains("kagami-script-helper"));

@@ -40,7 +40,9 @@ TEST_CASE("what no host can bear is refused, saying why") {
 }
 
 TEST_CASE("subnets compare the bits of the prefix") {
-    const auto same = [](const char* a, const char* b, int bits) { return same_subnet(*parse_ip(a), *parse_ip(b), bits); };
+    const auto same = [](const char* a, const char* b, int bits) {
+        return same_subnet(*parse_ip(a), *parse_ip(b), bits);
+    };
     CHECK(same("10.77.1.1", "10.77.1.254", 24));
     CHECK_FALSE(same("10.77.1.1", "10.77.2.1", 24));
     CHECK(same("10.77.1.1", "10.77.2.1", 22));

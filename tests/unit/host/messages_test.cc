@@ -10,7 +10,8 @@ namespace {
 
 Request full_request() {
     Request request{Verb::kRun, {}, Instant(123456789ns)};
-    request.script = {"web", "nginx", {"/bin/x", "-a", ""}, {{"CLP_EVENT", "START"}, {"EMPTY", ""}}, "web.nginx", true, host::Mark::kInactive};
+    request.script = {"web",       "nginx", {"/bin/x", "-a", ""}, {{"CLP_EVENT", "START"}, {"EMPTY", ""}},
+                      "web.nginx", true,    host::Mark::kInactive};
     return request;
 }
 

@@ -2,9 +2,9 @@
 
 using namespace kagami;
 using namespace kagami::resources;
-using host::ScriptResult;
 using Catch::Matchers::Contains;
 using Catch::Matchers::Equals;
+using host::ScriptResult;
 
 namespace {
 
@@ -37,7 +37,8 @@ TEST_CASE("activation runs the stored start script with the environment it was g
 }
 
 TEST_CASE("an absolute path is used as it is, async starts in the background, the context's deadline is kept") {
-    ExecFixture exec(testing::Texts{{"start", {"/opt/app/run"}}, {"start_mode", {"async"}}, {"start_timeout", {"10min"}}});
+    ExecFixture exec(
+        testing::Texts{{"start", {"/opt/app/run"}}, {"start_mode", {"async"}}, {"start_timeout", {"10min"}}});
     REQUIRE(exec.resource->activate(exec.context));
     const auto& [request, deadline] = exec.fake.scripts.runs.at(0);
     CHECK(request.argv[0] == "/opt/app/run");
@@ -48,9 +49,9 @@ TEST_CASE("an absolute path is used as it is, async starts in the background, th
 TEST_CASE("a start that fails tells how, its last line and where to look") {
     ExecFixture exec;
     exec.program_ends({3, 0, false, "bind: address in use"});
-    CHECK_THAT(exec.activation_error(),
-               Equals("web.nginx: /var/lib/kagami/active/scripts/web/nginx/start.sh failed with exit status 3: \"bind: address in use\" | "
-                      "look into /var/lib/kagami/log/web.nginx.log"));
+    CHECK_THAT(exec.activation_error(), Equals("web.nginx: /var/lib/kagami/active/scripts/web/nginx/start.sh failed "
+                                               "with exit status 3: \"bind: address in use\" | "
+                                               "look into /var/lib/kagami/log/web.nginx.log"));
     exec.program_ends({-1, 11, false, ""});
     CHECK_THAT(exec.activation_error(), Contains("was ended by signal 11 |"));
     exec.program_ends({-1, 15, true, ""});
@@ -71,8 +72,10 @@ TEST_CASE("deactivation runs the stop script and then empties the cgroup, also w
 
     exec.started_with({11, 12});
     exec.program_ends({1, 0, false, "cannot connect"});
-    CHECK_THAT(exec.deactivation_error(), Contains("stop.sh failed with exit status 1: \"cannot connect\"; 2 processes that it left have been killed") &&
-                                              Contains("make sure by hand that the service is stopped"));
+    CHECK_THAT(
+        exec.deactivation_error(),
+        Contains("stop.sh failed with exit status 1: \"cannot connect\"; 2 processes that it left have been killed") &&
+            Contains("make sure by hand that the service is stopped"));
     CHECK(exec.living().empty());
 }
 
@@ -138,4 +141,6 @@ TEST_CASE("a probe tells active, partial and inactive") {
     CHECK_FALSE(exec.resource->probe(exec.context));
 }
 
-TEST_CASE("the guard covers the cgroup") { CHECK(ExecFixture().resource->footprint(Context{})->cgroup); }
+TEST_CASE("the guard covers the cgroup") {
+    CHECK(ExecFixture().resource->footprint(Context{})->cgroup);
+}

@@ -49,8 +49,9 @@ TEST_CASE("the probe is left out with a proven stop, when switched off, and when
 TEST_CASE("an address that another host answers for is refused with its MAC and what to do, and not added") {
     FipFixture fip;
     fip.fake.network.duplicates["10.77.1.100"] = "02:00:00:00:00:99";
-    CHECK_THAT(fip.activation_error(), Contains("web.nginx: another host answers for 10.77.1.100 on eth0: 02:00:00:00:00:99") &&
-                                           Contains("or set force = true in resource nginx"));
+    CHECK_THAT(fip.activation_error(),
+               Contains("web.nginx: another host answers for 10.77.1.100 on eth0: 02:00:00:00:00:99") &&
+                   Contains("or set force = true in resource nginx"));
     CHECK(fip.resource->activate(fip.context).error().code == ErrorCode::kRefused);
     CHECK(fip.fake.network.known_addresses.empty());
 }
@@ -65,7 +66,10 @@ TEST_CASE("an address that is here already is announced again and not probed") {
 TEST_CASE("an address that is here in another place is refused with the command that removes it") {
     FipFixture fip;
     fip.fake.network.known_addresses = {{"10.77.1.100", 32, "eth1"}};
-    CHECK_THAT(fip.activation_error(), Contains("is on interface eth1 of this node already, with prefix /32 | ip address del 10.77.1.100/32 dev eth1"));
+    CHECK_THAT(
+        fip.activation_error(),
+        Contains(
+            "is on interface eth1 of this node already, with prefix /32 | ip address del 10.77.1.100/32 dev eth1"));
 }
 
 TEST_CASE("the interface is the named one, else that of the subnet") {
@@ -93,7 +97,8 @@ TEST_CASE("deactivation removes the address from wherever it is, and is done whe
     FipFixture fip;
     CHECK(fip.deactivation_error() == "");
     CHECK(fip.calls().empty());
-    fip.fake.network.known_addresses = {{"10.77.1.100", 24, "eth0"}, {"10.77.1.100", 32, "eth1"}, {"10.77.1.1", 24, "eth0"}};
+    fip.fake.network.known_addresses = {
+        {"10.77.1.100", 24, "eth0"}, {"10.77.1.100", 32, "eth1"}, {"10.77.1.1", 24, "eth0"}};
     CHECK(fip.deactivation_error() == "");
     CHECK(fip.calls() == Calls{"remove 10.77.1.100/24 eth0", "remove 10.77.1.100/32 eth1"});
     CHECK(fip.fake.network.known_addresses.size() == 1);

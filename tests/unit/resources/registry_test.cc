@@ -44,7 +44,8 @@ TEST_CASE("values that a type cannot use are refused") {
     CHECK(parameter("fip", "address").check("fd00::100/64"));
     CHECK_FALSE(parameter("fip", "address").check("10.77.1.100"));
     CHECK(parameter("fip", "interface").check("eth0.100"));
-    for (const char* bad : {"", ".", "..", "a/b", "an interface", "interface-with-long-name"}) CHECK_FALSE(parameter("fip", "interface").check(bad));
+    for (const char* bad : {"", ".", "..", "a/b", "an interface", "interface-with-long-name"})
+        CHECK_FALSE(parameter("fip", "interface").check(bad));
     CHECK_FALSE(parameter("dummy", "fail").check("everything"));
 }
 
