@@ -2,6 +2,8 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <nlohmann/json.hpp>
+
 namespace kagami::cli {
 namespace {
 
@@ -9,6 +11,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 using Json = nlohmann::ordered_json;
+
+Json to_json(const Message& message);
 
 Json single(const Message& message, const FieldDescriptor* field) {
     const Reflection* reflection = message.GetReflection();
@@ -48,8 +52,6 @@ Json map(const Message& message, const FieldDescriptor* field) {
     return object;
 }
 
-}  // namespace
-
 Json to_json(const Message& message) {
     Json json = Json::object();
     const auto* descriptor = message.GetDescriptor();
@@ -62,11 +64,13 @@ Json to_json(const Message& message) {
     return json;
 }
 
-Json to_document(const std::string& name, const Message& message) {
+}  // namespace
+
+std::string json_document(const std::string& name, const Message& message, bool one_line) {
     Json json;
     json["schema"] = "kagami." + name + "/1";
     json.update(to_json(message));
-    return json;
+    return dump(json, one_line);
 }
 
 std::string dump(const Json& json, bool one_line) {

@@ -4,15 +4,14 @@
 
 #include <google/protobuf/message.h>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 namespace kagami::cli {
 
-nlohmann::ordered_json to_json(const google::protobuf::Message& message);
-// {"schema": "kagami.NAME/1", ...}
-nlohmann::ordered_json to_document(const std::string& name, const google::protobuf::Message& message);
-// Pretty, or one line; bytes that are not UTF-8 are replaced.
+// {"schema": "kagami.NAME/1", ...}, pretty or in one line.
+std::string json_document(const std::string& name, const google::protobuf::Message& message, bool one_line = false);
+// Bytes that are not UTF-8 are replaced.
 std::string dump(const nlohmann::ordered_json& json, bool one_line = false);
 
 }  // namespace kagami::cli

@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "cli/bundle_files.h"
 #include "cli/change.h"
 #include "cli/json.h"
@@ -139,7 +141,7 @@ int run_config_show(Session& session, const Arguments& arguments) {
     request.set_version(arguments.number("version", 0));
     const auto answer = (*client)->config_show(request);
     if (!answer) return report(session.console, answer.error());
-    session.console.out << (arguments.has("json") ? dump(to_document("config", *answer)) : answer->bundle().text());
+    session.console.out << (arguments.has("json") ? json_document("config", *answer) : answer->bundle().text());
     return 0;
 }
 

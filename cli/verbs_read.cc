@@ -17,7 +17,7 @@ constexpr const char* kClearScreen = "\033[H\033[2J";
 void show_status(const Session& session, const Arguments& arguments, const pb::Status& status, bool one_line) {
     const Console& console = session.console;
     if (arguments.has("json")) {
-        console.out << dump(to_document("status", status), one_line) << std::flush;
+        console.out << json_document("status", status, one_line) << std::flush;
     } else {
         console.out << render_status(status, console.colour) << std::flush;
     }
@@ -57,7 +57,7 @@ int read_and_print(Session& session, const Arguments& arguments, const std::stri
     if (!client) return report(session.console, client.error());
     const Result<Answer> answer = read(**client);
     if (!answer) return report(session.console, answer.error());
-    session.console.out << (arguments.has("json") ? dump(to_document(name, *answer))
+    session.console.out << (arguments.has("json") ? json_document(name, *answer)
                                                   : render(*answer, session.console.colour));
     return 0;
 }
@@ -105,7 +105,7 @@ int run_log(Session& session, const Arguments& arguments) {
     const auto client = Client::connect(session.places.socket);
     if (!client) return report(session.console, client.error());
     const Status status = (*client)->log(request, [&](const pb::LogEntry& entry) {
-        session.console.out << (arguments.has("json") ? dump(to_document("log", entry), true)
+        session.console.out << (arguments.has("json") ? json_document("log", entry, true)
                                                       : render_log(entry, session.console.colour))
                             << std::flush;
     });

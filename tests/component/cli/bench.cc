@@ -1,4 +1,4 @@
-#include "bench.h"
+#include "tests/component/cli/bench.h"
 
 #include <unistd.h>
 

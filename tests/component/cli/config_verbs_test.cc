@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "bench.h"
+#include "tests/component/cli/bench.h"
 
 using namespace kagami::cli;
 

@@ -1,4 +1,4 @@
-#include "fake_daemon.h"
+#include "tests/component/cli/fake_daemon.h"
 
 #include <grpcpp/grpcpp.h>
 

@@ -1,8 +1,8 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
-#include "bench.h"
-#include "fake_daemon.h"
+#include "tests/component/cli/bench.h"
+#include "tests/component/cli/fake_daemon.h"
 
 using namespace kagami::cli;
 

@@ -1,12 +1,12 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
-#include "bench.h"
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/runtime/join_token.h"
 #include "cluster-daemon/runtime/peer_channel.h"
 #include "cluster-daemon/runtime/register_store.h"
 #include "common/config/bundle.h"
+#include "tests/component/cli/bench.h"
 
 using namespace kagami;
 using namespace kagami::cli;

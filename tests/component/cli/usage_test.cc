@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "bench.h"
+#include "tests/component/cli/bench.h"
 
 using namespace kagami::cli;
 

@@ -44,7 +44,7 @@ TEST_CASE("the status is a page for a person") {
     for (const std::string name : {"two_nodes", "node_lost", "long_names"}) {
         const auto status = canned<pb::Status>(name);
         expect(name + ".status.txt", render_status(status, false));
-        expect(name + ".json", dump(to_document("status", status)));
+        expect(name + ".json", json_document("status", status));
         std::string lines;
         for (const std::string& line : shortcomings(status)) lines += line + "\n";
         expect(name + ".check.txt", lines);
