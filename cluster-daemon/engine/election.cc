@@ -59,7 +59,7 @@ void Election::note_refusal(NodeId from, Epoch promised, Duration lease_left, In
     free_at_[from] = now + std::clamp(lease_left, Duration{}, 2 * acceptor_.timing().grant);
     const Instant free = quorum_free_at(now);
     if (free > now) {
-        act_at_ = std::min(act_at_, free + terms_.patience);
+        if (free != kNever) act_at_ = std::min(act_at_, free + terms_.patience);
     } else if (overtaken) {
         act_at_ = std::min(act_at_, now + random_.up_to(acceptor_.timing().renew / 4));
     }
