@@ -1,9 +1,12 @@
 #include "cluster-daemon/runtime/peer_credentials.h"
 
 #include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
+#include <grpcpp/server_context.h>
 
 #include <cstdlib>
 #include <mutex>

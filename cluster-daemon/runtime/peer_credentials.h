@@ -1,15 +1,18 @@
-// gRPC credentials for mutual TLS 1.3 inside one cluster. Includes gRPC: for the .cc files of the peer channel only.
+// gRPC credentials for mutual TLS 1.3 inside one cluster: for the .cc files of the peer channel, which include gRPC
+// themselves.
 #pragma once
-
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server_context.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "cluster-daemon/runtime/pki.h"
+
+namespace grpc {
+class ChannelCredentials;
+class ServerCredentials;
+class ServerContextBase;
+}  // namespace grpc
 
 namespace kagami::runtime {
 
