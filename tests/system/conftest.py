@@ -35,8 +35,7 @@ def bin_directory():
     return default_bin()
 
 
-@pytest.fixture
-def new_cluster(request):
+def made_clusters(failed):
     """new_cluster(**DevCluster arguments) -> a cluster that is up. Ends it; after a failure its logs stay and are named."""
     made = []
 
@@ -47,10 +46,21 @@ def new_cluster(request):
         return made[-1]
 
     yield make
-    failed = not getattr(request.node, "report_call", None) or request.node.report_call.failed
     for cluster in made:
-        cluster.down(keep_files=failed)
-        if failed:
+        cluster.down(keep_files=failed())
+        if failed():
             print(f"logs are kept in {cluster.paths.top}")
         else:
             shutil.rmtree(cluster.paths.top, ignore_errors=True)
+
+
+@pytest.fixture
+def new_cluster(request):
+    yield from made_clusters(lambda: not getattr(request.node, "report_call", None) or request.node.report_call.failed)
+
+
+@pytest.fixture(scope="module")
+def module_cluster(request):
+    """As new_cluster, for tests that share a cluster."""
+    before = request.session.testsfailed
+    yield from made_clusters(lambda: request.session.testsfailed > before)
