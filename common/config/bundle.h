@@ -18,8 +18,8 @@ struct Bundle {
     bool operator==(const Bundle&) const = default;
 };
 
-constexpr size_t kMaxBundleBytes = 1024 * 1024;      // unpacked
-constexpr size_t kMaxPackedBytes = 192 * 1024;       // as it stands in the document
+constexpr size_t kMaxBundleBytes = size_t{1024} * 1024;      // unpacked
+constexpr size_t kMaxPackedBytes = size_t{192} * 1024;       // as it stands in the document
 
 // "GROUP/RESOURCE/FILE" of valid names: a name that can be joined to a directory without leaving it.
 bool valid_script_path(std::string_view path);

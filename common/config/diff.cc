@@ -123,6 +123,7 @@ void add_groups(const Config& config, Objects& objects) {
     for (const Group& group : config.groups) {
         Object object{"", {}, {RestartScope::kGroup, group.name}, {}};
         std::vector<std::string> nodes;
+        nodes.reserve(group.nodes.size());
         for (const NodeId node : group.nodes) nodes.push_back(config.node_name(node));
         object.fields = {{"comment", {group.comment, {}}},
                          {"nodes", {joined(nodes), {}}},
@@ -175,9 +176,10 @@ Change change(ChangeKind kind, std::string path, std::string old_text, std::stri
 }
 
 void diff_fields(const std::string& path, const Object& from, const Object& to, std::vector<Change>& changes) {
+    const std::string prefix = path + ".";
     for (const auto& [key, old_field] : from.fields) {
         const auto found = to.fields.find(key);
-        const std::string at = path + "." + key;
+        const std::string at = prefix + key;
         if (found == to.fields.end()) {
             changes.push_back(change(ChangeKind::kRemoved, at, old_field.text, "", old_field.scope));
         } else if (found->second.text != old_field.text) {
@@ -186,7 +188,7 @@ void diff_fields(const std::string& path, const Object& from, const Object& to, 
     }
     for (const auto& [key, field] : to.fields) {
         if (!from.fields.contains(key))
-            changes.push_back(change(ChangeKind::kAdded, path + "." + key, "", field.text, field.scope));
+            changes.push_back(change(ChangeKind::kAdded, prefix + key, "", field.text, field.scope));
     }
 }
 

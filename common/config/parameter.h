@@ -34,7 +34,7 @@ struct TypeDescription {
     std::span<const Parameter> parameters;
     std::span<const std::string_view> after;  // resource types that start before this one when `after` is not given
     bool needs_target = false;                // monitors: `target` names a resource
-    std::span<const std::string_view> target_types = {};  // monitors: what the target may be; empty = any type
+    std::span<const std::string_view> target_types = {};  // NOLINT(*-member-init) monitors: what the target may be
 };
 
 struct TypeCatalogue {

@@ -19,6 +19,22 @@ FinalAction final_of(const Values& values) {
     return FinalAction::kNone;
 }
 
+// Names of nodes, groups or resources, as candidates for a suggestion.
+template <typename Things>
+std::vector<std::string_view> names_of(const Things& things) {
+    std::vector<std::string_view> names;
+    names.reserve(things.size());
+    for (const auto& thing : things) names.push_back(thing.name);
+    return names;
+}
+
+std::vector<NodeId> ids_of(const std::vector<Node>& nodes) {
+    std::vector<NodeId> ids;
+    ids.reserve(nodes.size());
+    for (const Node& node : nodes) ids.push_back(node.id);
+    return ids;
+}
+
 int count_of(const Values& values, std::string_view key) {
     return static_cast<int>(values.integer(key));
 }
@@ -71,6 +87,7 @@ std::map<NodeId, const Item*> read_overrides(const Item& table, const std::vecto
     const Item* all = read_table(table, "node", where, context.problems);
     if (all == nullptr) return overrides;
     std::vector<std::string_view> names;
+    names.reserve(nodes.size());
     for (const NodeId node : nodes) names.push_back(context.config.node(node)->name);
     for (const Entry& entry : all->entries) {
         const auto known = std::find(names.begin(), names.end(), entry.key);
@@ -94,12 +111,13 @@ std::map<NodeId, Values> read_own(const Item& table, const TypeDescription& type
     const std::vector<Key> keys = keys_of(type.parameters);
     const auto overrides = read_overrides(table, nodes, keys, where, context);
     std::map<NodeId, Values> values;
-    std::optional<Values> common;
+    Values common;  // of the nodes without an override; read only if there are any, because it may lack what each
+                    // override gives
     if (overrides.size() < nodes.size() || nodes.empty()) common = read_values(table, keys, where, context.problems);
     for (const NodeId node : nodes) {
         const auto own = overrides.find(node);
         values[node] =
-            own == overrides.end() ? *common : read_values(merged(table, *own->second), keys, where, context.problems);
+            own == overrides.end() ? common : read_values(merged(table, *own->second), keys, where, context.problems);
     }
     return values;
 }
@@ -169,8 +187,7 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
 
 // Replaces a missing `after` by the type's default, and checks a given one.
 void resolve_after(const Item& table, Resource& resource, const Group& group, ReadContext& context) {
-    std::vector<std::string_view> names;
-    for (const Resource& other : group.resources) names.push_back(other.name);
+    const auto names = names_of(group.resources);
     if (table.find("after") == nullptr) {
         const auto& types = context.types.resources;
         const auto type =
@@ -197,19 +214,16 @@ void resolve_after(const Item& table, Resource& resource, const Group& group, Re
 }
 
 std::vector<NodeId> nodes_of(const Item& table, const Values& values, const std::string& where, ReadContext& context) {
+    if (table.find("nodes") == nullptr) return ids_of(context.config.nodes);
+    const auto names = names_of(context.config.nodes);
     std::vector<NodeId> nodes;
-    std::vector<std::string_view> names;
-    for (const Node& node : context.config.nodes) names.push_back(node.name);
-    if (table.find("nodes") == nullptr) {
-        for (const Node& node : context.config.nodes) nodes.push_back(node.id);
-        return nodes;
-    }
     for (const std::string& name : values.list("nodes")) {
         const Node* node = context.config.node(name);
         if (node != nullptr) {
             nodes.push_back(node->id);
         } else {
-            context.problems.add(place(table, "nodes", name), where + ": unknown node \"" + name + "\"",
+            context.problems.add(place(table, "nodes", name),
+                                 std::string(where).append(": unknown node \"").append(name) + "\"",
                                  nearest(name, names, "nodes"));
         }
     }
@@ -275,10 +289,9 @@ void check_target_type(const Item& table, const TypeDescription& type, const std
 // Sets target and target_group, and reports what does not fit together.
 void resolve_target(const Item& table, const TypeDescription* type, const std::string& where, Monitor& monitor,
                     ReadContext& context) {
-    std::vector<std::string_view> groups;
+    const auto groups = names_of(context.config.groups);
     std::vector<std::string_view> resources;
     for (const Group& group : context.config.groups) {
-        groups.push_back(group.name);
         for (const Resource& resource : group.resources) resources.push_back(resource.name);
     }
     if (!monitor.target_group.empty() && context.config.group(monitor.target_group) == nullptr) {
@@ -331,9 +344,7 @@ void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
     if (type != nullptr) {
         check_unknown(table, all_keys(section, keys_of(type->parameters)),
                       std::string(section.title) + " of type " + monitor.type, context.problems);
-        std::vector<NodeId> nodes;
-        for (const Node& node : context.config.nodes) nodes.push_back(node.id);
-        monitor.values = read_own(table, *type, nodes, where, context);
+        monitor.values = read_own(table, *type, ids_of(context.config.nodes), where, context);
     }
     resolve_target(table, type, where, monitor, context);
     context.config.monitors.push_back(std::move(monitor));
