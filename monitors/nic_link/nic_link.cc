@@ -27,7 +27,9 @@ class NicLink : public Monitor {
     }
 
     std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override {
-        return network_.on_change(std::move(changed));
+        auto handle = network_.on_change(changed);
+        changed();
+        return handle;
     }
 
  private:

@@ -43,6 +43,7 @@ class Process : public Monitor {
         for (size_t i = 0; i < std::min(processes->size(), kWatched); ++i) {
             handles->push_back(host_.processes->on_exit((*processes)[i], changed));
         }
+        changed();
         return handles;
     }
 
