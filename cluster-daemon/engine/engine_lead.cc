@@ -50,12 +50,11 @@ PolicyInput Engine::Impl::policy_input(Instant now) {
         const auto peer = reg.peers().all().find(node);
         if (peer == reg.peers().all().end()) continue;
         facts.heard_at = peer->second.heard_at;
-        if (reg.peers().alive_twice(node, reg.timing().detect, now)) {
-            if (twice.insert(node).second)
-                out.say(Reason::kDuplicateIncarnation, out.name(node),
-                        out.name(node) + " is alive twice, in two boots at once: both are kept out until one of them is gone.");
-            continue;  // no heartbeat: neither is admitted, and the other's boot id proves nothing
-        }
+        const Duration detect = reg.timing().detect;
+        if (reg.peers().alive_twice(node, detect, now) && twice.insert(node).second)
+            out.say(Reason::kDuplicateIncarnation, out.name(node),
+                    out.name(node) + " is alive twice, in two boots at once: neither gets a lease, a person has to end one of them.");
+        if (reg.peers().ambiguous(node, detect, now)) continue;  // no heartbeat: neither is admitted, and no boot id proves anything
         twice.erase(node);
         facts.heartbeat = peer->second.heartbeat;
         const auto report = reports.find(node);

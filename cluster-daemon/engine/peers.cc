@@ -41,15 +41,21 @@ std::set<NodeId> Peers::heard(Duration within, Instant now) const {
     return nodes;
 }
 
-bool Peers::alive_twice(NodeId node, Duration within, Instant now) const {
+bool Peers::ambiguous(NodeId node, Duration within, Instant now) const {
     const auto at = peers_.find(node);
     if (at == peers_.end()) return false;
-    for (const auto& [boot, a] : at->second.boots)
-        for (const auto& [other, b] : at->second.boots)
-            if (boot != other && now - a.second <= within && now - b.second <= within && a.first <= b.first &&
-                a.second - b.first > within)
-                return true;
-    return false;
+    return std::count_if(at->second.boots.begin(), at->second.boots.end(),
+                         [&](const auto& boot) { return now - boot.second.second <= within; }) > 1;
+}
+
+bool Peers::alive_twice(NodeId node, Duration within, Instant now) const {
+    if (!ambiguous(node, within, now)) return false;
+    const auto& boots = peers_.at(node).boots;
+    return std::any_of(boots.begin(), boots.end(), [&](const auto& later) {
+        return std::any_of(boots.begin(), boots.end(), [&](const auto& earlier) {
+            return earlier.second.first < later.second.first && earlier.second.second - later.second.first > within;
+        });
+    });
 }
 
 }  // namespace kagami::engine

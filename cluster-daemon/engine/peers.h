@@ -21,7 +21,10 @@ class Peers {
     Peer& on_heartbeat(NodeId from, const Heartbeat& heartbeat, Instant now);
     std::set<NodeId> heard(Duration within, Instant now) const;
     bool hears(NodeId node, Duration within, Instant now) const;
-    // Two incarnations of one node id have been alive side by side for longer than packets are late.
+    // Two incarnations of one node id were heard within this time: a reboot, or two machines with one identity. Until it is clear which,
+    // neither is believed: a boot id proves P2 only once the former one is silent.
+    bool ambiguous(NodeId node, Duration within, Instant now) const;
+    // They have been alive side by side for longer than packets are late.
     bool alive_twice(NodeId node, Duration within, Instant now) const;
     const std::map<NodeId, Peer>& all() const { return peers_; }
 

@@ -86,7 +86,7 @@ void Register::on(NodeId from, const LeaseRequest& m, Instant now) {
     }
     timing_differs_.erase(from);
     const bool member = chosen().names(m.incarnation) && document().names(m.incarnation);
-    if (!member || peers_.alive_twice(from, timing().detect, now)) return;
+    if (!member || peers_.ambiguous(from, timing().detect, now)) return;
     const Duration length = std::min(timing().hold, leadership->lease_until() - now);
     grants_.given(m.incarnation, now + timing().grant);
     out_.send(from, LeaseGrant{m.stamp, leadership->epoch(), length, document().version});
