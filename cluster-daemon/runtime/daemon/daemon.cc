@@ -7,6 +7,7 @@
 #include <future>
 #include <mutex>
 #include <random>
+#include <set>
 
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/runtime/daemon/active_config.h"
@@ -74,6 +75,7 @@ struct Daemon::Impl {
     void act(const engine::Command& command);
     void store_config(const engine::StoreConfig& command);
     void act_on_system(const engine::ActOnSystem& command);
+    void observe(engine::GuardObserved observed);
     void answer(const engine::OperatorReply& reply);
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
     StatusInput status();
@@ -101,6 +103,7 @@ struct Daemon::Impl {
     uint64_t next_request = fresh_seed() >> 16U;
     std::atomic<uint64_t> sequence = 0;
     std::map<std::string, std::pair<std::string, Instant>> situations;  // of groups, and since when; on the loop
+    std::set<std::string> resumed;  // groups that the guard let go on and that have announced themselves since
     int exit_status = 0;
 };
 
@@ -253,6 +256,18 @@ void Daemon::Impl::act_on_system(const engine::ActOnSystem& command) {
     shell->stop();
 }
 
+void Daemon::Impl::observe(engine::GuardObserved observed) {
+    std::set<std::string> back;
+    for (const auto& [group, token, state] : observed.groups) {
+        if (state == engine::GuardGroupState::kResumed) back.insert(group);
+    }
+    for (const std::string& group : back) {
+        if (!resumed.contains(group)) drivers->announce(group);
+    }
+    resumed = std::move(back);
+    shell->post(std::move(observed));
+}
+
 // ---- people ----
 
 void Daemon::Impl::answer(const engine::OperatorReply& reply) {
@@ -345,7 +360,7 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const DaemonPaths& paths, bool witn
 int Daemon::run() {
     if (impl_->guard) {
         impl_->shell->every(impl_->timing.guard / 2, [this] {
-            if (auto observed = impl_->guard->poll(EngineShell::now())) impl_->shell->post(std::move(*observed));
+            if (auto observed = impl_->guard->poll(EngineShell::now())) impl_->observe(std::move(*observed));
         });
     }
     impl_->shell->run();

@@ -236,6 +236,14 @@ void Drivers::run_script(const engine::RunRecoveryScript& command) {
     impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->run_script(config, command)); });
 }
 
+void Drivers::announce(const std::string& group) {
+    impl_->submit([this, group](const config::Config&) {
+        for (const host::Address& address : footprint(group).addresses) {
+            if (const Status told = impl_->host.network->announce(address); !told) spdlog::warn("group {}: {}", group, sentence(told.error()));
+        }
+    });
+}
+
 resources::Footprint Drivers::footprint(const std::string& group) const {
     resources::Footprint all;
     const ConfigPointer in_force = impl_->current();

@@ -24,6 +24,8 @@ class Drivers {
     void check(const engine::CheckMonitor& command);
     void watch(const engine::WatchMonitor& command);
     void run_script(const engine::RunRecoveryScript& command);
+    // Tells the network where the group's addresses are again, after the guard has given them back.
+    void announce(const std::string& group);
     // What the guard must cover while the group may be active here; empty when the group is not in the configuration.
     resources::Footprint footprint(const std::string& group) const;
 
