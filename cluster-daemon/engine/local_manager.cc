@@ -30,6 +30,7 @@ struct LocalManager::State {
     std::map<std::string, MonitorMachine> monitors;
     std::map<uint64_t, std::string> scripts;       // recovery scripts under way -> monitor
     std::map<std::string, std::string> refusals;   // last refusal of a START by group, said once
+    std::map<std::string, StartGroup> waiting;     // refused for now: obeyed as soon as nothing is against it
     Hash monitors_of{};                            // configuration that `monitors` was made from
     bool monitors_made = false;
     GuardObserved guard;
@@ -49,6 +50,8 @@ struct LocalManager::State {
     GroupMachine& machine(const std::string& group) { return machines.try_emplace(group, group).first->second; }
 
     std::optional<std::string> refusal(const StartGroup& order, const LocalInput& input);
+    void try_start(const StartGroup& order, const LocalInput& input);
+    void retry_starts(const LocalInput& input);
     void advance(const LocalInput& input);
     void follow_document(const LocalInput& input);
     void leave_now(const LocalInput& input, SystemAction action, std::string why);
@@ -82,21 +85,31 @@ std::optional<std::string> LocalManager::State::refusal(const StartGroup& order,
     return std::nullopt;
 }
 
-void LocalManager::on_start(const StartGroup& order, const LocalInput& input) {
-    State& s = *state_;
-    GroupMachine& group = s.machine(order.group);
+void LocalManager::State::try_start(const StartGroup& order, const LocalInput& input) {
+    GroupMachine& group = machine(order.group);
+    waiting.erase(order.group);
     if (!group.idle() && group.token() == order.token) return;  // a repetition
-    if (const std::optional<std::string> why = s.refusal(order, input); why) {
-        if (s.refusals[order.group] == *why) return;
-        s.refusals[order.group] = *why;
-        s.out.decisions.push_back({Reason::kStartRefused, "group " + order.group,
-                                   "The start of group " + order.group + " is refused here: " + *why + ".", {}});
+    if (const std::optional<std::string> why = refusal(order, input); why) {
+        if (order.token > durable[order.group].max_token) waiting[order.group] = order;
+        if (refusals[order.group] == *why) return;
+        refusals[order.group] = *why;
+        out.decisions.push_back({Reason::kStartRefused, "group " + order.group,
+                                 "The start of group " + order.group + " is refused here: " + *why + ".", {}});
         return;
     }
-    s.refusals.erase(order.group);
-    LocalContext context = s.context(input);
-    group.start(*input.config->group(order.group), order, s.durable[order.group], context);
-    s.advance(input);
+    refusals.erase(order.group);
+    LocalContext using_context = context(input);
+    group.start(*input.config->group(order.group), order, durable[order.group], using_context);
+}
+
+// The lease or the document often comes a moment after the order: no need to wait until the leader repeats it.
+void LocalManager::State::retry_starts(const LocalInput& input) {
+    for (const auto& [group, order] : std::map<std::string, StartGroup>(waiting)) try_start(order, input);
+}
+
+void LocalManager::on_start(const StartGroup& order, const LocalInput& input) {
+    state_->try_start(order, input);
+    state_->advance(input);
 }
 
 void LocalManager::on_stop(const StopGroup& order, const LocalInput& input) {
@@ -104,6 +117,7 @@ void LocalManager::on_stop(const StopGroup& order, const LocalInput& input) {
     LocalContext context = s.context(input);
     LocalGroup& durable = s.durable[order.group];
     const LocalGroup before = durable;
+    s.waiting.erase(order.group);
     s.machine(order.group).stop(order, durable, context);
     if (durable != before) s.out.durable_changed = true;
     s.advance(input);
@@ -175,6 +189,7 @@ void LocalManager::advance(const LocalInput& input) { state_->advance(input); }
 
 void LocalManager::State::advance(const LocalInput& input) {
     follow_document(input);
+    retry_starts(input);
     LocalContext using_context = context(input);
     for (auto& [name, group] : machines) group.advance(durable[name], using_context);
     advance_monitors(input);

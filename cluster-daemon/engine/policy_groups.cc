@@ -204,7 +204,7 @@ void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bo
     entry.target = kNobody;
     entry.stop_failed = false;
     say(failover ? Reason::kGroupFailover : Reason::kGroupPlaced, subject_of(group),
-        "Group " + group.name + (failover ? " fails over " + (from.empty() ? "" : "from " + from + " ") + "to " : " starts on ") +
+        "Group " + group.name + (failover ? " fails over " + (from.empty() || entry.last_owner == node ? "" : "from " + from + " ") + "to " : " is placed on ") +
             name_of(node) + ".");
 }
 

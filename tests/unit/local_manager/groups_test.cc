@@ -144,6 +144,33 @@ TEST_CASE("a start is refused while anything of an older start is left") {
     CHECK(b.sentence(Reason::kStartRefused).find("not cleared up") != std::string::npos);
 }
 
+TEST_CASE("a start that came before the lease is obeyed when the lease comes, unless a stop or another owner came in between") {
+    Bench b;
+    b.resource("app");
+    b.now = b.run_until;
+    b.start();
+    CHECK(b.said(Reason::kStartRefused));
+    CHECK(b.steps().empty());
+    SECTION("lease") {
+        b.renew();
+        b.advance();
+        CHECK(b.steps() == "+app");
+    }
+    SECTION("stop") {
+        b.order_stop();
+        b.renew();
+        b.document.groups["web"].goal = Goal::kStarted;
+        b.advance();
+        CHECK(b.steps().empty());
+    }
+    SECTION("another owner") {
+        b.assign_elsewhere();
+        b.renew();
+        b.advance();
+        CHECK(b.steps().empty());
+    }
+}
+
 TEST_CASE("a repeated start changes nothing") {
     Bench b;
     b.resource("app");
