@@ -1,5 +1,7 @@
 """Each row of the guard's table (docs/protocol.md 5) on real processes: what dies or stops, and what must happen."""
 
+import time
+
 import pytest
 from devcluster import wait_until
 from scenario import web
@@ -37,7 +39,7 @@ def test_a_killed_program_of_the_owner_costs_the_service_nothing(cluster, progra
     owner = group_of(cluster.cluster_status(), "web")["current_node"]
     before = web.service_pids(cluster, owner)
     with Prober(cluster) as prober:
-        answer = prober.wait_served(5)
+        answer = prober.wait_served(5, since=time.time())
         kill_program(cluster, owner, program)
         settle(cluster, owner)
         gap_s, _ = prober.gap(answer["wall"])
@@ -60,7 +62,7 @@ def test_a_node_that_stands_still_for_less_than_t_hold_keeps_its_group(cluster):
     owner = group_of(cluster.cluster_status(), "web")["current_node"]
     before = web.service_pids(cluster, owner)
     with Prober(cluster) as prober:
-        start = prober.wait_served(5)["wall"]
+        start = prober.wait_served(5, since=time.time())["wall"]
         cluster.freeze(owner)
         prober.wait_seen_until(start + 0.6)  # T_hold is 2 s
         cluster.thaw(owner)
@@ -75,7 +77,7 @@ def test_a_node_that_stands_still_for_longer_than_t_grant_loses_its_group_and_ki
     owner = group_of(cluster.cluster_status(), "web")["current_node"]
     other = web.other_node(cluster, owner)
     with Prober(cluster) as prober:
-        start = prober.wait_served(5, by=owner)["wall"]
+        start = prober.wait_served(5, by=owner, since=time.time())["wall"]
         cluster.freeze(owner)
         taken = prober.wait_served(10, by=other, since=start)["wall"]
         cluster.thaw(owner)
@@ -89,7 +91,7 @@ def test_a_lost_witness_stops_nothing_and_then_the_tie_holder_goes_on_alone(new_
     cluster = new_cluster()
     wait_status(cluster, "node1", all_well, 30, "the cluster whole")
     with Prober(cluster) as prober:
-        start = prober.wait_served(5)["wall"]
+        start = prober.wait_served(5, since=time.time())["wall"]
         cluster.kill("witness")
         wait_status(cluster, "node1", lambda s: s["witness"]["weight"] == 0, 40, "the witness without a vote")
         cluster.kill("node2")

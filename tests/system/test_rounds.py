@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 
 import pytest
 from scenario.prober import Prober
@@ -37,7 +38,7 @@ def test_twenty_random_rounds_never_have_two_sides_and_always_end_well(new_clust
         for number in range(ROUNDS):
             what, begin, end = faults(cluster, source)
             print(f"round {number}: {what}", flush=True)
-            start = prober.wait_served(30, what=f"service before round {number}")["wall"]
+            start = prober.wait_served(30, since=time.time(), what=f"service before round {number}")["wall"]
             begin()
             prober.wait_seen_until(start + source.uniform(0.1, 3.0), 20)
             end()
