@@ -1,0 +1,166 @@
+#include "cluster-daemon/runtime/daemon/status_builder.h"
+
+#include <catch2/catch.hpp>
+
+#include "proto/control.pb.h"
+#include "tests/unit/daemon/sample.h"
+
+using namespace kagami;
+using namespace kagami::runtime;
+namespace proto = control::v1;
+
+namespace {
+
+constexpr Instant kNow{1000s};
+const Incarnation kNode1{NodeId{1}, BootId{1}};
+const Incarnation kNode2{NodeId{2}, BootId{2}};
+
+engine::GroupReport web_report(engine::GroupState state, engine::ResourceState resources) {
+    engine::GroupReport report;
+    report.group = "web";
+    report.state = state;
+    report.resources = {{"fip1", resources, ""}, {"nginx", resources, ""}};
+    return report;
+}
+
+// node1 answers, leads and owns web; node2 and the witness were heard just now.
+StatusInput healthy() {
+    StatusInput input;
+    input.now = kNow;
+    input.timing = engine::Timing::derive({});
+    input.guard = {true, true, "simulated", true, true};
+    engine::Snapshot& s = input.snapshot;
+    s.config = kagami::testing::sample_config();
+    s.document = engine::genesis(Uuid{7}, *s.config, kagami::testing::sample_packed());
+    s.self = kNode1;
+    s.leader = kNode1.node;
+    s.leading = s.quorum = s.startup_complete = s.guard_alive = s.guard_armed = true;
+    s.run_until = kNow + 1500ms;
+    for (const Incarnation& who : {kNode1, kNode2}) {
+        s.document.nodes[who.node] = {engine::NodeState::kMember, who.boot, true, false, 0, engine::Leaving::kNo};
+    }
+    auto& web = s.document.groups["web"];
+    web.owner = kNode1;
+    web.goal = engine::Goal::kStarted;
+    s.own_report.groups = {web_report(engine::GroupState::kActive, engine::ResourceState::kOnline)};
+    s.own_report.monitors = {{"nginx-alive", engine::MonitorState::kNormal, "process 7 is alive", 1, 0}};
+    for (const NodeId peer : {kNode2.node, kWitnessId}) {
+        engine::PeerView& view = s.peers[peer];
+        view.id = peer;
+        view.heard_at = kNow - 100ms;
+        view.heartbeat.emplace();
+        view.heartbeat->joining = false;
+        view.heartbeat->hears_witness = true;
+    }
+    return input;
+}
+
+proto::Status status_of(const StatusInput& input) {
+    proto::Status status;
+    build_status(input, status);
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE("a healthy cluster is told in the words of the field, without an alert") {
+    const proto::Status status = status_of(healthy());
+    CHECK(status.cluster_name() == "sample");
+    CHECK(status.answering_node() == "node1");
+    CHECK(status.leader() == "node1");
+    CHECK(status.cluster_state() == "Online");
+    REQUIRE(status.nodes_size() == 2);
+    CHECK(status.nodes(0).state() == "Online");
+    CHECK(status.nodes(0).lease_left_ms() == 1500);
+    CHECK(status.nodes(1).state() == "Online");
+    CHECK(status.nodes(1).witness_state() == "Normal");
+    CHECK(status.witness().state() == "Normal");
+    REQUIRE(status.groups_size() == 1);
+    CHECK(status.groups(0).state() == "Online");
+    CHECK(status.groups(0).current_node() == "node1");
+    CHECK(status.groups(0).safety_class() == "B");
+    CHECK(status.groups(0).resources(0).state() == "Online");
+    CHECK(status.groups(0).resources(0).detail() == "10.0.1.100/24");
+    CHECK(status.monitors(0).state() == "Normal");
+    CHECK(status.monitors(0).recovery().restarts() == 1);
+    CHECK(status.arbitration().majority() == 2);
+    CHECK(status.guard().state() == "Normal");
+    CHECK(status.alerts_size() == 0);
+}
+
+TEST_CASE("a silent member is Unknown until its promises have run out, and then Offline with a remedy") {
+    StatusInput input = healthy();
+    input.snapshot.peers[kNode2.node].heard_at = kNow - 1min;
+    CHECK(status_of(input).nodes(1).state() == "Unknown");
+    input.snapshot.document.nodes[kNode2.node].state = engine::NodeState::kLost;
+    const proto::Status status = status_of(input);
+    CHECK(status.nodes(1).state() == "Offline");
+    CHECK(status.nodes(1).message() == "lost: not heard until its promises had run out");
+    REQUIRE(status.alerts_size() == 1);
+    CHECK(status.alerts(0).subject() == "node node2");
+    CHECK_FALSE(status.alerts(0).remedy().empty());
+}
+
+TEST_CASE("a group whose owner is not heard is Unknown, and the reason is told") {
+    StatusInput input = healthy();
+    input.snapshot.document.groups["web"].owner = kNode2;
+    input.snapshot.peers[kNode2.node].heard_at = kNow - 1min;
+    const proto::Status status = status_of(input);
+    CHECK(status.groups(0).state() == "Unknown");
+    CHECK(status.groups(0).resources(0).state() == "Unknown");
+    CHECK(status.groups(0).message().find("node2 is not heard") == 0);
+}
+
+TEST_CASE("a group that failed to start is in Error with the script's own words and an alert") {
+    StatusInput input = healthy();
+    auto report = web_report(engine::GroupState::kStartFailed, engine::ResourceState::kOnlineFailure);
+    report.cause = "resource nginx: start.sh exited with status 3: no licence";
+    input.snapshot.own_report.groups = {report};
+    const proto::Status status = status_of(input);
+    CHECK(status.groups(0).state() == "Error");
+    CHECK(status.groups(0).message() == report.cause);
+    CHECK(status.alerts(0).severity() == "ERROR");
+    CHECK(status.alerts(0).message() == report.cause);
+}
+
+TEST_CASE("without a majority or a guard the answering node says so loudly") {
+    StatusInput input = healthy();
+    input.snapshot.quorum = false;
+    input.snapshot.run_until = Instant{};
+    input.guard.alive = false;
+    const proto::Status status = status_of(input);
+    CHECK(status.arbitration().state() == "Error");
+    CHECK(status.guard().state() == "Off");
+    REQUIRE(status.alerts_size() == 2);
+    CHECK(status.alerts(0).severity() == "ERROR");
+    CHECK(status.alerts(1).subject() == "guard");
+}
+
+TEST_CASE("an isolated node is Suspend and says how it comes back") {
+    StatusInput input = healthy();
+    input.snapshot.document.nodes[kNode2.node].isolated = true;
+    const proto::Status status = status_of(input);
+    CHECK(status.nodes(1).state() == "Suspend");
+    CHECK(status.nodes(1).message() == "isolated: runs no groups until `kagami node return node2`");
+}
+
+TEST_CASE("why names each candidate with its reason, and nothing for an unknown name") {
+    StatusInput input = healthy();
+    input.snapshot.document.groups["web"].failed_on = {NodeId{2}};
+    proto::WhyAnswer answer;
+    REQUIRE(build_why(input, "web", answer));
+    CHECK(answer.state() == "Online on node1");
+    REQUIRE(answer.candidates_size() == 2);
+    CHECK(answer.candidates(0).eligible());
+    CHECK_FALSE(answer.candidates(1).eligible());
+    CHECK(answer.candidates(1).reason() == "the group failed there; it is tried again after a person acts");
+    CHECK_FALSE(build_why(input, "nothing", answer));
+}
+
+TEST_CASE("the situation of a group changes with its state and its place") {
+    StatusInput input = healthy();
+    CHECK(group_situations(input).at("web") == "Online on node1");
+    input.snapshot.document.groups["web"].owner.reset();
+    input.snapshot.own_report.groups.clear();
+    CHECK(group_situations(input).at("web") == "Offline");
+}
