@@ -84,8 +84,8 @@ std::string age_text(int64_t milliseconds) {
     if (milliseconds < 1000) return fmt::format("{} ms", milliseconds);
     const int64_t age = milliseconds / 1000;
     if (age < 120) return fmt::format("{} s", age);
-    if (age < 2 * 3600) return fmt::format("{} min", age / 60);
-    if (age < 48 * 3600) return fmt::format("{} h", age / 3600);
+    if (age < 7200) return fmt::format("{} min", age / 60);
+    if (age < 172800) return fmt::format("{} h", age / 3600);
     return fmt::format("{} d", age / 86400);
 }
 

@@ -38,7 +38,8 @@ int watch_status(Session& session, const Arguments& arguments) {
         const Error error =
             status ? Error{ErrorCode::kUnreachable, "the cluster daemon ended the answer", ""} : status.error();
         if (!screen) return report(session.console, error);
-        session.console.out << paint(session.console.colour, Tone::kBad, "STALE: " + error.message) << std::endl;
+        session.console.out << paint(session.console.colour, Tone::kBad, "STALE: " + error.message) << '\n'
+                            << std::flush;
         std::this_thread::sleep_for(1s);
     }
 }

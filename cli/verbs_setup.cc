@@ -10,8 +10,8 @@
 namespace kagami::cli {
 namespace {
 
-constexpr size_t kMaxTokenBytes = 64 * 1024;
-constexpr size_t kMaxCpuInfoBytes = 4 * 1024 * 1024;
+constexpr size_t kMaxTokenBytes = size_t{64} * 1024;
+constexpr size_t kMaxCpuInfoBytes = size_t{4} * 1024 * 1024;
 constexpr Duration kLongestToken = 1h;
 
 Result<const config::Node*> own_node(const config::Config& config, const Arguments& arguments) {
@@ -19,6 +19,7 @@ Result<const config::Node*> own_node(const config::Config& config, const Argumen
     const std::string name = given ? arguments.text("node") : host_name();
     if (const config::Node* node = config.node(name); node != nullptr) return node;
     std::vector<std::string_view> names;
+    names.reserve(config.nodes.size());
     for (const config::Node& node : config.nodes) names.push_back(node.name);
     const std::string what =
         given ? "no node is called \"" + name + "\"" : "no node is called like this machine, \"" + name + "\"";

@@ -38,8 +38,7 @@ struct Key {
     double minimum = 0;             // integers; durations in seconds; both 0 = unbounded
     double maximum = 0;
     std::string_view help;
-    std::span<const std::string_view> choices =
-        {};  // NOLINT(readability-redundant-member-init): else every short row of a table warns
+    std::span<const std::string_view> choices = {};  // NOLINT(*-member-init): short rows of a table would warn
     Status (*check)(std::string_view text) = nullptr;
 };
 

@@ -102,6 +102,7 @@ std::map<std::string, std::string> read_addresses(const Item& item, const std::s
         return addresses;
     }
     std::vector<std::string_view> known;
+    known.reserve(context.config.networks.size());
     for (const Network& network : context.config.networks) known.push_back(network.name);
     for (const Entry& entry : item.entries) {
         if (std::find(known.begin(), known.end(), entry.key) == known.end()) {

@@ -10,10 +10,10 @@ namespace {
 // Whatever the text, parse() ends with a configuration or with problems that have a place.
 void survive(const std::string& text) {
     const Parsed parsed = parse(text, "cluster.toml", sample_types());
-    REQUIRE(parsed.config.has_value() == parsed.problems.empty());
+    REQUIRE((parsed.config.has_value() == parsed.problems.empty()));
     for (const Problem& problem : parsed.problems) {
-        REQUIRE(problem.line >= 1);
-        REQUIRE(problem.column >= 1);
+        REQUIRE((problem.line >= 1));
+        REQUIRE((problem.column >= 1));
         REQUIRE_FALSE(problem.message.empty());
     }
 }
