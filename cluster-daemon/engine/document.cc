@@ -35,7 +35,7 @@ void fields(C& c, V& v) {
     c.choice(v.goal, Goal::kStarted);
     c(v.target, v.last_owner, v.held, v.stop_failed);
     c.set(v.failed_on, kMaxNodes);
-    c(v.failovers);
+    c(v.failovers, v.storm);
 }
 template <typename C, Is<LastStanding> V>
 void fields(C& c, V& v) {

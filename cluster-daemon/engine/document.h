@@ -72,6 +72,7 @@ struct GroupEntry {
     bool stop_failed = false;          // STOP_FAILED: never started elsewhere without a proof
     std::set<NodeId> failed_on;        // activation or monitor failures since it last was healthy or a person acted
     uint32_t failovers = 0;            // used up of the failover threshold since then
+    uint32_t storm = 0;                // failovers of about the last hour: the leader takes one off every hour / failovers_per_hour
     bool operator==(const GroupEntry&) const = default;
 };
 

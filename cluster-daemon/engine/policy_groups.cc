@@ -20,8 +20,7 @@ void Plan::plan_groups() {
 void Plan::plan_group(const config::Group& group) {
     if (next_.config.version != chosen_.config.version && !next_.groups.contains(group.name)) return;  // removed just now
     GroupEntry& entry = next_.groups[group.name];
-    const auto chosen = chosen_.groups.find(group.name);
-    if (chosen != chosen_.groups.end()) count_failover(group.name, chosen->second);
+    calm_storm(group, entry);
     if (entry.owner) memory_.waiting_for_better.erase(group.name);
     if (entry.owner && !(entry.token == Token{})) {
         const Proof proof = proof_of(group, entry);
@@ -122,7 +121,8 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
     const Placement placement = place(input_, next_, group, kNobody);
     const bool again = judge(input_, next_, group, from).fitness == Fitness::kFit;
     const NodeId node = again ? from : placement.node;
-    if (node == kNobody || !brake(group)) return;
+    if (node == kNobody || !brake(group, entry)) return;
+    ++entry.storm;
     assign(group, entry, node, true, true);
 }
 
@@ -150,12 +150,13 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     if (node == kNobody)
         say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
                  "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
-    const bool goes = node != kNobody && input_.startup_complete && !next_.cluster_stopped && brake(group);
+    const bool goes = node != kNobody && input_.startup_complete && !next_.cluster_stopped && brake(group, entry);
     if (!goes && keeps) return;
     clear_owner(entry);
     entry.goal = Goal::kStarted;
     entry.target = kNobody;
     if (!goes) return;
+    ++entry.storm;
     assign(group, entry, node, true, false);
     out_.decisions.back().sentence += std::string(" Allowed because ") + words_of(proof) + ".";
     out_.decisions.back().rejected = placement.rejected;
@@ -190,14 +191,17 @@ void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
         consider(since + input_.timing->hold);
         if (input_.now < since + input_.timing->hold) return;
     }
-    const bool failover = entry.goal == Goal::kStarted && entry.last_owner != kNobody && entry.last_owner != placement.node;
+    const bool again = entry.goal == Goal::kStarted && entry.last_owner != kNobody;  // it ran, and was lost
+    if (again && !brake(group, entry)) return;
+    if (again) ++entry.storm;
+    const bool failover = again && entry.last_owner != placement.node;
     assign(group, entry, placement.node, failover, false);
     out_.decisions.back().rejected = placement.rejected;
 }
 
 void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven) {
     const std::string from = entry.last_owner == kNobody ? "" : name_of(entry.last_owner);
-    memory_.assigned[group.name] = {{node, next_.node(node).boot}, entry.token, failover, proven, false};
+    memory_.assigned[group.name] = {{node, next_.node(node).boot}, failover, proven};
     entry.owner = Incarnation{node, next_.node(node).boot};
     entry.token = Token{};
     entry.goal = Goal::kStarted;
@@ -235,7 +239,8 @@ void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupR
         return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
                         "Group " + group.name + " failed on " + name_of(entry.owner->node) + " and has no other node to go to.",
                         placement.rejected);
-    if (!brake(group)) return;
+    if (!brake(group, entry)) return;
+    ++entry.storm;
     entry.failed_on.insert(entry.owner->node);
     ++entry.failovers;
     begin_move(group, entry, placement.node, Reason::kGroupFailover, report.cause, placement.rejected);
@@ -280,24 +285,23 @@ void Plan::note_stop_failure(const config::Group& group, GroupEntry& entry) {
 
 // ---- the storm brake ----
 
-bool Plan::brake(const config::Group& group) {
-    std::deque<Instant>& moves = memory_.failovers[group.name];
-    while (!moves.empty() && input_.now >= moves.front() + kHour) moves.pop_front();
-    if (moves.size() < static_cast<size_t>(input_.config->failovers_per_hour)) return true;
-    if (!moves.empty()) consider(moves.front() + kHour);
+bool Plan::brake(const config::Group& group, const GroupEntry& entry) {
+    const auto limit = static_cast<uint32_t>(std::max(1, input_.config->failovers_per_hour));
+    if (entry.storm < limit) return true;
     say_once("brake" + group.name, Reason::kGroupStormBrake, subject_of(group),
-             "Group " + group.name + " has failed over " + std::to_string(moves.size()) +
+             "Group " + group.name + " has failed over " + std::to_string(entry.storm) +
                  " times within an hour, which is the limit (failovers_per_hour): it stays where it is.");
     return false;
 }
 
-// Counted when the document is chosen, so that a proposal that came to nothing is not.
-void Plan::count_failover(const std::string& group, const GroupEntry& chosen) {
-    const auto at = memory_.assigned.find(group);
-    if (at == memory_.assigned.end() || at->second.counted) return;
-    if (chosen.owner != at->second.owner || chosen.token == at->second.former) return;
-    at->second.counted = true;
-    if (at->second.failover) memory_.failovers[group].push_back(input_.now);
+// The count lives in the document, so that the brake holds when leaders come and go; its hour is measured by whoever leads.
+void Plan::calm_storm(const config::Group& group, GroupEntry& entry) {
+    PolicyMemory::Storm& storm = memory_.storms[group.name];
+    if (storm.count != entry.storm) storm = {entry.storm, input_.now};
+    if (entry.storm == 0) return;
+    const Instant at = storm.since + Duration(1h) / std::max(1, input_.config->failovers_per_hour);
+    if (input_.now < at) return consider(at);
+    --entry.storm;
 }
 
 }  // namespace kagami::engine

@@ -5,7 +5,6 @@
 // Each part changes `next_` (intent) and says why; only what stands in the chosen document is acted upon.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <set>
 #include <string>
@@ -17,7 +16,6 @@
 namespace kagami::engine {
 
 constexpr Duration kHealthyAfter = 1min;  // active so long without an error: failures of before are forgotten
-constexpr Duration kHour = 1h;            // window of the storm brake
 
 // A reply that is still owed to a person.
 struct OwedReply {
@@ -35,10 +33,12 @@ struct OwedReply {
 struct PolicyMemory {
     struct Assignment {      // what START says beside the token
         Incarnation owner;
-        Token former;        // token before the assignment: tells when it is chosen
         bool failover = false;
         bool proven_stopped = false;
-        bool counted = false;  // as a failover of the last hour
+    };
+    struct Storm {           // since when the document has had this count
+        uint32_t count = 0;
+        Instant since;
     };
     struct SentOrder {
         Token token;
@@ -46,7 +46,7 @@ struct PolicyMemory {
         Instant at;
     };
     std::vector<OwedReply> owed;
-    std::map<std::string, std::deque<Instant>> failovers;  // of the last hour
+    std::map<std::string, Storm> storms;
     std::map<std::string, Assignment> assigned;
     std::map<std::string, SentOrder> sent;
     std::map<std::string, Instant> healthy_since;
@@ -116,8 +116,8 @@ class Plan {
     void fail_back(const config::Group& group, GroupEntry& entry);
     void note_health(const config::Group& group, GroupEntry& entry);
     void note_stop_failure(const config::Group& group, GroupEntry& entry);
-    bool brake(const config::Group& group);
-    void count_failover(const std::string& group, const GroupEntry& chosen);
+    bool brake(const config::Group& group, const GroupEntry& entry);
+    void calm_storm(const config::Group& group, GroupEntry& entry);
 
     // policy_requests.cc
     void take_requests();

@@ -321,7 +321,7 @@ TEST_CASE("a failed stop keeps the group on its node: nothing starts elsewhere w
     }
 }
 
-TEST_CASE("the storm brake holds a group that has failed over too often, until the hour is over") {
+TEST_CASE("the storm brake holds a group that has failed over too often, whoever leads, until its hour has passed") {
     Scene s;
     s.config.failovers_per_hour = 1;
     s.run_on(n2);
@@ -329,19 +329,59 @@ TEST_CASE("the storm brake holds a group that has failed over too often, until t
     s.lose(n2);
     s.settle();
     REQUIRE(s.owner() == n1);
+    CHECK(s.entry().storm == 1);
     s.report_state(n1, GroupState::kActive);
     s.alive.insert(n2);
     s.settle();
     s.self = n2;
+    s.policy.reset();
     s.lose(n1);
     const PolicyOutput out = s.settle();
     CHECK(s.owner() == n1);
     CHECK(s.said(Reason::kGroupStormBrake));
     REQUIRE(out.wake_at);
-    s.now = *out.wake_at;
+    CHECK(*out.wake_at == s.now + 1h);
     s.now += 1h;
     s.settle();
     CHECK(s.owner() == n2);
+}
+
+TEST_CASE("the storm brake holds a group also when its node keeps rebooting") {
+    Scene s;
+    s.config.failovers_per_hour = 2;
+    s.run_on(n2);
+    s.entry().storm = 2;
+    s.settle();
+    s.reboot(n2, 2);
+    s.settle();
+    CHECK(s.owner() == kNobody);
+    CHECK(s.said(Reason::kGroupStormBrake));
+    s.ask(OperatorVerb::kGroupStart, "web");
+    s.settle();
+    CHECK(s.owner() == n1);  // a person may
+}
+
+TEST_CASE("a failover of used up recovery counts once for the storm brake, a planned move not at all") {
+    Scene s;
+    s.run_on(n1);
+    s.settle();
+    s.reported(n1).wants_failover = true;
+    s.settle();
+    s.reported(n1).wants_failover = false;
+    s.report_state(n1, GroupState::kStopped);
+    s.settle();
+    CHECK(s.owner() == n2);
+    CHECK(s.entry().storm == 1);
+    s.report_state(n2, GroupState::kActive);
+    s.ask(OperatorVerb::kGroupMove, "web", n1);
+    s.settle();
+    s.report_state(n2, GroupState::kStopped);
+    s.settle();
+    CHECK(s.owner() == n1);
+    CHECK(s.entry().storm == 1);
+    s.now += 3min;  // 20 an hour
+    s.settle();
+    CHECK(s.entry().storm == 0);
 }
 
 TEST_CASE("a group fails back only where the configuration says so") {
