@@ -27,6 +27,7 @@ void Election::advance(Instant now) {
 }
 
 void Election::ask(Instant now) {
+    learn();
     phase_ = Phase::kAsking;
     promises_.clear();
     granted_.clear();
@@ -36,14 +37,32 @@ void Election::ask(Instant now) {
     const Duration renew = acceptor_.timing().renew;
     act_at_ = now + (terms_.hand_over ? renew / 4 : renew + random_.up_to(renew / 4));
     const PreVote question{epoch_, self_, terms_.hand_over};
-    for (const NodeId node : voting_nodes(acceptor_.document()))
+    for (const NodeId node : voting_nodes(known()))
         if (node != self_.node) out_.send(node, question);
     on_pre_vote_reply(self_.node, acceptor_.on_pre_vote(self_.node, question, now), now);
 }
 
+const Document& Election::known() const {
+    return learned_ && learned_->version > acceptor_.document().version ? *learned_ : acceptor_.document();
+}
+
+// A PREPARE that was not enough still tells who votes: a candidate whose own store is void does not raise epochs again and again.
+void Election::learn() {
+    if (promises_.empty()) return;
+    learned_ = newest();
+    if (mismatch_said_ || counts_for(*learned_, acceptor_.id(), acceptor_.nonce())) return;
+    mismatch_said_ = true;
+    out_.say(Reason::kStoreMismatch, out_.name(self_.node),
+             "The voter store of " + out_.name(self_.node) +
+                 " is not the one that was last admitted: its vote does not count until a leader replaces it. If nobody can lead without it, "
+                 "start another node with `kagami cluster start --alone`.");
+}
+
 bool Election::granted_by_quorum() const {
-    const Document deciding = rules(acceptor_.document());
-    return is_quorum(deciding, ids_of(deciding, granted_));
+    const Document deciding = rules(known());
+    std::set<VoterId> who = ids_of(deciding, granted_);
+    if (!counts_for(deciding, acceptor_.id(), acceptor_.nonce())) who.erase(acceptor_.id());
+    return is_quorum(deciding, who);
 }
 
 void Election::on_pre_vote_reply(NodeId from, const PreVoteReply& reply, Instant now) {
@@ -72,7 +91,7 @@ Instant Election::quorum_free_at(Instant now) const {
     for (const NodeId node : granted_) order.emplace_back(now, node);
     std::sort(order.begin(), order.end());
     std::set<NodeId> free;
-    const Document deciding = rules(acceptor_.document());
+    const Document deciding = rules(known());
     for (const auto& [at, node] : order) {
         free.insert(node);
         if (is_quorum(deciding, ids_of(deciding, free))) return at;
@@ -90,7 +109,7 @@ void Election::prepare(Instant now) {
 }
 
 void Election::send_prepare() {
-    for (const NodeId node : voting_nodes(acceptor_.document()))
+    for (const NodeId node : voting_nodes(known()))
         if (node != self_.node && !promises_.contains(node)) out_.send(node, Prepare{epoch_, self_, terms_.hand_over});
 }
 

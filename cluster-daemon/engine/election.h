@@ -55,6 +55,8 @@ class Election {
     Instant quorum_free_at(Instant now) const;
     bool granted_by_quorum() const;
     const Document& newest() const;
+    const Document& known() const;
+    void learn();
     Document rules(const Document& document) const;
 
     Acceptor& acceptor_;
@@ -71,6 +73,8 @@ class Election {
     std::map<NodeId, Instant> free_at_;     // when a voter that refused will be free
     std::map<NodeId, Promise> promises_;
     bool own_promise_ = false;              // given, maybe not durable yet
+    std::optional<Document> learned_;       // newest document of earlier promises: it tells who votes
+    bool mismatch_said_ = false;
 };
 
 }  // namespace kagami::engine

@@ -227,6 +227,6 @@ const Document& Engine::document() const { return impl_->reg.document(); }
 const Document& Engine::chosen() const { return impl_->reg.chosen(); }
 Instant Engine::run_until() const { return impl_->reg.run_until(); }
 bool Engine::leading(Instant now) const { return impl_->reg.leading(now); }
-Epoch Engine::epoch() const { return impl_->reg.acceptor().promised(); }
+Epoch Engine::epoch() const { return impl_->ledger.durable_promise(); }
 
 }  // namespace kagami::engine

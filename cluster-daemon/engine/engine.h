@@ -67,7 +67,7 @@ class Engine {
     const Document& chosen() const;
     Instant run_until() const;               // for invariant checks
     bool leading(Instant now) const;
-    Epoch epoch() const;                     // promised
+    Epoch epoch() const;                     // promised, durably
 
  private:
     struct Impl;

@@ -48,9 +48,12 @@ void Requests::advance(const Leader& leader, const Timing& timing, Instant now) 
 // True when nothing is to be waited for any more.
 bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Instant now) {
     if (leader.node == kNobody) {
+        if (own.accepted) return false;  // its intent stands in the document
         const Instant patience = own.without_leader_since + 2 * timing.detect + timing.grant;
-        wake_at_ = std::min(wake_at_, patience);
-        if (now < patience || own.accepted) return false;
+        if (now < patience) {
+            wake_at_ = std::min(wake_at_, patience);
+            return false;
+        }
         answer(own, OperatorOutcome::kRefused, ErrorCode::kNoQuorum, "The cluster has no leader: no majority of it is in contact.",
                "bring nodes or networks back; `kagami status` tells what is heard");
         return true;
