@@ -118,6 +118,7 @@ void Register::heard_leader(NodeId leader, Epoch epoch, Instant now) {
     if (std::holds_alternative<Leadership>(role_)) step_down(now, out_.name(leader) + " leads under epoch " + to_string(epoch) + ".");
     leader_ = leader;
     leader_heard_at_ = now;
+    take_back_at_ = kNever;
     const auto* election = std::get_if<Election>(&role_);
     // Renewals that the former leader sent before it handed over do not end the hand-over.
     if (election != nullptr && !(election->terms().hand_over && epoch <= handed_over_)) role_.emplace<Follower>();
@@ -158,7 +159,9 @@ bool Register::owns_started_group() const {
                        [&](const auto& g) { return g.second.goal == Goal::kStarted && g.second.owner == settings_.self; });
 }
 
+// A hand-over whose message got lost must cost nobody its lease, so the former leader does not wait for T_detect.
 Instant Register::contend_at() const {
+    if (take_back_at_ != kNever) return take_back_at_;
     return leader_heard_at_ + timing().detect + (owns_started_group() ? Duration{} : timing().prefer);
 }
 
@@ -203,6 +206,7 @@ void Register::lead(Instant now) {
     const bool waited = !election.terms().hand_over && election.terms().down.empty();
     grants_.everybody_until(waited ? now : now + timing().grant);
     max_seen_ = std::max(max_seen_, epoch);
+    take_back_at_ = kNever;
     Leadership& leadership = role_.emplace<Leadership>(acceptor_, settings_.self, out_, epoch, now);
     if (!leadership.open(adopted, now)) return step_down(now, "its own vote went to another candidate.");
     advance_leadership(now);
@@ -282,6 +286,7 @@ void Register::hand_over(NodeId to, Instant now) {
     role_.emplace<Follower>();
     leader_ = kNobody;
     leader_heard_at_ = now;
+    take_back_at_ = now + 2 * timing().renew;
 }
 
 Status Register::force_start(const std::set<NodeId>& down, Instant now) {

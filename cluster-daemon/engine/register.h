@@ -135,6 +135,7 @@ class Register final : public RegisterView {
     Epoch max_seen_;
     Epoch handed_over_;               // epoch whose leader asked this node to take over
     Instant hand_over_until_;
+    Instant take_back_at_ = kNever;   // this node handed over, and nobody leads yet
     Duration startup_wait_{};
     bool wait_cancelled_ = false;
     bool was_member_ = false;         // in this run of the daemon

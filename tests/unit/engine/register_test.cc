@@ -138,6 +138,22 @@ TEST_CASE("a hand-over whose target is dead ends with the former leader leading 
     CHECK(c.leader() == from);
 }
 
+TEST_CASE("a hand-over that gets lost on the way costs nobody its lease") {
+    Cluster c(2, true);
+    c.start();
+    const NodeId from = c.leader();
+    const NodeId to = other(from);
+    c.cut(from, to);
+    c.reg(from).hand_over(to, c.now_of(from));
+    c.run(10ms);
+    c.heal();
+    REQUIRE(c.run_until([&] {
+        REQUIRE(c.may_run(to));
+        return c.leader() != kNobody;
+    }, 3 * kTiming.renew));
+    c.run_until([&] { REQUIRE(c.may_run(from)); REQUIRE(c.may_run(to)); return false; }, 5s);
+}
+
 TEST_CASE("a restarted voter grants nothing new for T_grant but acknowledges the present leader") {
     Cluster c(2, true);
     c.start();
