@@ -18,13 +18,17 @@ std::string person() {
     return entry != nullptr ? entry->pw_name : "uid " + std::to_string(::getuid());
 }
 
-// True when it may go on. Shows what the daemon says would happen.
-Result<bool> ask_person(Session& session, Client& client, pb::ChangeOptions options, const Call& call) {
-    if (!session.console.terminal_in) return confirm(session.console, "this interrupts services");
+// True when it may go on. The daemon's dry run tells more than the sentence, and refuses what cannot be done before
+// anybody is asked; where it cannot try a command dry (kUsage), the sentence has to do.
+Result<bool> ask_person(Session& session, Client& client, pb::ChangeOptions options, const std::string& consequence,
+                        const Call& call) {
     options.set_dry_run(true);
     options.set_wait(false);
-    const auto show = [&](const pb::Progress& progress) { session.console.err << render_progress(progress, false); };
-    if (const Status status = call(client, options, show); !status) return tl::unexpected(status.error());
+    std::string shown;
+    const Status status =
+        call(client, options, [&](const pb::Progress& each) { shown += render_progress(each, false); });
+    if (!status && status.error().code != ErrorCode::kUsage) return tl::unexpected(status.error());
+    session.console.err << (status ? shown : consequence + "\n");
     return confirm(session.console, "Go on?");
 }
 
@@ -40,15 +44,15 @@ pb::ChangeOptions change_options(const Arguments& arguments) {
     return options;
 }
 
-int make_change(Session& session, const Arguments& arguments, bool ask, const Call& call) {
+int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call) {
     const Console& console = session.console;
     const pb::ChangeOptions options = change_options(arguments);
-    const bool question = ask && !options.dry_run() && !arguments.has("yes");
-    if (question && !console.terminal_in) return report(console, confirm(console, "this interrupts services").error());
+    const bool question = !consequence.empty() && !options.dry_run() && !arguments.has("yes");
+    if (question && !console.terminal_in) return report(console, confirm(console, consequence).error());
     const auto client = Client::connect(session.places.socket);
     if (!client) return report(console, client.error());
     if (question) {
-        const auto answer = ask_person(session, **client, options, call);
+        const auto answer = ask_person(session, **client, options, consequence, call);
         if (!answer) return report(console, answer.error());
         if (!*answer) {
             console.err << "Nothing was changed.\n";

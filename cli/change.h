@@ -11,8 +11,9 @@ namespace kagami::cli {
 
 using Call = std::function<Status(Client& client, const pb::ChangeOptions& options, const Client::Show& show)>;
 
-// `ask`: the command destroys; the daemon's own dry run says the consequences, then the person decides.
-int make_change(Session& session, const Arguments& arguments, bool ask, const Call& call);
+// `consequence`: what the command destroys, in a sentence; the person is asked before it is done. Empty: nobody is
+// asked.
+int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call);
 
 pb::ChangeOptions change_options(const Arguments& arguments);
 

@@ -70,7 +70,7 @@ int report(const Console& console, const Error& error) {
 
 Result<bool> confirm(const Console& console, const std::string& message) {
     if (!console.terminal_in) {
-        return fail(ErrorCode::kUsage, message + ": this needs a confirmation, and there is no terminal to ask on",
+        return fail(ErrorCode::kUsage, message + " This needs a confirmation, and there is no terminal to ask on.",
                     "add --yes to do it without a question");
     }
     console.err << message << " [y/N] " << std::flush;

@@ -8,6 +8,11 @@
 namespace kagami::cli {
 namespace {
 
+// A column that some daemons leave empty.
+std::string with_gap(const std::string& text) {
+    return text.empty() ? "" : text + "  ";
+}
+
 std::string mark_of(config::ChangeKind kind) {
     switch (kind) {
         case config::ChangeKind::kAdded: return "+";
@@ -87,8 +92,8 @@ std::string render_why(const pb::WhyAnswer& answer, bool colour) {
     if (answer.decisions().empty()) return text;
     text += "\nDecisions, newest first:\n";
     for (const pb::Decision& decision : answer.decisions()) {
-        text += "  " + time_text(decision.time_unix_ms()) + "  " + decision.node() + "  " + decision.reason() + "  " +
-                decision.sentence() + "\n";
+        text += "  " + time_text(decision.time_unix_ms()) + "  " + with_gap(decision.node()) +
+                with_gap(decision.reason()) + decision.sentence() + "\n";
         for (const std::string& input : decision.inputs())
             text += "      " + paint(colour, Tone::kDim, "- " + input) + "\n";
     }
@@ -96,7 +101,7 @@ std::string render_why(const pb::WhyAnswer& answer, bool colour) {
 }
 
 std::string render_log(const pb::LogEntry& entry, bool colour) {
-    std::string text = time_text(entry.time_unix_ms()) + "  " + entry.node() + "  ";
+    std::string text = time_text(entry.time_unix_ms()) + "  " + with_gap(entry.node());
     text += paint(colour, tone_of(entry.level()), fmt::format("{:<5}", entry.level()));
     return text + "  " + (entry.subject().empty() ? "" : entry.subject() + ": ") + entry.message() + "\n";
 }

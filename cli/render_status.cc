@@ -91,7 +91,8 @@ std::string monitors_text(const pb::Status& status, bool colour) {
         const std::string target = monitor.target().empty() ? monitor.group() : monitor.target();
         table.row({monitor.name(), monitor.type(), state_cell(monitor.state()), or_dash(target),
                    recovery_text(monitor.recovery())});
-        if (!monitor.message().empty()) table.note(note_line(4, monitor.message(), colour));
+        const bool noteworthy = monitor.state() != "Normal" && !monitor.message().empty();
+        if (noteworthy) table.note(note_line(4, monitor.message(), colour));
     }
     return table.empty() ? "" : "\n" + table.print(colour);
 }

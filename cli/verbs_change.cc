@@ -16,7 +16,7 @@ int run_group_start(Session& session, const Arguments& arguments) {
     pb::GroupRequest request;
     request.set_group(arguments.positional);
     request.set_node(arguments.text("to"));
-    return make_change(session, arguments, false,
+    return make_change(session, arguments, "",
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.group_start(with_options(request, options), show);
                        });
@@ -25,17 +25,19 @@ int run_group_start(Session& session, const Arguments& arguments) {
 int run_group_stop(Session& session, const Arguments& arguments) {
     pb::GroupRequest request;
     request.set_group(arguments.positional);
-    return make_change(session, arguments, true,
-                       [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
-                           return client.group_stop(with_options(request, options), show);
-                       });
+    return make_change(
+        session, arguments,
+        "Group " + arguments.positional + " stops; its service is away until the group is started again.",
+        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
+            return client.group_stop(with_options(request, options), show);
+        });
 }
 
 int run_group_move(Session& session, const Arguments& arguments) {
     pb::GroupMoveRequest request;
     request.set_group(arguments.positional);
     request.set_to_node(arguments.text("to"));
-    return make_change(session, arguments, false,
+    return make_change(session, arguments, "",
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.group_move(with_options(request, options), show);
                        });
@@ -50,7 +52,12 @@ int run_node_shutdown(Session& session, const Arguments& arguments) {
     request.set_node(arguments.positional);
     request.set_reboot(arguments.has("reboot"));
     request.set_stop_service_only(arguments.has("service-only"));
-    return make_change(session, arguments, true,
+    const std::string node = arguments.positional.empty() ? "This node" : "Node " + arguments.positional;
+    const char* end = arguments.has("reboot")         ? "reboots."
+                      : arguments.has("service-only") ? "leaves the cluster."
+                                                      : "switches itself off.";
+    const std::string consequence = node + " gives its groups to others, or stops them, and " + end;
+    return make_change(session, arguments, consequence,
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.node_shutdown(with_options(request, options), show);
                        });
@@ -59,7 +66,7 @@ int run_node_shutdown(Session& session, const Arguments& arguments) {
 int run_node_return(Session& session, const Arguments& arguments) {
     pb::NodeRequest request;
     request.set_node(arguments.positional);
-    return make_change(session, arguments, false,
+    return make_change(session, arguments, "",
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.node_return(with_options(request, options), show);
                        });
@@ -75,14 +82,16 @@ int run_cluster_start(Session& session, const Arguments& arguments) {
     request.set_now(arguments.has("now"));
     request.set_alone(alone);
     for (const std::string& node : arguments.texts("confirm-down")) request.add_confirm_down(node);
-    return make_change(session, arguments, alone,
+    const std::string consequence =
+        alone ? "Groups start here without a majority. If a node named as down still runs, both may write." : "";
+    return make_change(session, arguments, consequence,
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.cluster_start(with_options(request, options), show);
                        });
 }
 
 int run_cluster_stop(Session& session, const Arguments& arguments) {
-    return make_change(session, arguments, true,
+    return make_change(session, arguments, "Every group stops, and the cluster service ends on every node.",
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            return client.cluster_stop(with_options(pb::ClusterStopRequest{}, options), show);
                        });

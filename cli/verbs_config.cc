@@ -123,7 +123,7 @@ int run_config_apply(Session& session, const Arguments& arguments) {
     request.set_expected_hash(checked->in_force_hash());
     request.set_comment(arguments.text("comment"));
     for (const std::string& node : arguments.texts("without")) request.add_without(node);
-    return make_change(session, arguments, true,
+    return make_change(session, arguments, "This configuration comes in force on every node.",
                        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
                            *request.mutable_options() = options;
                            return client.config_apply(request, show);

@@ -146,6 +146,17 @@ TEST_CASE("a destructive verb shows the consequences of a dry run, then does wha
     CHECK(stage.bench.run_typing({"group", "stop", "web"}, "") == 1);
 }
 
+TEST_CASE("where the daemon cannot try a command dry, its consequence is said in a sentence; other refusals end it") {
+    Stage stage;
+    stage.daemon.answers.dry_run_progress = {refused(2)};
+    stage.daemon.answers.progress = {accepted("group web stops")};
+    CHECK(stage.bench.run_typing({"group", "stop", "web"}, "y\n") == 0);
+    CHECK(stage.bench.err ==
+          "Group web stops; its service is away until the group is started again.\nGo on? [y/N] group web stops\n");
+    stage.daemon.answers.dry_run_progress = {refused(3)};
+    CHECK(stage.bench.run_typing({"group", "stop", "webb"}, "y\n") == 3);
+}
+
 TEST_CASE("a dry run asks nothing and changes nothing") {
     Stage stage;
     stage.daemon.answers.dry_run_progress = {accepted("node2 would shut down", true)};
