@@ -135,8 +135,17 @@ const Document& Election::newest() const {
     return *newest;
 }
 
+// After a boot the own weight alone proves nothing, whatever the own document says of it: the store may be an old image, and the weight
+// may have moved since. One other voter must have answered, so that its document and nonces count. Not for whom the document names in
+// this boot, certifies as the last to leave, or a person lets start.
+bool Election::needs_another_voice() const {
+    const Document& document = newest();
+    const bool last = document.last_standing && document.last_standing->node == self_.node;
+    return promises_.empty() && terms_.down.empty() && !last && !document.names(self_) && document.nodes.size() > 1;
+}
+
 bool Election::won() const {
-    if (phase_ != Phase::kPreparing) return false;
+    if (phase_ != Phase::kPreparing || needs_another_voice()) return false;
     const Document deciding = rules(newest());
     std::set<VoterId> who;
     for (const auto& [node, promise] : promises_)

@@ -52,6 +52,7 @@ class Election {
     void prepare(Instant now);
     void send_prepare();
     void note_refusal(NodeId from, Epoch promised, Duration lease_left, Instant now);
+    bool needs_another_voice() const;
     Instant quorum_free_at(Instant now) const;
     bool granted_by_quorum() const;
     const Document& newest() const;
