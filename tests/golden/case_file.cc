@@ -24,6 +24,12 @@ Result<std::string> read_text(const std::string& path) {
     return text.str();
 }
 
+// "\\n" in a replacement stands for the end of a line.
+std::string with_line_ends(std::string text) {
+    for (size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n")) text.replace(at, 2, "\n");
+    return text;
+}
+
 // The lines above the transcript, one after the other.
 class Reader {
  public:
@@ -76,7 +82,7 @@ class Reader {
         for (size_t at = line.find('`'); at != std::string::npos; at = line.find('`', at)) {
             const size_t close = line.find('`', at + 1);
             if (close == std::string::npos) return wrong("a ` is missing");
-            quoted.push_back(line.substr(at + 1, close - at - 1));
+            quoted.push_back(with_line_ends(line.substr(at + 1, close - at - 1)));
             at = close + 1;
         }
         if (quoted.size() != 2) return wrong("write: replace `this` with `that`");

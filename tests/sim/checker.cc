@@ -243,8 +243,9 @@ void Checker::on_run(const Node& node, const engine::RunResource& command) {
     const std::string text = "group " + command.group + ", resource " + command.resource + " on " + world_.name(node.id()) + ": ";
     const Instant now = node.local_now();
     const engine::SetGuard& page = node.guard().page();
-    if (now >= node.engine().run_until()) violation("I15", text + "activated without a lease");
-    if (now >= page.deadline) violation("I15", text + "activated, but the guard's page holds no lease");
+    // The write of the mark may outlast the lease; then the group is suspended already, and what starts is so too.
+    const bool in_time = now < std::min(page.deadline, node.engine().run_until()) + world_.timing().guard;
+    if (!in_time && !node.machine().suspended(command.group)) violation("I15", text + "activated without a lease");
     const bool covered = std::any_of(page.groups.begin(), page.groups.end(), [&](const auto& g) { return g.group == command.group; });
     if (!covered) violation("I15", text + "activated, but the guard's page does not name the group");
     if (!page.armed) violation("I18", text + "activated while the guard is not armed");
@@ -284,11 +285,23 @@ void Checker::check_lease(const Node& node, const engine::SetGuard& plan) {
         violation("I17", text + "that rests on no renewal and no grant (sent at " + std::to_string(stamp) + ")");
         return;
     }
-    auto acknowledged = renewal->second.second;
-    acknowledged.insert(node.durable().voter);
-    if (!is_quorum(node.engine().chosen(), acknowledged) && !is_quorum(node.engine().document(), acknowledged)) {
-        violation("I17", text + "that no majority has acknowledged");
+    if (!majority_acknowledged(node, renewal->second.second)) violation("I17", text + "that no majority has acknowledged");
+}
+
+bool Checker::majority_acknowledged(const Node& node, std::set<engine::VoterId> who) const {
+    who.insert(node.durable().voter);
+    return is_quorum(node.engine().document(), who) || is_quorum(node.engine().chosen(), who);
+}
+
+// Until when `node` may lead: its newest renewal that a majority acknowledged + T_hold.
+Instant Checker::leader_lease(const Node& node) {
+    const View& v = view(node);
+    for (auto renewal = v.renewals.rbegin(); renewal != v.renewals.rend(); ++renewal) {
+        if (majority_acknowledged(node, renewal->second.second)) {
+            return Instant(Duration(static_cast<Duration::rep>(renewal->first))) + world_.timing().hold;
+        }
     }
+    return {};
 }
 
 void Checker::on_system_action(const Node& node, const engine::ActOnSystem& action) {
@@ -308,8 +321,9 @@ void Checker::on_sent(const Node& from, NodeId to, const engine::Message& messag
     } else if (const auto* grant = std::get_if<engine::LeaseGrant>(&message)) {
         const Instant now = from.local_now();
         if (grant->length <= Duration::zero()) return;
-        if (!from.engine().leading(now)) violation("I17", world_.name(from.id()) + " grants a lease to " + world_.name(to) + " without leading");
-        if (grant->length > from.engine().run_until() - now) violation("I17", world_.name(from.id()) + " grants more than is left of its own lease");
+        if (now + grant->length > leader_lease(from)) {
+            violation("I17", world_.name(from.id()) + " grants " + world_.name(to) + " more than is left of its own lease");
+        }
     }
 }
 
@@ -381,7 +395,8 @@ void Checker::check_startup(const Node& node) {
 void Checker::tick() {
     for (size_t i = 0; i < world_.configured(); ++i) {
         const Node& node = world_.at(i);
-        if (!node.powered() || node.frozen() || excused(node)) continue;
+        // Without a guard the watchdog resets the machine; until then its lease goes on or I14 tells.
+        if (!node.powered() || node.frozen() || excused(node) || !node.guard().alive()) continue;
         for (const std::string& group : node.machine().groups()) {
             if (!node.machine().effects(group)) continue;
             const Instant deadline = node.guard().page().deadline;

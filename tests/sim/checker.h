@@ -76,6 +76,8 @@ class Checker {
     void check_single_effects(const std::string& group);
     void check_leader(const Node& node);
     void check_lease(const Node& node, const engine::SetGuard& plan);
+    bool majority_acknowledged(const Node& node, std::set<engine::VoterId> who) const;
+    Instant leader_lease(const Node& node);
     void check_startup(const Node& node);
     bool excused(const Node& node) const;
     bool cluster_lives() const;

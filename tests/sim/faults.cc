@@ -154,7 +154,13 @@ void Faults::network_fault() {
 
 // ---- stores ----
 
+// Without this node's vote the others must be able to go on: who loses the store of the tie holder needs a person.
 bool Faults::others_sound(const Node& node) const {
+    std::set<engine::VoterId> others;
+    for (const engine::Voter& voter : world_.checker().chosen().voters) {
+        if (voter.id.node != node.id()) others.insert(voter.id);
+    }
+    if (!is_quorum(world_.checker().chosen(), others)) return false;
     for (size_t i = 0; i < world_.count(); ++i) {
         const Node& other = world_.at(i);
         if (&other != &node && (!other.running() || !world_.checker().store_sound(other))) return false;
@@ -202,8 +208,13 @@ void Faults::service_fault() {
             world_.note_fault("the stop of " + resource + " fails " + std::to_string(times) + " times on one node");
             return machine.trouble(resource, {engine::ResourceAction::kDeactivate, times, random().chance(0.2), false});
         default:
-            world_.note_fault("the process of " + resource + " ends");
-            for (size_t i = 0; i < world_.configured(); ++i) world_.at(i).machine().service_dies(group.name, resource);
+            const auto config = parse_packed(world_.checker().chosen().config.packed);
+            if (config->monitors.empty()) return network_fault();
+            const std::string watched = random().pick(config->monitors).target;
+            world_.note_fault("the process of " + watched + " ends");
+            for (const config::Group& one : config->groups) {
+                for (size_t i = 0; i < world_.configured(); ++i) world_.at(i).machine().service_dies(one.name, watched);
+            }
     }
 }
 

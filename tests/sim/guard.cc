@@ -54,6 +54,11 @@ void Guard::power_off() {
     groups_.clear();
 }
 
+void Guard::freeze() {
+    frozen_ = true;
+    feed_watchdog();
+}
+
 void Guard::thaw() {
     frozen_ = false;
     timer_ = Moment::max();
@@ -172,7 +177,7 @@ void Guard::arm_timer() {
 }
 
 bool Guard::fit_to_pet() const {
-    if (!alive_) return false;
+    if (!alive_ || (frozen_ && hardware_watchdog_)) return false;
     bool quiet = true;
     for (const auto& [name, held] : groups_) {
         if (held.state == GuardGroupState::kKillFailed) return false;
@@ -190,7 +195,8 @@ void Guard::feed_watchdog() {
     if (hungry_) return;
     hungry_ = true;
     queue_.after(timing_.inputs.watchdog, [this, hunger = hunger_, power = power_] {
-        if (hungry_ && hunger == hunger_ && power == power_) hooks_.watchdog_bites();
+        const bool stands_still = frozen_ && !hardware_watchdog_;
+        if (hungry_ && hunger == hunger_ && power == power_ && !stands_still) hooks_.watchdog_bites();
     });
 }
 

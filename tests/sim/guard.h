@@ -30,13 +30,15 @@ class Guard {
     void set_timing(const engine::Timing& timing) { timing_ = timing; }
     void set_calm(bool calm) { calm_ = calm; }
     void set_late(Duration late) { late_ = late; }   // mutation: suspends too late
+    // Hardware counts on while the machine stands still; a virtual watchdog stands still with it.
+    void set_hardware_watchdog(bool on) { hardware_watchdog_ = on; }
     void set_kill_fails(bool on) { kill_fails_ = on; }
     void start();
     void crash();
     void power_off();
     void publish(const engine::SetGuard& plan);
     void pause_found();                              // BOOTTIME went on while nothing ran
-    void freeze() { frozen_ = true; }
+    void freeze();
     void thaw();
 
     bool alive() const { return alive_; }
@@ -78,6 +80,7 @@ class Guard {
     Instant suspected_at_{};
     bool calm_ = false;
     bool kill_fails_ = false;
+    bool hardware_watchdog_ = false;
     Duration late_{};
     Moment timer_ = Moment::max();
     uint64_t life_ = 0;         // of the guard process

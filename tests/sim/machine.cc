@@ -179,6 +179,9 @@ void Machine::forget_troubles() {
     failing_.clear();
     for (auto& [group, box] : boxes_) {
         for (auto& [name, at] : box.items) {
+            const auto watches = [&](const config::Monitor& m) { return m.target == name; };
+            // What nobody watches any more is started again by hand.
+            if (std::none_of(config_->monitors.begin(), config_->monitors.end(), watches)) at.dead = false;
             if (at.work.empty() || at.work.front().ends != Moment::max()) continue;
             at.work.front().trouble.reset();  // what hung goes on
             at.work.front().ends = queue_.now() + pace_.slowest;

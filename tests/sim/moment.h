@@ -14,6 +14,8 @@ struct TrueClock {
 };
 using Moment = TrueClock::time_point;
 
+constexpr Duration kHorizon = 24h * 365 * 50;  // later is never
+
 // A clock that runs at 1 + skew and showed `shown` at `start`.
 class NodeClock {
  public:
@@ -23,7 +25,7 @@ class NodeClock {
     Instant local(Moment at) const { return shown_ + scaled(at - start_); }
     // The first moment at which the clock shows at least `local_time`.
     Moment when(Instant local_time) const {
-        if (local_time == kNever) return Moment::max();
+        if (local_time - shown_ > kHorizon) return Moment::max();
         const Duration shown = local_time - shown_;
         auto true_time = Duration(static_cast<Duration::rep>(static_cast<double>(shown.count()) / (1.0 + skew_)));
         while (scaled(true_time) < shown) ++true_time;

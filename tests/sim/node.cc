@@ -1,6 +1,7 @@
 #include "tests/sim/node.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/assert.h"
 #include "tests/sim/world.h"
@@ -294,12 +295,14 @@ void Node::wake(Moment entered, uint64_t life) {
         arm_wake(std::nullopt);
         return;
     }
-    wake_at_ = kNever;
+    wake_asked_ = std::exchange(wake_at_, kNever);
     if (world_.now() - spin_since_ > 1ms) {
         spin_since_ = world_.now();
         spins_ = 0;
     }
-    if (++spins_ > 500) world_.checker().violation("spin", world_.name(id_) + ": the engine asks to be woken again and again at once");
+    if (++spins_ > 500) world_.checker().violation("spin", world_.name(id_) + ": the engine asks to be woken again and again at once (at " +
+                                                           std::to_string(wake_asked_.time_since_epoch().count()) + " ns, it is " +
+                                                           std::to_string(local_now().time_since_epoch().count()) + " ns)");
     step(engine::Woken{});
 }
 

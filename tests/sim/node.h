@@ -90,6 +90,7 @@ class Node {
     std::vector<engine::Envelope> held_messages_;
     std::vector<engine::HeldCommand> held_commands_;
     Instant wake_at_ = kNever;
+    Instant wake_asked_ = kNever;
     Moment wake_entered_ = Moment::max();
     Moment spin_since_{};
     int spins_ = 0;

@@ -40,6 +40,7 @@ class Run {
         world.seed = options_.seed;
         world.toml = write_toml(shape_);
         world.paths = 1 + options_.seed % 2;
+        world.hardware_watchdog = shape_.strict_group;  // strict groups rest on it (A2, A4)
         world.mutation = options_.mutation;
         world.verbose = options_.verbose;
         return world;

@@ -111,6 +111,7 @@ int run_all(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     Arguments arguments;
     if (const char* seeds = std::getenv("KAGAMI_SIM_SEEDS")) arguments.seeds = std::strtoull(seeds, nullptr, 10);
     CLI::App app{"Simulates whole clusters with the real engine, each from one seed, and checks the invariants of protocol.md.", "sim"};

@@ -50,6 +50,7 @@ World::World(WorldOptions options)
         node->disk().lie(options_.mutation == Mutation::kLyingDisk);
         node->machine().set_config(packed_.config);
         if (options_.calm) node->machine().set_pace({50ms, 50ms, 2ms});
+        node->guard().set_hardware_watchdog(options_.hardware_watchdog);
         if (options_.mutation == Mutation::kLateGuard) node->guard().set_late(timing_.hold);
         if (options_.mutation == Mutation::kDeafGuard) node->guard().set_late(24h);
         nodes_.push_back(std::move(node));

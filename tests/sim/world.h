@@ -35,6 +35,7 @@ struct WorldOptions {
     std::string toml;
     bool calm = false;      // small fixed delays, exact clocks: for stories
     size_t paths = 2;
+    bool hardware_watchdog = false;  // resets a machine that stands still
     double max_skew = 0.005;
     Mutation mutation = Mutation::kNone;
     bool verbose = false;
