@@ -28,7 +28,8 @@ Engine::Impl::Impl(Settings given)
         if (local.groups() != settings.durable.groups) ledger.change().groups = local.groups();
         local_serial = ledger.serial();
     }
-    own_report.serial = static_cast<uint64_t>(settings.booted.time_since_epoch().count());  // above those of an earlier daemon of this boot
+    own_report.serial = static_cast<uint64_t>(
+        settings.booted.time_since_epoch().count());  // above those of an earlier daemon of this boot
     follow_config();
 }
 
@@ -60,7 +61,9 @@ void Engine::Impl::on(const Received& e, Instant now) {
     std::visit([&](const auto& m) { on_message(e.from, m, now); }, e.message);
 }
 
-void Engine::Impl::on(const Persisted& e, Instant /*now*/) { ledger.on_persisted(e.serial); }
+void Engine::Impl::on(const Persisted& e, Instant /*now*/) {
+    ledger.on_persisted(e.serial);
+}
 
 void Engine::Impl::on(const PeerConnected& e, Instant /*now*/) {
     connected[e.peer] = e.connected;
@@ -91,7 +94,8 @@ void Engine::Impl::on(const GuardObserved& e, Instant now) {
     const GuardObserved before = std::exchange(guard, e);
     const std::string who = out.name(settings.self.node);
     if (e.pause_suspected && !before.pause_suspected) reg.on_pause(now);
-    if (before.alive && !e.alive) out.say(Reason::kGuardLost, who, "The guard of " + who + " does not run: nothing may run here without it.");
+    if (before.alive && !e.alive)
+        out.say(Reason::kGuardLost, who, "The guard of " + who + " does not run: nothing may run here without it.");
     if (!before.alive && e.alive) out.say(Reason::kGuardRestored, who, "The guard of " + who + " runs.");
     if (before.alive != e.alive || before.armed != e.armed) look_again = true;
     local.on_guard(e, local_input(now));
@@ -102,30 +106,41 @@ void Engine::Impl::on(const Asked& e, Instant now) {
     if (!ask_here(e.request, now)) requests.ask(e.request, now);
 }
 
-void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) { stored_hash = e.hash; }
+void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {
+    stored_hash = e.hash;
+}
 
 // Words that are for this node alone: a start without the others, as long as there is no leader to ask.
 bool Engine::Impl::ask_here(const OperatorRequest& request, Instant now) {
     if (reg.leader() != kNobody) return false;
     const auto answer = [&](const Status& done, const std::string& message) {
         OperatorReply reply{request.id, OperatorOutcome::kDone, 0, message, {}};
-        if (!done) reply = {request.id, OperatorOutcome::kRefused, static_cast<uint8_t>(done.error().code), done.error().message, done.error().remedy};
+        if (!done)
+            reply = {request.id, OperatorOutcome::kRefused, static_cast<uint8_t>(done.error().code),
+                     done.error().message, done.error().remedy};
         commands.push_back({Answer{reply}, 0});
         return true;
     };
     if (request.verb == OperatorVerb::kConfirmDown) {
         const config::Node* node = out.config ? out.config->node(request.subject) : nullptr;
-        if (node == nullptr) return answer(fail(ErrorCode::kNotFound, "There is no node \"" + request.subject + "\"."), {});
+        if (node == nullptr)
+            return answer(fail(ErrorCode::kNotFound, "There is no node \"" + request.subject + "\"."), {});
         confirmed_down.insert(node->id);
-        out.say(Reason::kConfirmedDown, "node " + node->name, node->name + " was confirmed down by " + request.person + ".");
-        return answer({}, request.subject + " is noted as down; `kagami cluster start --alone --confirm-down` goes on without it.");
+        out.say(Reason::kConfirmedDown, "node " + node->name,
+                node->name + " was confirmed down by " + request.person + ".");
+        return answer({}, request.subject +
+                              " is noted as down; `kagami cluster start --alone --confirm-down` goes on without it.");
     }
     if (request.verb != OperatorVerb::kClusterStart || !request.force) return false;
-    if (!confirmed_down.empty()) return answer(reg.force_start(std::exchange(confirmed_down, {}), now), "The cluster starts without the nodes confirmed down.");
+    if (!confirmed_down.empty())
+        return answer(reg.force_start(std::exchange(confirmed_down, {}), now),
+                      "The cluster starts without the nodes confirmed down.");
     reg.cancel_startup_wait();
     reg.advance(now);
-    if (reg.startup().may_contend) return answer({}, "The cluster starts without waiting for the nodes that are not heard.");
-    return answer(fail(ErrorCode::kNoQuorum, reg.startup().waiting_for, "bring the other nodes or the networks back"), {});
+    if (reg.startup().may_contend)
+        return answer({}, "The cluster starts without waiting for the nodes that are not heard.");
+    return answer(fail(ErrorCode::kNoQuorum, reg.startup().waiting_for, "bring the other nodes or the networks back"),
+                  {});
 }
 
 // ---- messages beyond the register ----
@@ -134,17 +149,21 @@ void Engine::Impl::on_message(NodeId from, const Heartbeat& m, Instant /*now*/) 
     if (m.incarnation.node != from || settings.witness) return;
     const auto known = reports.find(from);
     // Its first heartbeat of this boot: it knows no report of this node yet.
-    if (from != kWitnessId && (known == reports.end() || known->second.incarnation.boot != m.incarnation.boot) && m.joining) send_report(from);
+    if (from != kWitnessId && (known == reports.end() || known->second.incarnation.boot != m.incarnation.boot) &&
+        m.joining)
+        send_report(from);
     look_again = look_again || m.joining || m.leaving || !m.guard_alive || m.next_nonce.value != 0;
 }
 
 void Engine::Impl::on_message(NodeId from, const NodeReport& m, Instant /*now*/) {
     if (m.incarnation.node != from) return;
     const auto known = reports.find(from);
-    if (known != reports.end() && known->second.incarnation == m.incarnation && m.serial <= known->second.serial) return;
+    if (known != reports.end() && known->second.incarnation == m.incarnation && m.serial <= known->second.serial)
+        return;
     const auto peer = reg.peers().all().find(from);
     const bool present = peer == reg.peers().all().end() || peer->second.heartbeat.incarnation == m.incarnation;
-    if (known != reports.end() && known->second.incarnation != m.incarnation && !present) return;  // of an earlier boot, late
+    if (known != reports.end() && known->second.incarnation != m.incarnation && !present)
+        return;  // of an earlier boot, late
     reports[from] = m;
     look_again = true;
 }
@@ -166,7 +185,9 @@ void Engine::Impl::on_message(NodeId from, const OperatorRequest& m, Instant now
     requests.on_request(from, m);
 }
 
-void Engine::Impl::on_message(NodeId /*from*/, const OperatorReply& m, Instant /*now*/) { requests.on_reply(m); }
+void Engine::Impl::on_message(NodeId /*from*/, const OperatorReply& m, Instant /*now*/) {
+    requests.on_reply(m);
+}
 
 // ---- configuration and the local manager ----
 
@@ -175,7 +196,8 @@ void Engine::Impl::follow_config() {
     if (out.config && wanted.hash == config_hash) return;
     auto parsed = settings.parse_config(wanted.packed);
     if (!parsed) {
-        if (config_hash != wanted.hash) out.say(Reason::kConfigRefused, "cluster", "The configuration in the document cannot be read here.");
+        if (config_hash != wanted.hash)
+            out.say(Reason::kConfigRefused, "cluster", "The configuration in the document cannot be read here.");
         config_hash = wanted.hash;
         return;
     }
@@ -183,7 +205,8 @@ void Engine::Impl::follow_config() {
     config_hash = wanted.hash;
     reg.set_startup_wait(out.config->startup_wait);
     look_again = true;
-    if (!settings.witness && stored_hash != wanted.hash) commands.push_back({StoreConfig{wanted.hash, wanted.packed}, 0});
+    if (!settings.witness && stored_hash != wanted.hash)
+        commands.push_back({StoreConfig{wanted.hash, wanted.packed}, 0});
 }
 
 LocalInput Engine::Impl::local_input(Instant now) const {
@@ -220,13 +243,29 @@ Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 
-void Engine::step(const Event& event, Instant now) { impl_->step(event, now); }
-Output Engine::take_output() { return impl_->take_output(); }
-Snapshot Engine::snapshot(Instant now) const { return impl_->snapshot(now); }
-const Document& Engine::document() const { return impl_->reg.document(); }
-const Document& Engine::chosen() const { return impl_->reg.chosen(); }
-Instant Engine::run_until() const { return impl_->reg.run_until(); }
-bool Engine::leading(Instant now) const { return impl_->reg.leading(now); }
-Epoch Engine::epoch() const { return impl_->ledger.durable_promise(); }
+void Engine::step(const Event& event, Instant now) {
+    impl_->step(event, now);
+}
+Output Engine::take_output() {
+    return impl_->take_output();
+}
+Snapshot Engine::snapshot(Instant now) const {
+    return impl_->snapshot(now);
+}
+const Document& Engine::document() const {
+    return impl_->reg.document();
+}
+const Document& Engine::chosen() const {
+    return impl_->reg.chosen();
+}
+Instant Engine::run_until() const {
+    return impl_->reg.run_until();
+}
+bool Engine::leading(Instant now) const {
+    return impl_->reg.leading(now);
+}
+Epoch Engine::epoch() const {
+    return impl_->ledger.durable_promise();
+}
 
 }  // namespace kagami::engine

@@ -203,7 +203,10 @@ class Service final : public proto::Control::Service {
         query.limit = request->limit() == 0 ? 10 : request->limit();
         std::vector<LogLine> lines = backend_.log(query);
         std::reverse(lines.begin(), lines.end());
-        for (const LogLine& line : lines) fill_decision(line, *answer->add_decisions());
+        for (const LogLine& line : lines) {
+            fill_decision(line, *answer->add_decisions());
+            answer->mutable_decisions()->rbegin()->set_node(backend_.own_name);
+        }
         if (answer->sentence().empty() && !lines.empty()) answer->set_sentence(lines.front().message);
         return grpc::Status::OK;
     }
@@ -219,6 +222,7 @@ class Service final : public proto::Control::Service {
             for (const LogLine& line : backend_.log(query)) {
                 proto::LogEntry entry;
                 entry.set_time_unix_ms(line.unix_ms);
+                entry.set_node(backend_.own_name);
                 entry.set_level(word(line.level));
                 entry.set_subject(line.subject);
                 entry.set_code(line.code);

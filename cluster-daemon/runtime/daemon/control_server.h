@@ -43,6 +43,7 @@ struct IssuedToken {
 // What the service asks of the daemon; each may be called from any thread.
 struct ControlBackend {
     using ReplyHandler = std::function<void(const engine::OperatorReply&)>;
+    std::string own_name;  // of the answering node
     std::function<StatusInput()> status;
     // Hands the request to the engine under a fresh id and returns that id; `reply` runs for each answer, on the engine's thread.
     std::function<uint64_t(engine::OperatorRequest, ReplyHandler reply)> ask;

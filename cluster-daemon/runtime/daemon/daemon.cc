@@ -327,6 +327,7 @@ StatusInput Daemon::Impl::look(const engine::Engine& engine) {
 
 ControlBackend Daemon::Impl::backend() {
     ControlBackend all;
+    all.own_name = keys.info.identity.name;
     all.status = [this] { return status(); };
     all.ask = [this](engine::OperatorRequest request, ControlBackend::ReplyHandler reply) { return ask(std::move(request), std::move(reply)); };
     all.forget = [this](uint64_t id) {

@@ -208,7 +208,9 @@ void fill_witness(const View& view, proto::Status& status) {
     const bool heard = view.heard(kWitnessId);
     out.set_state(heard ? "Normal" : "Error");
     if (!heard) out.set_message("does not answer");
-    if (heard && voter->weight == 0) out.set_message("answers, but does not vote yet");
+    if (heard && voter->weight == 0) {
+        out.set_message(view.config.nodes.size() % 2 == 1 ? "stands by: an odd number of nodes decides without it" : "answers, but has no vote now");
+    }
     for (const PathView& path : view.in.paths) {
         if (path.peer != kWitnessId) continue;
         fill_path(view, path, *out.add_paths());
