@@ -34,9 +34,11 @@ class Monitor {
  public:
     virtual ~Monitor() = default;
     virtual Result<Finding> check(const Context& context) = 0;
-    // Calls `changed` (from a thread of the host) whenever a check is worthwhile at once, and once before it returns: what happened
-    // before the subscription is not told by it. Polling types return null.
-    virtual std::shared_ptr<void> subscribe(const Context&, std::function<void()> /*changed*/) { return nullptr; }
+    // Calls `changed` (from a thread of the host) whenever a check is worthwhile at once, and once before it returns:
+    // what happened before the subscription is not told by it. Polling types return null.
+    virtual std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& /*changed*/) {
+        return nullptr;
+    }
 };
 
 struct Type {

@@ -76,8 +76,8 @@ Result<Reply> Client::call(Request request, Instant give_up) const {
         if (const UniqueFd fd = connect_to(socket_); fd.valid()) {
             if (const auto answer = exchange(fd.get(), *packet, give_up)) {
                 auto reply = decode_reply(*answer);
-                if (reply && reply->error) return tl::unexpected(*reply->error);
-                return reply;
+                if (!reply || !reply->error.has_value()) return reply;
+                return tl::unexpected(std::move(reply->error).value());
             }
             // It may have started: never a second time.
             if (request.verb == Verb::kRun) request.verb = Verb::kFetch;

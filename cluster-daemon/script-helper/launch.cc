@@ -1,6 +1,7 @@
 #include "cluster-daemon/script-helper/launch.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@ namespace {
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
     std::vector<char*> out;
+    out.reserve(texts.size() + 1);
     for (auto& text : texts) out.push_back(text.data());
     out.push_back(nullptr);
     return out;
@@ -71,7 +73,8 @@ bool arrange_descriptors(int log_fd, int& status_fd) {
 Result<Child> launch(const Program& program) {
     std::vector<std::string> arguments = program.argv;
     std::vector<std::string> settings;
-    for (const auto& [name, value] : program.environment) settings.push_back(name + "=" + value);
+    settings.reserve(program.environment.size());
+    for (const auto& [name, value] : program.environment) settings.push_back(fmt::format("{}={}", name, value));
     const std::vector<char*> argv = pointers(arguments);
     const std::vector<char*> environment = pointers(settings);
 

@@ -35,8 +35,11 @@ host::ScriptRequest take_script(ByteReader& in) {
     script.log_name = in.string(kMaxTextBytes);
     script.background = in.boolean();
     const uint8_t mark = in.u8();
-    if (mark > static_cast<uint8_t>(host::Mark::kInactive)) in.fail();
-    script.mark = static_cast<host::Mark>(mark);
+    if (mark <= static_cast<uint8_t>(host::Mark::kInactive)) {
+        script.mark = static_cast<host::Mark>(mark);
+    } else {
+        in.fail();
+    }
     return script;
 }
 
@@ -78,8 +81,13 @@ bool known_error(uint8_t code) {
 std::optional<Error> take_error(ByteReader& in) {
     if (!in.boolean()) return std::nullopt;
     const uint8_t code = in.u8();
-    if (!known_error(code)) in.fail();
-    Error error{static_cast<ErrorCode>(code), in.string(kMaxTextBytes), ""};
+    Error error;
+    if (known_error(code)) {
+        error.code = static_cast<ErrorCode>(code);
+    } else {
+        in.fail();
+    }
+    error.message = in.string(kMaxTextBytes);
     error.remedy = in.string(kMaxTextBytes);
     return error;
 }

@@ -13,7 +13,7 @@
 
 namespace kagami::script_helper {
 
-constexpr off_t kMaxLogBytes = 10 * 1000 * 1000;
+constexpr off_t kMaxLogBytes = 10'000'000;
 
 struct OpenLog {
     UniqueFd fd;

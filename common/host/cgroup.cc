@@ -17,7 +17,7 @@ namespace kagami::host {
 namespace {
 
 constexpr size_t kMaxProcFileBytes = 4096;
-constexpr size_t kMaxProcsBytes = 1024 * 1024;
+constexpr size_t kMaxProcsBytes = 1 << 20;
 
 std::string first_cgroup2_mount() {
     std::ifstream mounts("/proc/self/mounts");

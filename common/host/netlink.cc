@@ -194,7 +194,9 @@ Result<UniqueFd> netlink_subscribe() {
 
 void netlink_drain(int fd) {
     std::vector<char> buffer(kReceiveBytes);
-    while (::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT) > 0 || errno == ENOBUFS || errno == EINTR) {
+    for (;;) {
+        const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (got == 0 || (got < 0 && errno != ENOBUFS && errno != EINTR)) return;
     }
 }
 

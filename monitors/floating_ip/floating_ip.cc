@@ -38,7 +38,7 @@ class FloatingIp : public Monitor {
         return Finding{Health::kNormal, fmt::format("{} is on {}", wanted->text, found->interface)};
     }
 
-    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override {
+    std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& changed) override {
         auto handle = network_.on_change(changed);
         changed();
         return handle;

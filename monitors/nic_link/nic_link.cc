@@ -26,7 +26,7 @@ class NicLink : public Monitor {
         return Finding{Health::kNormal, "interface " + name + " has a link"};
     }
 
-    std::shared_ptr<void> subscribe(const Context&, std::function<void()> changed) override {
+    std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& changed) override {
         auto handle = network_.on_change(changed);
         changed();
         return handle;

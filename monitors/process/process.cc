@@ -35,7 +35,7 @@ class Process : public Monitor {
                                                     started->main_alive ? started->main : processes->front(), name)};
     }
 
-    std::shared_ptr<void> subscribe(const Context& context, std::function<void()> changed) override {
+    std::shared_ptr<void> subscribe(const Context& context, const std::function<void()>& changed) override {
         auto processes = host_.scripts->processes(context.target_group, context.target_resource);
         // Unreachable now: the checks at intervals go on, and say so.
         if (!processes) return nullptr;
