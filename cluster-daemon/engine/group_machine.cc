@@ -19,7 +19,9 @@ std::optional<SystemAction> system_action(config::FinalAction action) {
     return std::nullopt;
 }
 
-std::string because(const std::string& message) { return message.empty() ? "" : ": " + message; }
+std::string because(const std::string& message) {
+    return message.empty() ? "" : ": " + message;
+}
 
 }  // namespace
 
@@ -49,7 +51,8 @@ std::set<std::string> GroupMachine::with_dependents(const std::set<std::string>&
     for (bool grown = true; grown;) {
         grown = false;
         for (const config::Resource& r : config_->resources) {
-            const bool depends = std::any_of(r.after.begin(), r.after.end(), [&](const std::string& a) { return found.contains(a); });
+            const bool depends =
+                std::any_of(r.after.begin(), r.after.end(), [&](const std::string& a) { return found.contains(a); });
             if (depends && found.insert(r.name).second) grown = true;
         }
     }
@@ -92,7 +95,8 @@ Verdict GroupMachine::verdict(const LocalInput& input) const {
 }
 
 bool GroupMachine::may_activate(const LocalContext& context) const {
-    return context.leased() && context.guard.alive && !suspended_at_ && !killed_ && context.input.config_stored && ours(context.input);
+    return context.leased() && context.guard.alive && !suspended_at_ && !killed_ && context.input.config_stored &&
+           ours(context.input);
 }
 
 // ---- orders ----
@@ -109,7 +113,8 @@ void GroupMachine::load(const config::Group& group) {
     for (const config::Resource& r : group.resources) runs_[r.name] = Run{};
 }
 
-void GroupMachine::start(const config::Group& group, const StartGroup& order, LocalGroup& durable, LocalContext& context) {
+void GroupMachine::start(const config::Group& group, const StartGroup& order, LocalGroup& durable,
+                         LocalContext& context) {
     KAGAMI_ASSERT(phase_ == Phase::kIdle, "a group starts only when nothing older of it is left");
     load(group);
     order_ = order;
@@ -231,7 +236,8 @@ bool GroupMachine::all_down(const std::set<std::string>& which) const {
     });
 }
 
-void GroupMachine::on_done(const ResourceDone& done, const std::string& name, LocalGroup& durable, LocalContext& context) {
+void GroupMachine::on_done(const ResourceDone& done, const std::string& name, LocalGroup& durable,
+                           LocalContext& context) {
     Run& run = runs_[name];
     const config::Resource& r = *resource(name);
     run.operation = 0;
@@ -257,14 +263,16 @@ void GroupMachine::activated(Run& run, const config::Resource& r, const Resource
     const config::ActivationFailure& rule = r.on_activation_failure;
     if (!suspended_at_ && ++run.attempts <= rule.retry) {
         run.state = ResourceState::kOffline;
-        return context.say(Reason::kRetrying, subject(), "Resource " + r.name + " is started again after a failure" + because(done.message) + ".");
+        return context.say(Reason::kRetrying, subject(),
+                           "Resource " + r.name + " is started again after a failure" + because(done.message) + ".");
     }
     if (suspended_at_) {  // it failed because it was suspended: that is no attempt
         run.state = ResourceState::kOffline;
         return;
     }
     cause_ = "resource " + r.name + because(done.message);
-    context.say(Reason::kActivationFailed, subject(), "Resource " + r.name + " could not be started on " + here(context) + because(done.message) + ".");
+    context.say(Reason::kActivationFailed, subject(),
+                "Resource " + r.name + " could not be started on " + here(context) + because(done.message) + ".");
     const auto entry = context.input.document->groups.find(name_);
     const uint32_t used = entry == context.input.document->groups.end() ? 0 : entry->second.failovers;
     if (used < static_cast<uint32_t>(rule.failover)) {
@@ -288,13 +296,15 @@ void GroupMachine::deactivated(Run& run, const config::Resource& r, const Resour
     if (suspended_at_ || killed_) return;  // tried again when it goes on
     const config::DeactivationFailure& rule = r.on_deactivation_failure;
     if (++run.attempts <= rule.retry)
-        return context.say(Reason::kRetrying, subject(), "Resource " + r.name + " is stopped again after a failure" + because(done.message) + ".");
+        return context.say(Reason::kRetrying, subject(),
+                           "Resource " + r.name + " is stopped again after a failure" + because(done.message) + ".");
     if (phase_ == Phase::kRestarting) {  // what has died cannot be stopped: a probe tells
         run.probed = false;
         return this->run(r.name, ResourceAction::kProbe, context);
     }
     cause_ = "resource " + r.name + because(done.message);
-    context.say(Reason::kDeactivationFailed, subject(), "Resource " + r.name + " could not be stopped on " + here(context) + because(done.message) + ".");
+    context.say(Reason::kDeactivationFailed, subject(),
+                "Resource " + r.name + " could not be stopped on " + here(context) + because(done.message) + ".");
     if (rule.final == config::FinalAction::kNone)
         run.passed_over = true;
     else
@@ -386,7 +396,8 @@ void GroupMachine::probes_done(LocalGroup& durable, LocalContext& context) {
     if (unsound.empty()) {
         phase_ = Phase::kActive;
         set_mark(RunMark::kActive, durable, context);
-        return context.say(Reason::kAdopted, subject(), "Group " + name_ + " was found running on " + here(context) + " and goes on.");
+        return context.say(Reason::kAdopted, subject(),
+                           "Group " + name_ + " was found running on " + here(context) + " and goes on.");
     }
     phase_ = Phase::kRestarting;
     restarting_ = with_dependents(unsound);
@@ -407,7 +418,8 @@ void GroupMachine::up_done(LocalGroup& durable, LocalContext& context) {
 }
 
 void GroupMachine::down_done(LocalGroup& durable, LocalContext& context) {
-    const bool proven = std::none_of(runs_.begin(), runs_.end(), [](const auto& item) { return item.second.passed_over; });
+    const bool proven =
+        std::none_of(runs_.begin(), runs_.end(), [](const auto& item) { return item.second.passed_over; });
     if (proven) return finish_stop(durable, context);
     enter_stop_failed(config::FinalAction::kNone, context);
 }
@@ -415,9 +427,10 @@ void GroupMachine::down_done(LocalGroup& durable, LocalContext& context) {
 void GroupMachine::broken(LocalGroup& durable, LocalContext& context) {
     const config::FinalAction action = *broken_;
     broken_.reset();
-    const bool stop_failed = phase_ == Phase::kStopping || std::any_of(runs_.begin(), runs_.end(), [](const auto& item) {
-        return item.second.state == ResourceState::kOfflineFailure;
-    });
+    const bool stop_failed =
+        phase_ == Phase::kStopping || std::any_of(runs_.begin(), runs_.end(), [](const auto& item) {
+            return item.second.state == ResourceState::kOfflineFailure;
+        });
     if (stop_failed)
         enter_stop_failed(action, context);
     else
@@ -427,7 +440,8 @@ void GroupMachine::broken(LocalGroup& durable, LocalContext& context) {
 void GroupMachine::enter_start_failed(config::FinalAction action, LocalGroup& durable, LocalContext& context) {
     phase_ = Phase::kStartFailed;
     if (wants_failover_)
-        return context.say(Reason::kRecoveryFailover, subject(), "Group " + name_ + " asks to be moved away from " + here(context) + ": " + cause_ + ".");
+        return context.say(Reason::kRecoveryFailover, subject(),
+                           "Group " + name_ + " asks to be moved away from " + here(context) + ": " + cause_ + ".");
     act_finally(action, cause_, durable, context);
 }
 
@@ -439,12 +453,13 @@ void GroupMachine::enter_stop_failed(config::FinalAction action, LocalContext& c
                 "Group " + name_ + " could not be stopped; final action: " + std::string(config::word(action)) + ".");
 }
 
-void GroupMachine::act_finally(config::FinalAction action, const std::string& cause, LocalGroup& durable, LocalContext& context) {
+void GroupMachine::act_finally(config::FinalAction action, const std::string& cause, LocalGroup& durable,
+                               LocalContext& context) {
     failed_ = true;
     cause_ = cause;
     context.say(Reason::kFinalAction, subject(),
-                "Recovery of group " + name_ + " on " + here(context) + " is used up (" + cause + "); final action: " +
-                    std::string(config::word(action)) + ".");
+                "Recovery of group " + name_ + " on " + here(context) + " is used up (" + cause +
+                    "); final action: " + std::string(config::word(action)) + ".");
     if (action == config::FinalAction::kStopGroup) {
         stop_reason_ = StopReason::kGroupStop;
         begin_stop(durable, context);
@@ -464,7 +479,8 @@ void GroupMachine::restart(const std::string& resource, const std::string& cause
         runs_[name].passed_over = false;
     }
     context.say(Reason::kRecoveryRestart, subject(),
-                (resource.empty() ? "Group " + name_ : "Resource " + resource) + " is restarted on " + here(context) + ": " + cause + ".");
+                (resource.empty() ? "Group " + name_ : "Resource " + resource) + " is restarted on " + here(context) +
+                    ": " + cause + ".");
 }
 
 void GroupMachine::want_failover(const std::string& monitor, const std::string& cause) {
@@ -472,13 +488,16 @@ void GroupMachine::want_failover(const std::string& monitor, const std::string& 
     cause_ = cause;
 }
 
-void GroupMachine::end_error(const std::string& monitor) { failed_monitors_.erase(monitor); }
+void GroupMachine::end_error(const std::string& monitor) {
+    failed_monitors_.erase(monitor);
+}
 
 // ---- lease and guard ----
 
 void GroupMachine::suspend(Instant at, LocalContext& context, const std::string& why) {
     suspended_at_ = at;
-    context.say(Reason::kSuspended, subject(), "Group " + name_ + " is suspended on " + here(context) + ": " + why + ".");
+    context.say(Reason::kSuspended, subject(),
+                "Group " + name_ + " is suspended on " + here(context) + ": " + why + ".");
 }
 
 void GroupMachine::update_suspension(LocalContext& context) {
@@ -487,9 +506,11 @@ void GroupMachine::update_suspension(LocalContext& context) {
         had_lease_ = true;
         last_deadline_ = context.input.run_until;
     } else if (had_lease_ && !suspended_at_) {
-        suspend(std::min(last_deadline_, context.input.now), context, context.guard.alive ? "its lease has run out" : "the guard does not run");
+        suspend(std::min(last_deadline_, context.input.now), context,
+                context.guard.alive ? "its lease has run out" : "the guard does not run");
     }
-    const bool free = !guard_state_ || *guard_state_ == GuardGroupState::kRunning || *guard_state_ == GuardGroupState::kResumed;
+    const bool free =
+        !guard_state_ || *guard_state_ == GuardGroupState::kRunning || *guard_state_ == GuardGroupState::kResumed;
     if (!suspended_at_ || !free || verdict(context.input) != Verdict::kResume) return;
     suspended_at_.reset();
     context.say(Reason::kResumed, subject(), "Group " + name_ + " goes on running on " + here(context) + ".");
@@ -516,14 +537,16 @@ void GroupMachine::on_guard(GuardGroupState state, LocalGroup& durable, LocalCon
             stale_probes_ = context.operations;
             phase_ = Phase::kCleaning;
             set_mark(RunMark::kStopping, durable, context);
-            context.say(Reason::kKilled, subject(), "The guard has killed group " + name_ + " on " + here(context) + ".");
+            context.say(Reason::kKilled, subject(),
+                        "The guard has killed group " + name_ + " on " + here(context) + ".");
             break;
         case GuardGroupState::kKillFailed:
             phase_ = Phase::kStopFailed;
             failed_ = true;
             cause_ = "the guard could not kill it in time";
             context.say(Reason::kDeactivationFailed, subject(),
-                        "The guard could not kill group " + name_ + " on " + here(context) + " in time: it resets the machine.");
+                        "The guard could not kill group " + name_ + " on " + here(context) +
+                            " in time: it resets the machine.");
             break;
     }
 }
@@ -537,7 +560,9 @@ GroupReport GroupMachine::report(const LocalGroup& durable) const {
     report.cause = cause_;
     switch (phase_) {
         case Phase::kIdle: report.state = GroupState::kStopped; break;
-        case Phase::kAdopting: report.state = adopted_mark_ == RunMark::kStopping ? GroupState::kStopping : GroupState::kStarting; break;
+        case Phase::kAdopting:
+            report.state = adopted_mark_ == RunMark::kStopping ? GroupState::kStopping : GroupState::kStarting;
+            break;
         case Phase::kStarting:
         case Phase::kRestarting: report.state = GroupState::kStarting; break;
         case Phase::kActive: report.state = GroupState::kActive; break;

@@ -1,10 +1,13 @@
-// One group on this node: the order of its resources, retries, restart of a part, suspension, and what the guard has done. Pure.
+// One group on this node: the order of its resources, retries, restart of a part, suspension, and what the guard has
+// done. Pure.
 //
-// Phases: Idle; Adopting (a restarted daemon probes what runs); Starting; Active; Restarting (a part goes down, then up again); Stopping;
-//         Cleaning (the guard killed it: probes confirm); StartFailed; StopFailed.
-// Invariants: a resource is activated only when everything it comes after is up, under a lease, with the guard alive, not suspended; it is
-//             deactivated only when nothing that comes after it is up; Idle means that every resource was seen down.
-// Leaves to others: whether an order is acceptable (local_manager.cc), when monitors call for recovery (monitor_machine.h).
+// Phases:     Idle; Adopting (a restarted daemon probes what runs); Starting; Active; Restarting (a part goes
+//             down, then up again); Stopping; Cleaning (the guard killed it: probes confirm); StartFailed; StopFailed.
+// Invariants: a resource is activated only when everything it comes after is up, under a lease, with the guard alive,
+//             not suspended; it is deactivated only when nothing that comes after it is up; Idle means that every
+//             resource was seen down.
+// Leaves to others: whether an order is acceptable (local_manager.cc), when monitors call for recovery
+//             (monitor_machine.h).
 #pragma once
 
 #include <map>
@@ -21,7 +24,7 @@ struct LocalContext {
     const LocalInput& input;
     LocalOutput& out;
     const GuardObserved& guard;
-    uint64_t& operations;                      // counter of operation ids
+    uint64_t& operations;                       // counter of operation ids
     std::optional<SystemAction>& final_action;  // a final action asks this node to leave
 
     bool leased() const { return input.now < input.run_until; }
@@ -32,7 +35,17 @@ struct LocalContext {
 
 class GroupMachine {
  public:
-    enum class Phase : uint8_t { kIdle, kAdopting, kStarting, kActive, kRestarting, kStopping, kCleaning, kStartFailed, kStopFailed };
+    enum class Phase : uint8_t {
+        kIdle,
+        kAdopting,
+        kStarting,
+        kActive,
+        kRestarting,
+        kStopping,
+        kCleaning,
+        kStartFailed,
+        kStopFailed
+    };
 
     explicit GroupMachine(std::string name) : name_(std::move(name)) {}
 
@@ -105,7 +118,7 @@ class GroupMachine {
     std::string here(const LocalContext& context) const;
 
     std::string name_;
-    std::optional<config::Group> config_;     // as it was when the group started here
+    std::optional<config::Group> config_;  // as it was when the group started here
     Phase phase_ = Phase::kIdle;
     RunMark adopted_mark_ = RunMark::kNone;
     Token token_;
@@ -113,16 +126,17 @@ class GroupMachine {
     StopReason stop_reason_ = StopReason::kGroupStop;
     uint8_t last_action_ = 0;
     std::map<std::string, Run> runs_;
-    std::set<std::string> restarting_;        // still to go down in Restarting
-    std::optional<config::FinalAction> broken_;  // a resource is used up: nothing new is begun; what follows when all is quiet
-    bool wants_failover_ = false;             // of an activation
-    std::set<std::string> failed_monitors_;   // monitors that want a failover
+    std::set<std::string> restarting_;  // still to go down in Restarting
+    std::optional<config::FinalAction>
+        broken_;                   // a resource is used up: nothing new is begun; what follows when all is quiet
+    bool wants_failover_ = false;  // of an activation
+    std::set<std::string> failed_monitors_;  // monitors that want a failover
     bool failed_ = false;
     std::string cause_;
     std::optional<Instant> suspended_at_;
     std::optional<GuardGroupState> guard_state_;
-    bool killed_ = false;                     // by the guard: nothing is left to suspend
-    uint64_t stale_probes_ = 0;               // operations up to here speak of before the kill
+    bool killed_ = false;        // by the guard: nothing is left to suspend
+    uint64_t stale_probes_ = 0;  // operations up to here speak of before the kill
     bool had_lease_ = false;
     Instant last_deadline_;
 };

@@ -28,10 +28,10 @@ struct LocalManager::State {
     std::map<std::string, LocalGroup> durable;
     std::map<std::string, GroupMachine> machines;
     std::map<std::string, MonitorMachine> monitors;
-    std::map<uint64_t, std::string> scripts;       // recovery scripts under way -> monitor
-    std::map<std::string, std::string> refusals;   // last refusal of a START by group, said once
-    std::map<std::string, StartGroup> waiting;     // refused for now: obeyed as soon as nothing is against it
-    Hash monitors_of{};                            // configuration that `monitors` was made from
+    std::map<uint64_t, std::string> scripts;      // recovery scripts under way -> monitor
+    std::map<std::string, std::string> refusals;  // last refusal of a START by group, said once
+    std::map<std::string, StartGroup> waiting;    // refused for now: obeyed as soon as nothing is against it
+    Hash monitors_of{};                           // configuration that `monitors` was made from
     bool monitors_made = false;
     GuardObserved guard;
     uint64_t operations = 0;
@@ -39,10 +39,10 @@ struct LocalManager::State {
     NodeReport last_report;
     bool reported = false;
 
-    std::optional<SystemAction> final_action;      // a final action asks this node to leave
-    bool member_seen = false;                      // in this life of the daemon
-    bool asked_to_leave = false;                   // the document does
-    std::optional<Instant> act_at;                 // the document says LEFT: the system action follows then
+    std::optional<SystemAction> final_action;  // a final action asks this node to leave
+    bool member_seen = false;                  // in this life of the daemon
+    bool asked_to_leave = false;               // the document does
+    std::optional<Instant> act_at;             // the document says LEFT: the system action follows then
     bool acted = false;
     std::map<std::string, GuardedGroup> guarded;
 
@@ -60,7 +60,8 @@ struct LocalManager::State {
     void advance_monitors(const LocalInput& input);
     void recover(MonitorMachine& monitor, const LocalInput& input);
     std::vector<std::string> targets(const config::Monitor& monitor);
-    void take_step(MonitorMachine& monitor, RecoveryStep step, const std::vector<std::string>& groups, const LocalInput& input);
+    void take_step(MonitorMachine& monitor, RecoveryStep step, const std::vector<std::string>& groups,
+                   const LocalInput& input);
     NodeReport report() const;
 };
 
@@ -71,9 +72,11 @@ std::optional<std::string> LocalManager::State::refusal(const StartGroup& order,
     const LocalGroup& known = durable[order.group];
     GroupMachine& group = machine(order.group);
     if (order.token <= known.max_token)
-        return "its token " + to_string(order.token) + " is not newer than " + to_string(known.max_token) + ", which was seen here";
+        return "its token " + to_string(order.token) + " is not newer than " + to_string(known.max_token) +
+               ", which was seen here";
     if (!group.idle()) return "an older start of it (" + to_string(group.token()) + ") is not cleared up here yet";
-    if (input.config == nullptr || !input.config_stored) return "the configuration in force is not stored on this node yet";
+    if (input.config == nullptr || !input.config_stored)
+        return "the configuration in force is not stored on this node yet";
     if (input.config->group(order.group) == nullptr) return "the configuration in force has no such group";
     if (input.now >= input.run_until) return "this node holds no lease";
     if (!guard.alive) return "the guard of this node does not run";
@@ -81,7 +84,8 @@ std::optional<std::string> LocalManager::State::refusal(const StartGroup& order,
     const auto entry = input.document->groups.find(order.group);
     const bool named = entry != input.document->groups.end() && entry->second.owner == input.self &&
                        entry->second.token == order.token && entry->second.goal == Goal::kStarted;
-    if (!named || !input.document->names(input.self)) return "the document known here does not name this node as its owner with this token";
+    if (!named || !input.document->names(input.self))
+        return "the document known here does not name this node as its owner with this token";
     return std::nullopt;
 }
 
@@ -93,8 +97,10 @@ void LocalManager::State::try_start(const StartGroup& order, const LocalInput& i
         if (order.token > durable[order.group].max_token) waiting[order.group] = order;
         if (refusals[order.group] == *why) return;
         refusals[order.group] = *why;
-        out.decisions.push_back({Reason::kStartRefused, "group " + order.group,
-                                 "The start of group " + order.group + " is refused here: " + *why + ".", {}});
+        out.decisions.push_back({Reason::kStartRefused,
+                                 "group " + order.group,
+                                 "The start of group " + order.group + " is refused here: " + *why + ".",
+                                 {}});
         return;
     }
     refusals.erase(order.group);
@@ -146,9 +152,13 @@ void LocalManager::on_monitor_done(const MonitorDone& done, const LocalInput& in
         const bool confirmed = monitor.on_done(done, input.now);
         const MonitorState after = monitor.report().state;
         if (after == MonitorState::kError && before != after)
-            s.out.decisions.push_back({Reason::kMonitorError, "monitor " + name, "Monitor " + name + " reports an error: " + monitor.report().message + ".", {}});
+            s.out.decisions.push_back({Reason::kMonitorError,
+                                       "monitor " + name,
+                                       "Monitor " + name + " reports an error: " + monitor.report().message + ".",
+                                       {}});
         if (after == MonitorState::kNormal && before == MonitorState::kError)
-            s.out.decisions.push_back({Reason::kMonitorNormal, "monitor " + name, "Monitor " + name + " is normal again.", {}});
+            s.out.decisions.push_back(
+                {Reason::kMonitorNormal, "monitor " + name, "Monitor " + name + " is normal again.", {}});
         if (after != MonitorState::kError)
             for (auto& [group, machine] : s.machines) machine.end_error(name);
         if (confirmed) s.recover(monitor, input);
@@ -185,7 +195,9 @@ void LocalManager::on_guard(const GuardObserved& observed, const LocalInput& inp
     s.advance(input);
 }
 
-void LocalManager::advance(const LocalInput& input) { state_->advance(input); }
+void LocalManager::advance(const LocalInput& input) {
+    state_->advance(input);
+}
 
 void LocalManager::State::advance(const LocalInput& input) {
     follow_document(input);
@@ -221,7 +233,8 @@ void LocalManager::State::follow_document(const LocalInput& input) {
     }
     if (act_at && input.now >= *act_at)
         leave_now(input, final_action.value_or(action_of(entry.leaving)), "this node has left the cluster");
-    // A group that cannot be stopped keeps the node from leaving cleanly: once all else is stopped the final action is taken.
+    // A group that cannot be stopped keeps the node from leaving cleanly: once all else is stopped the final action is
+    // taken.
     bool stop_failed = false;
     bool others_stopped = true;
     for (const auto& [name, group] : machines) {
@@ -237,7 +250,8 @@ void LocalManager::State::follow_document(const LocalInput& input) {
 void LocalManager::State::leave_now(const LocalInput& input, SystemAction action, std::string why) {
     if (acted) return;
     acted = true;
-    const std::string name = input.config != nullptr ? input.config->node_name(input.self.node) : to_string(input.self.node);
+    const std::string name =
+        input.config != nullptr ? input.config->node_name(input.self.node) : to_string(input.self.node);
     out.decisions.push_back({Reason::kFinalAction, "node " + name, name + " stops: " + why + ".", {}});
     out.commands.emplace_back(ActOnSystem{action, std::move(why)});
 }
@@ -270,7 +284,8 @@ MonitorMachine::Gate LocalManager::State::gate_of(const config::Monitor& monitor
 void LocalManager::State::advance_monitors(const LocalInput& input) {
     make_monitors(input);
     for (auto& [name, monitor] : monitors) {
-        if (monitor.set_gate(gate_of(monitor.settings()), input.now)) out.commands.emplace_back(WatchMonitor{name, monitor.on()});
+        if (monitor.set_gate(gate_of(monitor.settings()), input.now))
+            out.commands.emplace_back(WatchMonitor{name, monitor.on()});
         if (!monitor.check_due(input.now)) continue;
         monitor.checking(++operations);
         out.commands.emplace_back(CheckMonitor{operations, name, monitor.settings().timeout});
@@ -281,7 +296,8 @@ void LocalManager::State::advance_monitors(const LocalInput& input) {
 std::vector<std::string> LocalManager::State::targets(const config::Monitor& monitor) {
     std::vector<std::string> found;
     for (const auto& [name, group] : machines)
-        if ((monitor.target_group.empty() || monitor.target_group == name) && group.phase() == GroupMachine::Phase::kActive)
+        if ((monitor.target_group.empty() || monitor.target_group == name) &&
+            group.phase() == GroupMachine::Phase::kActive)
             found.push_back(name);
     return found;
 }
@@ -289,7 +305,8 @@ std::vector<std::string> LocalManager::State::targets(const config::Monitor& mon
 void LocalManager::State::recover(MonitorMachine& monitor, const LocalInput& input) {
     const std::vector<std::string> groups = targets(monitor.settings());
     if (groups.empty() || input.now >= input.run_until) return;  // nothing active to recover
-    const bool script_runs = std::any_of(scripts.begin(), scripts.end(), [&](const auto& item) { return item.second == monitor.settings().name; });
+    const bool script_runs = std::any_of(scripts.begin(), scripts.end(),
+                                         [&](const auto& item) { return item.second == monitor.settings().name; });
     if (script_runs) return;
     const bool failover_left = std::any_of(groups.begin(), groups.end(), [&](const std::string& group) {
         const auto entry = input.document->groups.find(group);
@@ -313,11 +330,15 @@ void LocalManager::State::take_step(MonitorMachine& monitor, RecoveryStep step, 
             out.commands.emplace_back(RunRecoveryScript{operations, name, monitor.scripts()});
             return;
         case RecoveryStep::kRestart:
-            for (const std::string& group : groups) machine(group).restart(monitor.settings().target, cause, using_context);
+            for (const std::string& group : groups)
+                machine(group).restart(monitor.settings().target, cause, using_context);
             return;
         case RecoveryStep::kFailover:
             for (const std::string& group : groups) machine(group).want_failover(name, cause);
-            out.decisions.push_back({Reason::kRecoveryFailover, "monitor " + name, "Restarts are used up (" + cause + "): a failover is asked for.", {}});
+            out.decisions.push_back({Reason::kRecoveryFailover,
+                                     "monitor " + name,
+                                     "Restarts are used up (" + cause + "): a failover is asked for.",
+                                     {}});
             return;
         case RecoveryStep::kFinal:
             for (const std::string& group : groups)
@@ -372,9 +393,13 @@ LocalOutput LocalManager::take_output() {
     return out;
 }
 
-NodeReport LocalManager::report() const { return state_->report(); }
+NodeReport LocalManager::report() const {
+    return state_->report();
+}
 
-const std::map<std::string, LocalGroup>& LocalManager::groups() const { return state_->durable; }
+const std::map<std::string, LocalGroup>& LocalManager::groups() const {
+    return state_->durable;
+}
 
 std::vector<GuardedGroup> LocalManager::guarded() const {
     std::vector<GuardedGroup> list;
@@ -383,7 +408,8 @@ std::vector<GuardedGroup> LocalManager::guarded() const {
 }
 
 bool LocalManager::anything_active() const {
-    return std::any_of(state_->machines.begin(), state_->machines.end(), [](const auto& item) { return !item.second.idle(); });
+    return std::any_of(state_->machines.begin(), state_->machines.end(),
+                       [](const auto& item) { return !item.second.idle(); });
 }
 
 }  // namespace kagami::engine

@@ -1,16 +1,21 @@
-// What the chosen document and the leader's orders mean on this node: ordered activation and deactivation, recovery on the node,
-// monitors, suspend and resume with the lease, and the report to the leader. Pure.
+// What the chosen document and the leader's orders mean on this node: ordered activation and deactivation, recovery on
+// the node, monitors, suspend and resume with the lease, and the report to the leader. Pure.
 //
-// A group here:  Stopped -> Starting -> Active -> Stopping -> Stopped; Starting|Active -failure-> retry | StartFailed | recovery;
-//                Stopping -failure-> StopFailed; Starting|Active|Stopping -lease over-> Suspended -> back | killed -> Stopped
-// Invariants: START is refused when token <= max_token, without lease, guard not alive, document does not name (me, boot, token), or
-//             anything of an older token is left (I3, I15, I18); max_token and the STARTING mark are durable before the first activation;
-//             resources of one level run in parallel, levels in dependency order, stop in reverse; nothing is activated while suspended.
-// Leaving:      an entry that becomes kLeft for this incarnation ends in ActOnSystem, a moment later so that the others learn of it (the
-//             leader after T_hold, others after T_renew). A daemon that starts in a boot that has left wants to join again.
-//             report().leaving is also the heartbeat's: the document asks this node to leave, or a final action of its own does.
-// A report may say STOPPED(token) only when the token is durable: send reports after persist when `durable_changed`.
-// Leaves to others: leases (register.h), which node (policy.h), suspension itself (the guard), intervals of monitors (monitor_machine.h).
+// A group here: Stopped -> Starting -> Active -> Stopping -> Stopped
+//             Starting|Active -failure-> retry | StartFailed | recovery ; Stopping -failure-> StopFailed
+//             Starting|Active|Stopping -lease over-> Suspended -> back | killed -> Stopped
+// Invariants: START is refused when token <= max_token, without lease, guard not alive, document does not name (me,
+//             boot, token), or anything of an older token is left (I3, I15, I18); one refused only for the moment is
+//             obeyed as soon as nothing is against it. max_token and the STARTING mark are durable before the first
+//             activation; independent resources run in parallel, the others in the order of `after`, stop in reverse;
+//             nothing is activated while suspended.
+// Leaving:    an entry that becomes kLeft for this incarnation ends in ActOnSystem, a moment later so that the others
+//             learn of it (the leader after T_hold, others after T_renew). A daemon that starts in a boot that has left
+//             wants to join again. report().leaving is also the heartbeat's: the document asks this node to leave, or a
+//             final action of its own does.
+// Reports:    one may say STOPPED(token) only when the token is durable: send them after persist when durable_changed.
+// Leaves to others: leases (register.h), which node (policy.h), suspension itself (the guard), intervals of monitors
+//             (monitor_machine.h).
 #pragma once
 
 #include <map>
@@ -24,21 +29,21 @@
 
 namespace kagami::engine {
 
-struct LocalInput {                        // what the local manager sees of the rest of the engine at each step
-    const Document* document = nullptr;    // newest accepted
+struct LocalInput {                          // what the local manager sees of the rest of the engine at each step
+    const Document* document = nullptr;      // newest accepted
     const config::Config* config = nullptr;  // null: not unpacked yet: nothing starts
     const Timing* timing = nullptr;
     Incarnation self;
     Instant now;
-    Instant run_until;                     // lease; Instant{} = none
+    Instant run_until;  // lease; Instant{} = none
     Instant lease_sent_at;
-    bool config_stored = false;            // scripts in force lie on the disk of this node
+    bool config_stored = false;  // scripts in force lie on the disk of this node
 };
 
 struct LocalOutput {
-    std::vector<Command> commands;         // carried out after persist when `durable` changed
+    std::vector<Command> commands;  // carried out after persist when `durable` changed
     std::vector<Decision> decisions;
-    bool durable_changed = false;          // groups() must be made durable before commands run
+    bool durable_changed = false;  // groups() must be made durable before commands run
     bool report_changed = false;
     std::optional<Instant> wake_at;
 };
@@ -63,9 +68,9 @@ class LocalManager {
     void advance(const LocalInput& input);
     LocalOutput take_output();
 
-    NodeReport report() const;                              // without incarnation, serial, version (the engine fills them)
+    NodeReport report() const;  // without incarnation, serial, version (the engine fills them)
     const std::map<std::string, LocalGroup>& groups() const;  // durable part
-    std::vector<GuardedGroup> guarded() const;              // what the guard must cover, with verdicts
+    std::vector<GuardedGroup> guarded() const;                // what the guard must cover, with verdicts
     bool anything_active() const;
 
  private:

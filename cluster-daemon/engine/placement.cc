@@ -21,7 +21,9 @@ bool hears(const Heartbeat& heartbeat, NodeId other) {
     return other.value >= 1 && other.value <= 32 && (heartbeat.heard >> (other.value - 1U) & 1U) != 0;
 }
 
-Candidate unfit(NodeId node, std::string why) { return {node, Fitness::kUnfit, std::move(why)}; }
+Candidate unfit(NodeId node, std::string why) {
+    return {node, Fitness::kUnfit, std::move(why)};
+}
 
 }  // namespace
 
@@ -42,11 +44,13 @@ Candidate judge(const PolicyInput& input, const Document& document, const config
     if (known && facts->second.heartbeat->leaving) return unfit(node, "leaving the cluster");
     if (entry.state != NodeState::kMember) {
         const bool coming = known && facts->second.heartbeat->joining && entry.state != NodeState::kFenced;
-        return {node, coming ? Fitness::kSoon : Fitness::kUnfit, coming ? "joining the cluster" : state_obstacle(entry.state)};
+        return {node, coming ? Fitness::kSoon : Fitness::kUnfit,
+                coming ? "joining the cluster" : state_obstacle(entry.state)};
     }
     if (entry.leaving != Leaving::kNo) return unfit(node, "leaving the cluster");
     if (entry.isolated) return unfit(node, "isolated until it is returned");
-    if (known && facts->second.heartbeat->incarnation.boot != entry.boot) return {node, Fitness::kSoon, "joining the cluster"};
+    if (known && facts->second.heartbeat->incarnation.boot != entry.boot)
+        return {node, Fitness::kSoon, "joining the cluster"};
     if (known && !facts->second.heartbeat->guard_alive) return {node, Fitness::kSoon, "its guard does not run"};
     const auto in_document = document.groups.find(group.name);
     if (in_document != document.groups.end() && in_document->second.failed_on.contains(node))

@@ -1,5 +1,5 @@
-// Which node a group should start on: the server order of the group, minus every node with an obstacle. Every candidate that was
-// looked at and not taken keeps its reason. Pure.
+// Which node a group should start on: the server order of the group, minus every node with an obstacle. Every candidate
+// that was looked at and not taken keeps its reason. Pure.
 // Leaves to others: proofs about the former owner and whether the group is wanted at all (policy_groups.cc).
 #pragma once
 
@@ -13,12 +13,14 @@
 
 namespace kagami::engine {
 
-// A node is heard: a heartbeat of it came within T_detect on some path. A trigger and a condition for a start, never a proof.
+// A node is heard: a heartbeat of it came within T_detect on some path. A trigger and a condition for a start, never a
+// proof.
 bool is_heard(const PolicyInput& input, NodeId node);
 
 enum class Fitness : uint8_t {
     kFit,
-    kSoon,   // the obstacle passes by itself within moments (the node is being admitted): the first start of a group waits for it
+    kSoon,  // the obstacle passes by itself within moments (the node is being admitted): the first start of a group
+            // waits for it
     kUnfit,
 };
 struct Candidate {

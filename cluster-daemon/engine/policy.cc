@@ -10,7 +10,9 @@ PolicyOutput Policy::plan(const PolicyInput& input) {
     return Plan(input, *memory_).run();
 }
 
-void Policy::reset() { *memory_ = PolicyMemory{}; }
+void Policy::reset() {
+    *memory_ = PolicyMemory{};
+}
 
 const char* words_of(Proof proof) {
     switch (proof) {

@@ -15,7 +15,8 @@ Status Plan::accept_config(const config::Config& wanted, const OperatorRequest& 
                         "stop the cluster, and initialise it with the new configuration");
         if (change.restarts != config::RestartScope::kGroup) continue;
         const auto at = next_.groups.find(change.restarts_name);
-        if (at != next_.groups.end() && (at->second.owner || at->second.goal == Goal::kStarted)) running.insert(change.restarts_name);
+        if (at != next_.groups.end() && (at->second.owner || at->second.goal == Goal::kStarted))
+            running.insert(change.restarts_name);
     }
     if (!running.empty()) {
         std::string names;
@@ -26,7 +27,8 @@ Status Plan::accept_config(const config::Config& wanted, const OperatorRequest& 
     if (request.force) return {};
     for (const config::Node& node : input_.config->nodes)
         if (next_.node(node.id).state != NodeState::kMember || !is_heard(node.id))
-            return fail(ErrorCode::kRefused, node.name + " is not in the cluster and could not take the new configuration",
+            return fail(ErrorCode::kRefused,
+                        node.name + " is not in the cluster and could not take the new configuration",
                         "bring it back, or apply with --without " + node.name);
     return {};
 }

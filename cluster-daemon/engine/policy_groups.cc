@@ -1,5 +1,5 @@
-// Groups: who may have effects, and what follows from proofs, reports and attributes. protocol.md 6 and 10 decide(); expresscluster.md
-// 2.1 and 2.2.
+// Groups: who may have effects, and what follows from proofs, reports and attributes. protocol.md 6 and 10 decide();
+// expresscluster.md 2.1 and 2.2.
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
@@ -7,9 +7,13 @@
 namespace kagami::engine {
 namespace {
 
-std::string subject_of(const config::Group& group) { return "group " + group.name; }
+std::string subject_of(const config::Group& group) {
+    return "group " + group.name;
+}
 
-bool fits(const GroupReport* report, const GroupEntry& entry) { return report != nullptr && report->token == entry.token; }
+bool fits(const GroupReport* report, const GroupEntry& entry) {
+    return report != nullptr && report->token == entry.token;
+}
 
 }  // namespace
 
@@ -18,7 +22,8 @@ void Plan::plan_groups() {
 }
 
 void Plan::plan_group(const config::Group& group) {
-    if (next_.config.version != chosen_.config.version && !next_.groups.contains(group.name)) return;  // removed just now
+    if (next_.config.version != chosen_.config.version && !next_.groups.contains(group.name))
+        return;  // removed just now
     GroupEntry& entry = next_.groups[group.name];
     calm_storm(group, entry);
     if (entry.owner) memory_.waiting_for_better.erase(group.name);
@@ -36,7 +41,8 @@ Proof Plan::proof_of(const config::Group& group, const GroupEntry& entry) {
     const Incarnation& owner = *entry.owner;
     const NodeEntry& node = next_.node(owner.node);
     const GroupReport* report = report_of(owner, group.name);
-    if (report != nullptr && report->state == GroupState::kStopped && report->token >= entry.token) return Proof::kStopped;
+    if (report != nullptr && report->state == GroupState::kStopped && report->token >= entry.token)
+        return Proof::kStopped;
     if (node.boot != owner.boot) return Proof::kRebooted;
     const Heartbeat* heartbeat = heartbeat_of(owner.node);
     if (heartbeat != nullptr && is_heard(owner.node) && heartbeat->incarnation.boot != owner.boot &&
@@ -77,7 +83,8 @@ void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
     say_once("proof" + group.name, Reason::kGroupWaitingForProof, subject_of(group),
              "Group " + group.name + " waits for a proof that " + owner + " has stopped it: " +
                  (armed ? "the time in which its watchdog resets it has not passed yet."
-                        : "it ran without an armed guard. If the node is off, run `kagami node confirm-down " + owner + "`."));
+                        : "it ran without an armed guard. If the node is off, run `kagami node confirm-down " + owner +
+                              "`."));
 }
 
 // ---- the owner is proven to have no effects any more ----
@@ -88,7 +95,8 @@ void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
     if (proof == Proof::kStopped) return release_stopped(group, entry);
     if (entry.goal == Goal::kStopped && entry.target == kNobody) {
         clear_owner(entry);
-        return say(Reason::kGroupStopped, subject_of(group), "Group " + group.name + " is stopped: " + words_of(proof) + ".");
+        return say(Reason::kGroupStopped, subject_of(group),
+                   "Group " + group.name + " is stopped: " + words_of(proof) + ".");
     }
     take_over(group, entry, proof);
 }
@@ -106,23 +114,24 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
         if (node != target)
             say(Reason::kGroupNoPlace, subject_of(group),
                 "Group " + group.name + " does not go to " + name_of(target) + ": " + candidate.obstacle + ".");
-        if (node != kNobody && input_.startup_complete) assign(group, entry, node, entry.failed_on.contains(from), true);
+        if (node != kNobody && input_.startup_complete)
+            assign(group, entry, node, entry.failed_on.contains(from), true);
         return;
     }
     if (entry.goal == Goal::kStopped)
-        return say(Reason::kGroupStopped, subject_of(group), "Group " + group.name + " is stopped on " + name_of(from) + ".");
+        return say(Reason::kGroupStopped, subject_of(group),
+                   "Group " + group.name + " is stopped on " + name_of(from) + ".");
     if (report->failed) {
         entry.goal = Goal::kStopped;
         entry.held = true;
         return say(Reason::kGroupHeld, subject_of(group),
-                   "Group " + group.name + " was stopped on " + name_of(from) + " by its final action (" + report->cause +
-                       ") and is not started by itself.");
+                   "Group " + group.name + " was stopped on " + name_of(from) + " by its final action (" +
+                       report->cause + ") and is not started by itself.");
     }
     const Placement placement = place(input_, next_, group, kNobody);
     const bool again = judge(input_, next_, group, from).fitness == Fitness::kFit;
     const NodeId node = again ? from : placement.node;
-    if (node == kNobody || !brake(group, entry)) return;
-    ++entry.storm;
+    if (node == kNobody || !may_fail_over(group, entry, from, node)) return;
     assign(group, entry, node, true, true);
 }
 
@@ -131,8 +140,8 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     const std::string from = name_of(entry.owner->node);
     const bool keeps = proof == Proof::kExpired;  // an owner that comes back in the same incarnation simply resumes
     if (!automatic(group, proof)) {
-        const std::string sentence = "Group " + group.name + " is not started elsewhere by itself after the loss of " + from +
-                                     ": start it with `kagami group start " + group.name + "`.";
+        const std::string sentence = "Group " + group.name + " is not started elsewhere by itself after the loss of " +
+                                     from + ": start it with `kagami group start " + group.name + "`.";
         if (keeps) return say_once("manual" + group.name, Reason::kGroupManual, subject_of(group), sentence);
         clear_owner(entry);
         entry.goal = Goal::kStopped;
@@ -142,7 +151,7 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     }
     const bool moving = entry.target != kNobody && judge(input_, next_, group, entry.target).fitness == Fitness::kFit;
     Placement placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
-    if (placement.node == kNobody && !entry.failed_on.empty()) {  // the node that did better is gone: one more try elsewhere
+    if (placement.node == kNobody && !entry.failed_on.empty()) {  // who did better is gone: one more try elsewhere
         entry.failed_on.clear();
         placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
     }
@@ -150,20 +159,21 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     if (node == kNobody)
         say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
                  "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
-    const bool goes = node != kNobody && input_.startup_complete && !next_.cluster_stopped && brake(group, entry);
+    const bool may = node != kNobody && input_.startup_complete && !next_.cluster_stopped;
+    const bool goes = may && may_fail_over(group, entry, entry.owner->node, node);
     if (!goes && keeps) return;
     clear_owner(entry);
     entry.goal = Goal::kStarted;
     entry.target = kNobody;
     if (!goes) return;
-    ++entry.storm;
     assign(group, entry, node, true, false);
     out_.decisions.back().sentence += std::string(" Allowed because ") + words_of(proof) + ".";
     out_.decisions.back().rejected = placement.rejected;
 }
 
 bool Plan::automatic(const config::Group& group, Proof proof) const {
-    if (input_.config->arbitration.option == config::ArbitrationOption::kManual && proof != Proof::kFenced) return false;
+    if (input_.config->arbitration.option == config::ArbitrationOption::kManual && proof != Proof::kFenced)
+        return false;
     return group.failover == config::FailoverAttribute::kAuto;
 }
 
@@ -177,7 +187,8 @@ void Plan::clear_owner(GroupEntry& entry) {
 
 void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
     const bool by_itself = group.start == config::StartAttribute::kAuto && !entry.held;
-    const bool wanted = input_.startup_complete && !next_.cluster_stopped && (entry.goal == Goal::kStarted || by_itself);
+    const bool wanted =
+        input_.startup_complete && !next_.cluster_stopped && (entry.goal == Goal::kStarted || by_itself);
     if (!wanted) {
         memory_.waiting_for_better.erase(group.name);
         return;
@@ -192,8 +203,7 @@ void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
         if (input_.now < since + input_.timing->hold) return;
     }
     const bool again = entry.goal == Goal::kStarted && entry.last_owner != kNobody;  // it ran, and was lost
-    if (again && !brake(group, entry)) return;
-    if (again) ++entry.storm;
+    if (again && !may_fail_over(group, entry, entry.last_owner, placement.node)) return;
     const bool failover = again && entry.last_owner != placement.node;
     assign(group, entry, placement.node, failover, false);
     out_.decisions.back().rejected = placement.rejected;
@@ -208,14 +218,16 @@ void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bo
     entry.target = kNobody;
     entry.stop_failed = false;
     say(failover ? Reason::kGroupFailover : Reason::kGroupPlaced, subject_of(group),
-        "Group " + group.name + (failover ? " fails over " + (from.empty() || entry.last_owner == node ? "" : "from " + from + " ") + "to " : " is placed on ") +
+        "Group " + group.name +
+            (failover ? " fails over " + (from.empty() || entry.last_owner == node ? "" : "from " + from + " ") + "to "
+                      : " is placed on ") +
             name_of(node) + ".");
 }
 
 // ---- it runs, and shall run elsewhere ----
 
-void Plan::begin_move(const config::Group& group, GroupEntry& entry, NodeId target, Reason reason, const std::string& why,
-                      std::vector<std::string> rejected) {
+void Plan::begin_move(const config::Group& group, GroupEntry& entry, NodeId target, Reason reason,
+                      const std::string& why, std::vector<std::string> rejected) {
     entry.goal = Goal::kStopped;
     entry.target = target;
     const std::string where = target == kNobody ? "stops on " : "moves to " + name_of(target) + " from ";
@@ -236,11 +248,11 @@ void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupR
     trial.groups[group.name].failed_on.insert(entry.owner->node);
     const Placement placement = place(input_, trial, group, entry.owner->node);
     if (placement.node == kNobody)
-        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-                        "Group " + group.name + " failed on " + name_of(entry.owner->node) + " and has no other node to go to.",
-                        placement.rejected);
-    if (!brake(group, entry)) return;
-    ++entry.storm;
+        return say_once(
+            "place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+            "Group " + group.name + " failed on " + name_of(entry.owner->node) + " and has no other node to go to.",
+            placement.rejected);
+    if (!may_fail_over(group, entry, entry.owner->node, placement.node)) return;
     entry.failed_on.insert(entry.owner->node);
     ++entry.failovers;
     begin_move(group, entry, placement.node, Reason::kGroupFailover, report.cause, placement.rejected);
@@ -261,7 +273,8 @@ void Plan::note_health(const config::Group& group, GroupEntry& entry) {
     for (const config::Monitor& monitor : input_.config->monitors) {
         if (!healthy || monitor.target_group != group.name) continue;
         for (const MonitorReport& state : node->monitors)
-            if (state.name == monitor.name) healthy = state.state != MonitorState::kError && state.state != MonitorState::kUnknown;
+            if (state.name == monitor.name)
+                healthy = state.state != MonitorState::kError && state.state != MonitorState::kUnknown;
     }
     if (!healthy) {
         memory_.healthy_since.erase(group.name);
@@ -276,7 +289,9 @@ void Plan::note_health(const config::Group& group, GroupEntry& entry) {
 
 void Plan::note_stop_failure(const config::Group& group, GroupEntry& entry) {
     const GroupReport* report = report_of(*entry.owner, group.name);
-    if (entry.stop_failed || report == nullptr || report->state != GroupState::kStopFailed || report->token < entry.token) return;
+    if (entry.stop_failed || report == nullptr || report->state != GroupState::kStopFailed ||
+        report->token < entry.token)
+        return;
     entry.stop_failed = true;
     say(Reason::kGroupStopFailed, subject_of(group),
         "Group " + group.name + " could not be stopped on " + name_of(entry.owner->node) + " (" + report->cause +
@@ -285,16 +300,22 @@ void Plan::note_stop_failure(const config::Group& group, GroupEntry& entry) {
 
 // ---- the storm brake ----
 
-bool Plan::brake(const config::Group& group, const GroupEntry& entry) {
+// Counts a failover, unless the brake forbids it. A start again on the same node is none.
+bool Plan::may_fail_over(const config::Group& group, GroupEntry& entry, NodeId from, NodeId to) {
+    if (from == to) return true;
     const auto limit = static_cast<uint32_t>(std::max(1, input_.config->failovers_per_hour));
-    if (entry.storm < limit) return true;
+    if (entry.storm < limit) {
+        ++entry.storm;
+        return true;
+    }
     say_once("brake" + group.name, Reason::kGroupStormBrake, subject_of(group),
              "Group " + group.name + " has failed over " + std::to_string(entry.storm) +
                  " times within an hour, which is the limit (failovers_per_hour): it stays where it is.");
     return false;
 }
 
-// The count lives in the document, so that the brake holds when leaders come and go; its hour is measured by whoever leads.
+// The count lives in the document, so that the brake holds when leaders come and go; its hour is measured by whoever
+// leads.
 void Plan::calm_storm(const config::Group& group, GroupEntry& entry) {
     PolicyMemory::Storm& storm = memory_.storms[group.name];
     if (storm.count != entry.storm) storm = {entry.storm, input_.now};

@@ -6,7 +6,9 @@
 namespace kagami::engine {
 namespace {
 
-std::string subject_of(const std::string& name) { return "node " + name; }
+std::string subject_of(const std::string& name) {
+    return "node " + name;
+}
 
 }  // namespace
 
@@ -30,27 +32,33 @@ void Plan::admit(NodeId node) {
         return say_once("digest" + name, Reason::kTimingMismatch, subject_of(name),
                         name + " is not admitted: it has other timing values than the cluster.");
     if (!heartbeat->guard_alive)
-        return say_once("guard" + name, Reason::kGuardLost, subject_of(name), name + " is not admitted: its guard does not run.");
+        return say_once("guard" + name, Reason::kGuardLost, subject_of(name),
+                        name + " is not admitted: its guard does not run.");
     if (entry.state == NodeState::kFenced && entry.boot == boot)
-        return say_once("fenced" + name, Reason::kNodeIsolated, subject_of(name),
-                        name + " was confirmed down but still runs in the same boot: it is not admitted until it has rebooted.");
+        return say_once(
+            "fenced" + name, Reason::kNodeIsolated, subject_of(name),
+            name + " was confirmed down but still runs in the same boot: it is not admitted until it has rebooted.");
     if (next_.cluster_stopped) {
         if (!members().empty()) return;  // the stop goes on
         next_.cluster_stopped = false;
         for (auto& [group, in_document] : next_.groups) in_document.held = false;
     }
     const bool rebooted = entry.state == NodeState::kMember && entry.boot != boot;
-    const bool clean = entry.state == NodeState::kAbsent || (chosen_.cluster_stopped && entry.state == NodeState::kLeft);
+    const bool clean =
+        entry.state == NodeState::kAbsent || (chosen_.cluster_stopped && entry.state == NodeState::kLeft);
     if (entry.state != NodeState::kAbsent && entry.boot != boot) memory_.replaced_boots[node].insert(entry.boot);
     entry = NodeEntry{};
     entry.state = NodeState::kMember;
     entry.boot = boot;
-    entry.armed = true;  // docs/decisions: armed = its guard covered it at admission; a watchdog decides the safety class only
+    entry.armed =
+        true;  // docs/decisions: armed = its guard covered it at admission; a watchdog decides the safety class only
     entry.isolated = !input_.config->auto_return && !clean;
     next_.last_standing.reset();
-    if (rebooted) say(Reason::kNodeRebooted, subject_of(name), name + " has rebooted: what it ran before the reboot is stopped.");
+    if (rebooted)
+        say(Reason::kNodeRebooted, subject_of(name), name + " has rebooted: what it ran before the reboot is stopped.");
     say(entry.isolated ? Reason::kNodeIsolated : Reason::kNodeAdmitted, subject_of(name),
-        name + (entry.isolated ? " is back and stays isolated until `kagami node return " + name + "`." : " is a member of the cluster."));
+        name + (entry.isolated ? " is back and stays isolated until `kagami node return " + name + "`."
+                               : " is a member of the cluster."));
 }
 
 // The promises of a silent member must have run out before it is called lost (P4).
@@ -71,14 +79,16 @@ void Plan::watch(NodeId node) {
     say(Reason::kNodeLost, subject_of(name), name + " is lost: nothing was heard of it and its lease has run out.");
 }
 
-// A final action on the node asks to leave. The report must know the present document, else it may still speak of a cancelled leave.
+// A final action on the node asks to leave. The report must know the present document, else it may still speak of a
+// cancelled leave.
 void Plan::take_wish_to_leave(NodeId node) {
     NodeEntry& entry = next_.nodes[node];
     const NodeReport* report = report_of({node, entry.boot});
     if (entry.state != NodeState::kMember || entry.leaving != Leaving::kNo || report == nullptr) return;
     if (!report->leaving || report->version < chosen_.version) return;
     entry.leaving = Leaving::kStopDaemon;
-    say(Reason::kFinalAction, subject_of(name_of(node)), name_of(node) + " leaves the cluster: a final action asks for it.");
+    say(Reason::kFinalAction, subject_of(name_of(node)),
+        name_of(node) + " leaves the cluster: a final action asks for it.");
 }
 
 bool Plan::owns_nothing(NodeId node) const {

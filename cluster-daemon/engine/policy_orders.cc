@@ -1,4 +1,5 @@
-// What follows from the chosen document: START and STOP until the reports match, replies that have come to their end, hand-over.
+// What follows from the chosen document: START and STOP until the reports match, replies that have come to their end,
+// hand-over.
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
@@ -75,7 +76,9 @@ StopReason Plan::stop_reason(const GroupEntry& entry) const {
 
 // ---- replies ----
 
-void Plan::settle_replies() { std::erase_if(memory_.owed, [&](OwedReply& owed) { return settle(owed); }); }
+void Plan::settle_replies() {
+    std::erase_if(memory_.owed, [&](OwedReply& owed) { return settle(owed); });
+}
 
 bool Plan::settle(OwedReply& owed) {
     if (owed.changes && chosen_.version <= owed.asked_at) return false;
@@ -84,12 +87,12 @@ bool Plan::settle(OwedReply& owed) {
     switch (owed.verb) {
         case OperatorVerb::kGroupStart:
         case OperatorVerb::kGroupStop:
-        case OperatorVerb::kGroupMove:
-            return settle_group(owed);
+        case OperatorVerb::kGroupMove: return settle_group(owed);
         case OperatorVerb::kNodeShutdown:
             if (state == NodeState::kMember) return false;
             reply(owed, state == NodeState::kLeft ? OperatorOutcome::kDone : OperatorOutcome::kFailed,
-                  owed.subject + (state == NodeState::kLeft ? " has left the cluster." : " was lost while it was leaving."));
+                  owed.subject +
+                      (state == NodeState::kLeft ? " has left the cluster." : " was lost while it was leaving."));
             return true;
         case OperatorVerb::kClusterStop: {
             const bool stopped = std::none_of(chosen_.nodes.begin(), chosen_.nodes.end(),
@@ -100,11 +103,10 @@ bool Plan::settle(OwedReply& owed) {
         case OperatorVerb::kNodeReturn:
             reply(owed, OperatorOutcome::kDone, owed.subject + " is back: groups may start there.");
             return true;
-        case OperatorVerb::kClusterStart:
-            reply(owed, OperatorOutcome::kDone, "The cluster is running.");
-            return true;
+        case OperatorVerb::kClusterStart: reply(owed, OperatorOutcome::kDone, "The cluster is running."); return true;
         case OperatorVerb::kConfigApply:
-            reply(owed, OperatorOutcome::kDone, "Configuration " + std::to_string(chosen_.config.version) + " is in force.");
+            reply(owed, OperatorOutcome::kDone,
+                  "Configuration " + std::to_string(chosen_.config.version) + " is in force.");
             return true;
         case OperatorVerb::kConfirmDown:
             reply(owed, OperatorOutcome::kDone, owed.subject + " is recorded as down.");
@@ -122,13 +124,15 @@ bool Plan::settle_group(OwedReply& owed) {
     const GroupEntry& entry = at->second;
     const GroupReport* report = entry.owner ? report_of(*entry.owner, owed.subject) : nullptr;
     if (report != nullptr && report->token < entry.token) report = nullptr;
-    const bool ended = owed.verb == OperatorVerb::kGroupStop ? settle_stop(owed, entry, report) : settle_start(owed, entry, report);
+    const bool ended =
+        owed.verb == OperatorVerb::kGroupStop ? settle_stop(owed, entry, report) : settle_start(owed, entry, report);
     if (ended) return true;
     if (input_.now < owed.deadline) {
         consider(owed.deadline);
         return false;
     }
-    reply(owed, OperatorOutcome::kFailed, "group " + owed.subject + ": the command took longer than the time-outs of its resources",
+    reply(owed, OperatorOutcome::kFailed,
+          "group " + owed.subject + ": the command took longer than the time-outs of its resources",
           "look at `kagami why " + owed.subject + "`; the cluster goes on with it", ErrorCode::kTimedOut);
     return true;
 }
@@ -208,7 +212,8 @@ void Plan::plan_hand_over() {
     for (const auto& [node, count] : owned)
         if (count > owned[best]) best = node;
     const NodeFacts* facts = facts_of(best);
-    if (best == input_.self || out_.hand_over_to || facts == nullptr || !facts->votes_now || !chosen_.names({best, chosen_.node(best).boot}))
+    if (best == input_.self || out_.hand_over_to || facts == nullptr || !facts->votes_now ||
+        !chosen_.names({best, chosen_.node(best).boot}))
         return;
     const Instant from = std::max(*memory_.quiet_since, input_.leading_since) + 2 * input_.timing->renew;
     if (input_.now < from) return consider(from);

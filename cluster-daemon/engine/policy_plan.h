@@ -23,20 +23,20 @@ struct OwedReply {
     NodeId origin;
     OperatorVerb verb = OperatorVerb::kGroupStart;
     std::string subject;
-    NodeId node;             // target of a move or start; kNobody = any
-    Version asked_at;        // document when it was accepted
-    bool changes = true;     // its intent is a newer document
+    NodeId node;          // target of a move or start; kNobody = any
+    Version asked_at;     // document when it was accepted
+    bool changes = true;  // its intent is a newer document
     bool saw_stopping = false;
     Instant deadline;
 };
 
 struct PolicyMemory {
-    struct Assignment {      // what START says beside the token
+    struct Assignment {  // what START says beside the token
         Incarnation owner;
         bool failover = false;
         bool proven_stopped = false;
     };
-    struct Storm {           // since when the document has had this count
+    struct Storm {  // since when the document has had this count
         uint32_t count = 0;
         Instant since;
     };
@@ -50,12 +50,12 @@ struct PolicyMemory {
     std::map<std::string, Assignment> assigned;
     std::map<std::string, SentOrder> sent;
     std::map<std::string, Instant> healthy_since;
-    std::map<std::string, Instant> waiting_for_better;     // first start: an earlier server is about to come
-    std::map<std::string, std::string> said;               // standing conditions, said once
-    std::map<NodeId, std::set<BootId>> replaced_boots;     // incarnations that were seen replaced: never admitted again
-    std::set<std::string> stop_again;                      // a person asked to stop a STOP_FAILED group once more
-    std::optional<Instant> quiet_since;                    // nothing pending
-    std::optional<Instant> leave_handover;                 // first try to hand over in order to leave
+    std::map<std::string, Instant> waiting_for_better;  // first start: an earlier server is about to come
+    std::map<std::string, std::string> said;            // standing conditions, said once
+    std::map<NodeId, std::set<BootId>> replaced_boots;  // incarnations that were seen replaced: never admitted again
+    std::set<std::string> stop_again;                   // a person asked to stop a STOP_FAILED group once more
+    std::optional<Instant> quiet_since;                 // nothing pending
+    std::optional<Instant> leave_handover;              // first try to hand over in order to leave
 };
 
 enum class Proof : uint8_t { kNone, kStopped, kRebooted, kFenced, kExpired };
@@ -116,7 +116,7 @@ class Plan {
     void fail_back(const config::Group& group, GroupEntry& entry);
     void note_health(const config::Group& group, GroupEntry& entry);
     void note_stop_failure(const config::Group& group, GroupEntry& entry);
-    bool brake(const config::Group& group, const GroupEntry& entry);
+    bool may_fail_over(const config::Group& group, GroupEntry& entry, NodeId from, NodeId to);
     void calm_storm(const config::Group& group, GroupEntry& entry);
 
     // policy_requests.cc
@@ -134,6 +134,9 @@ class Plan {
     Result<const config::Group*> find_group(const std::string& name) const;
     Result<const config::Node*> find_node(const std::string& name) const;
     Status may_start() const;
+    Status may_start_group(const config::Group& group, const GroupEntry& entry);
+    Result<NodeId> choose_node(const config::Group& group, NodeId wanted, NodeId except, const std::string& verb) const;
+    static void forget_failures(GroupEntry& entry);
     void reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy = {},
                ErrorCode code = ErrorCode::kFailed);
     Duration limit_of(const config::Group& group) const;

@@ -1,5 +1,5 @@
-// What persons ask for. A request either changes the intent in the document (accepted, and answered again when it has come to its end)
-// or is refused with the rule that forbids it and what to do instead.
+// What persons ask for. A request either changes the intent in the document (accepted, and answered again when it has
+// come to its end) or is refused with the rule that forbids it and what to do instead.
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
@@ -8,7 +8,9 @@
 namespace kagami::engine {
 namespace {
 
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+std::string quoted(const std::string& text) {
+    return "\"" + text + "\"";
+}
 
 // "did you mean "web"?" or the list of what there is.
 template <typename Named>
@@ -67,7 +69,8 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
     return done;
 }
 
-void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy, ErrorCode code) {
+void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy,
+                 ErrorCode code) {
     OperatorReply answer;
     answer.id = owed.id;
     answer.outcome = outcome;
@@ -80,19 +83,22 @@ void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string mes
 
 Result<const config::Group*> Plan::find_group(const std::string& name) const {
     if (const config::Group* group = input_.config->group(name); group != nullptr) return group;
-    return fail(ErrorCode::kNotFound, "there is no group " + quoted(name), suggestion(name, input_.config->groups, "groups"));
+    return fail(ErrorCode::kNotFound, "there is no group " + quoted(name),
+                suggestion(name, input_.config->groups, "groups"));
 }
 
 Result<const config::Node*> Plan::find_node(const std::string& name) const {
     if (const config::Node* node = input_.config->node(name); node != nullptr) return node;
-    return fail(ErrorCode::kNotFound, "there is no node " + quoted(name), suggestion(name, input_.config->nodes, "nodes"));
+    return fail(ErrorCode::kNotFound, "there is no node " + quoted(name),
+                suggestion(name, input_.config->nodes, "nodes"));
 }
 
 Status Plan::may_start() const {
     if (!input_.startup_complete)
         return fail(ErrorCode::kNoQuorum, "the cluster still waits for nodes to start",
                     "wait for them, or run `kagami cluster start --now`");
-    if (next_.cluster_stopped) return fail(ErrorCode::kRefused, "the cluster is being stopped", "start it again with `kagami cluster start`");
+    if (next_.cluster_stopped)
+        return fail(ErrorCode::kRefused, "the cluster is being stopped", "start it again with `kagami cluster start`");
     return {};
 }
 
@@ -105,53 +111,77 @@ Duration Plan::limit_of(const config::Group& group) const {
     return limit;
 }
 
+// Where a person's group goes: to the named node when it is fit, else to the first fit one. Earlier failures do not
+// count.
+Result<NodeId> Plan::choose_node(const config::Group& group, NodeId wanted, NodeId except,
+                                 const std::string& verb) const {
+    const std::string name = "group " + group.name;
+    Document trial = next_;
+    trial.groups[group.name].failed_on.clear();
+    if (wanted != kNobody) {
+        const Candidate candidate = judge(input_, trial, group, wanted);
+        if (candidate.fitness == Fitness::kFit) return wanted;
+        return fail(ErrorCode::kRefused, name + " cannot " + verb + " " + name_of(wanted) + ": " + candidate.obstacle,
+                    "name another node, or bring this one back first");
+    }
+    const Placement placement = place(input_, trial, group, except);
+    if (placement.node != kNobody) return placement.node;
+    return fail(
+        ErrorCode::kRefused,
+        name + " has no " + (except == kNobody ? "" : "other ") + "node to go to: " + joined(placement.rejected),
+        "bring one of its nodes back");
+}
+
+// A group whose start has failed for good may be started again; what runs, or may run, not.
+Status Plan::may_start_group(const config::Group& group, const GroupEntry& entry) {
+    const std::string name = "group " + group.name;
+    if (!entry.owner) return {};
+    const std::string owner = name_of(entry.owner->node);
+    if (entry.stop_failed)
+        return fail(ErrorCode::kRefused, name + " could not be stopped on " + owner + " and may have effects there",
+                    "repair it there and run `kagami group stop " + group.name + "` first");
+    const GroupReport* report = report_of(*entry.owner, group.name);
+    const bool start_failed =
+        report != nullptr && report->token == entry.token && report->state == GroupState::kStartFailed;
+    if (entry.goal != Goal::kStarted || start_failed) return {};
+    if (next_.node(entry.owner->node).state == NodeState::kMember)
+        return fail(ErrorCode::kRefused, name + " is already started on " + owner,
+                    "use `kagami group move " + group.name + "` to run it elsewhere");
+    if (proof_of(group, entry) == Proof::kNone)
+        return fail(ErrorCode::kRefused, name + " may still run on " + owner + ": there is no proof that it stopped",
+                    "if the node is off, run `kagami node confirm-down " + owner + "`");
+    return {};
+}
+
 Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
     const Result<const config::Group*> found = find_group(request.subject);
     if (!found) return tl::unexpected(found.error());
     if (const Status may = may_start(); !may) return may;
     const config::Group& group = **found;
     GroupEntry& entry = next_.groups[group.name];
-    const std::string name = "group " + group.name;
-    const GroupReport* report = entry.owner ? report_of(*entry.owner, group.name) : nullptr;
-    if (entry.stop_failed)
-        return fail(ErrorCode::kRefused, name + " could not be stopped on " + name_of(entry.owner->node) + " and may have effects there",
-                    "repair it there and run `kagami group stop " + group.name + "` first");
-    const bool start_failed = report != nullptr && report->token == entry.token && report->state == GroupState::kStartFailed;
-    if (entry.owner && entry.goal == Goal::kStarted && !start_failed) {
-        if (next_.node(entry.owner->node).state == NodeState::kMember)
-            return fail(ErrorCode::kRefused, name + " is already started on " + name_of(entry.owner->node),
-                        "use `kagami group move " + group.name + "` to run it elsewhere");
-        if (proof_of(group, entry) == Proof::kNone)
-            return fail(ErrorCode::kRefused, name + " may still run on " + name_of(entry.owner->node) + ": there is no proof that it stopped",
-                        "if the node is off, run `kagami node confirm-down " + name_of(entry.owner->node) + "`");
-    }
-    Document trial = next_;
-    trial.groups[group.name].failed_on.clear();
-    if (request.node != kNobody) {
-        const Candidate candidate = judge(input_, trial, group, request.node);
-        if (candidate.fitness != Fitness::kFit)
-            return fail(ErrorCode::kRefused, name + " cannot start on " + name_of(request.node) + ": " + candidate.obstacle,
-                        "name another node or none");
-    }
-    const Placement placement = place(input_, trial, group, kNobody);
-    if (placement.node == kNobody)
-        return fail(ErrorCode::kRefused, name + " has no node to start on: " + joined(placement.rejected), "bring one of its nodes back");
-    const NodeId node = request.node != kNobody ? request.node : placement.node;
-    entry.failed_on.clear();
-    entry.failovers = 0;
-    entry.held = false;
+    if (const Status may = may_start_group(group, entry); !may) return may;
+    const Result<NodeId> node = choose_node(group, request.node, kNobody, "start on");
+    if (!node) return tl::unexpected(node.error());
+    forget_failures(entry);
     owed.node = request.node;
     owed.deadline = input_.now + limit_of(group);
-    reply(owed, OperatorOutcome::kAccepted, name + " starts on " + name_of(node) + ".");
-    say(Reason::kOperatorAccepted, name, "Start of group " + group.name + " asked for by " + request.person + ".");
-    if (entry.owner && next_.node(entry.owner->node).state == NodeState::kMember) {  // stops first, here or there
+    reply(owed, OperatorOutcome::kAccepted, "group " + group.name + " starts on " + name_of(*node) + ".");
+    say(Reason::kOperatorAccepted, "group " + group.name,
+        "Start of group " + group.name + " asked for by " + request.person + ".");
+    if (entry.owner && proof_of(group, entry) == Proof::kNone) {  // stops first, to start here or there
         entry.goal = Goal::kStopped;
-        entry.target = node;
+        entry.target = *node;
         return {};
     }
     if (entry.owner) clear_owner(entry);
-    assign(group, entry, node, false, false);
+    assign(group, entry, *node, false, false);
     return {};
+}
+
+void Plan::forget_failures(GroupEntry& entry) {
+    entry.failed_on.clear();
+    entry.failovers = 0;
+    entry.held = false;
 }
 
 Status Plan::group_stop(const OperatorRequest& request, OwedReply& owed) {
@@ -164,7 +194,8 @@ Status Plan::group_stop(const OperatorRequest& request, OwedReply& owed) {
     entry.target = kNobody;
     entry.held = true;
     owed.deadline = input_.now + limit_of(**found);
-    reply(owed, OperatorOutcome::kAccepted, "group " + (*found)->name + (entry.owner ? " stops on " + name_of(entry.owner->node) : " is stopped") + ".");
+    reply(owed, OperatorOutcome::kAccepted,
+          "group " + (*found)->name + (entry.owner ? " stops on " + name_of(entry.owner->node) : " is stopped") + ".");
     say(Reason::kGroupHeld, "group " + (*found)->name,
         "Group " + (*found)->name + " is stopped by " + request.person + " and is not started by itself.");
     return {};
@@ -178,31 +209,24 @@ Status Plan::group_move(const OperatorRequest& request, OwedReply& owed) {
     GroupEntry& entry = next_.groups[group.name];
     const std::string name = "group " + group.name;
     if (!entry.owner || entry.goal != Goal::kStarted)
-        return fail(ErrorCode::kRefused, name + (entry.target != kNobody ? " is already being moved" : " is not started"),
-                    entry.target != kNobody ? "wait until it has arrived" : "start it with `kagami group start " + group.name + "`");
+        return fail(ErrorCode::kRefused,
+                    name + (entry.target != kNobody ? " is already being moved" : " is not started"),
+                    entry.target != kNobody ? "wait until it has arrived"
+                                            : "start it with `kagami group start " + group.name + "`");
     const NodeId owner = entry.owner->node;
     if (entry.stop_failed || next_.node(owner).state != NodeState::kMember)
-        return fail(ErrorCode::kRefused, name + " cannot be moved: it is not known to be under control on " + name_of(owner),
+        return fail(ErrorCode::kRefused,
+                    name + " cannot be moved: it is not known to be under control on " + name_of(owner),
                     "look at `kagami why " + group.name + "`");
-    if (request.node == owner) return fail(ErrorCode::kRefused, name + " already runs on " + name_of(owner), "name another node");
-    Document trial = next_;
-    trial.groups[group.name].failed_on.clear();
-    if (request.node != kNobody) {
-        const Candidate candidate = judge(input_, trial, group, request.node);
-        if (candidate.fitness != Fitness::kFit)
-            return fail(ErrorCode::kRefused, name + " cannot move to " + name_of(request.node) + ": " + candidate.obstacle,
-                        "name another node, or bring this one back first");
-    }
-    const Placement placement = place(input_, trial, group, owner);
-    const NodeId node = request.node != kNobody ? request.node : placement.node;
-    if (node == kNobody)
-        return fail(ErrorCode::kRefused, name + " has no other node to go to: " + joined(placement.rejected), "bring one of its nodes back");
-    entry.failed_on.clear();
-    entry.failovers = 0;
-    owed.node = node;
+    if (request.node == owner)
+        return fail(ErrorCode::kRefused, name + " already runs on " + name_of(owner), "name another node");
+    const Result<NodeId> node = choose_node(group, request.node, owner, "move to");
+    if (!node) return tl::unexpected(node.error());
+    forget_failures(entry);
+    owed.node = *node;
     owed.deadline = input_.now + limit_of(group);
-    begin_move(group, entry, node, Reason::kGroupMoveStarted, "asked for by " + request.person);
-    reply(owed, OperatorOutcome::kAccepted, name + " moves from " + name_of(owner) + " to " + name_of(node) + ".");
+    begin_move(group, entry, *node, Reason::kGroupMoveStarted, "asked for by " + request.person);
+    reply(owed, OperatorOutcome::kAccepted, name + " moves from " + name_of(owner) + " to " + name_of(*node) + ".");
     return {};
 }
 
@@ -211,11 +235,13 @@ Status Plan::node_shutdown(const OperatorRequest& request, OwedReply& owed) {
     if (!found) return tl::unexpected(found.error());
     NodeEntry& entry = next_.nodes[(*found)->id];
     if (entry.state != NodeState::kMember)
-        return fail(ErrorCode::kRefused, request.subject + " is not a member of the cluster: there is nothing to shut down",
+        return fail(ErrorCode::kRefused,
+                    request.subject + " is not a member of the cluster: there is nothing to shut down",
                     "stop its services on the node itself");
     entry.leaving = leaving_of(request);
     reply(owed, OperatorOutcome::kAccepted, request.subject + " leaves the cluster: its groups move or stop first.");
-    say(Reason::kOperatorAccepted, "node " + request.subject, "Shutdown of " + request.subject + " asked for by " + request.person + ".");
+    say(Reason::kOperatorAccepted, "node " + request.subject,
+        "Shutdown of " + request.subject + " asked for by " + request.person + ".");
     return {};
 }
 
@@ -227,11 +253,13 @@ Status Plan::node_return(const OperatorRequest& request, OwedReply& owed) {
     if (entry.state != NodeState::kMember)
         return fail(ErrorCode::kRefused, request.subject + " has not joined the cluster in its present boot",
                     "start its daemon and its guard; it joins by itself");
-    if (!entry.isolated && !cancels) return fail(ErrorCode::kRefused, request.subject + " is not isolated", "there is nothing to return");
+    if (!entry.isolated && !cancels)
+        return fail(ErrorCode::kRefused, request.subject + " is not isolated", "there is nothing to return");
     entry.isolated = false;
     entry.leaving = Leaving::kNo;
     reply(owed, OperatorOutcome::kAccepted, request.subject + " is returned to the cluster.");
-    say(Reason::kNodeReturned, "node " + request.subject, request.subject + " was returned to the cluster by " + request.person + ".");
+    say(Reason::kNodeReturned, "node " + request.subject,
+        request.subject + " was returned to the cluster by " + request.person + ".");
     return {};
 }
 
@@ -264,7 +292,8 @@ Status Plan::confirm_down(const OperatorRequest& request, OwedReply& owed) {
         return fail(ErrorCode::kRefused, request.subject + " is alive: its heartbeats arrive",
                     "shut it down with `kagami node shutdown " + request.subject + "`");
     if (entry.state == NodeState::kAbsent || entry.state == NodeState::kLeft || entry.state == NodeState::kFenced)
-        return fail(ErrorCode::kRefused, request.subject + " runs nothing as far as the cluster knows", "there is nothing to confirm");
+        return fail(ErrorCode::kRefused, request.subject + " runs nothing as far as the cluster knows",
+                    "there is nothing to confirm");
     entry.state = NodeState::kFenced;
     reply(owed, OperatorOutcome::kAccepted, request.subject + " is recorded as down on your word.");
     say(Reason::kConfirmedDown, "node " + request.subject,

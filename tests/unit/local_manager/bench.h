@@ -1,4 +1,5 @@
-// One node under test: a document that names it, a lease, a guard that reports, and workers that answer as the test says.
+// One node under test: a document that names it, a lease, a guard that reports, and workers that answer as the test
+// says.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -147,8 +148,10 @@ class Bench {
         for (const std::string& step : std::exchange(history, {})) text += (text.empty() ? "" : " ") + step;
         return text;
     }
-    void finish(const std::string& resource, bool ok = true, const std::string& message = "", ProbeResult probe = ProbeResult::kActive) {
-        const auto at = std::find_if(running.begin(), running.end(), [&](const RunResource& r) { return r.resource == resource; });
+    void finish(const std::string& resource, bool ok = true, const std::string& message = "",
+                ProbeResult probe = ProbeResult::kActive) {
+        const auto at =
+            std::find_if(running.begin(), running.end(), [&](const RunResource& r) { return r.resource == resource; });
         REQUIRE(at != running.end());
         const uint64_t operation = at->operation;
         running.erase(at);
@@ -160,7 +163,8 @@ class Bench {
         REQUIRE(running.empty());
     }
     void check(const std::string& monitor, MonitorState state, const std::string& message = "") {
-        const auto at = std::find_if(checks.begin(), checks.end(), [&](const CheckMonitor& c) { return c.monitor == monitor; });
+        const auto at =
+            std::find_if(checks.begin(), checks.end(), [&](const CheckMonitor& c) { return c.monitor == monitor; });
         REQUIRE(at != checks.end());
         const uint64_t operation = at->operation;
         checks.erase(at);
@@ -168,7 +172,8 @@ class Bench {
         take();
     }
     void guard_says(GuardGroupState state) {
-        guard.groups = {{"web", document.groups["web"].owner == self ? document.groups["web"].token : last_token(), state}};
+        guard.groups = {
+            {"web", document.groups["web"].owner == self ? document.groups["web"].token : last_token(), state}};
         manager.on_guard(guard, input());
         take();
     }

@@ -36,7 +36,8 @@ TEST_CASE("resources start in the order of what they come after, independent one
     CHECK_FALSE(b.manager.anything_active());
 }
 
-TEST_CASE("the token and the mark are to be durable before the first activation, and the guard covers the group by then") {
+TEST_CASE(
+    "the token and the mark are to be durable before the first activation, and the guard covers the group by then") {
     Bench b;
     b.resource("app");
     const StartGroup order = b.assign();
@@ -144,7 +145,9 @@ TEST_CASE("a start is refused while anything of an older start is left") {
     CHECK(b.sentence(Reason::kStartRefused).find("not cleared up") != std::string::npos);
 }
 
-TEST_CASE("a start that came before the lease is obeyed when the lease comes, unless a stop or another owner came in between") {
+TEST_CASE(
+    "a start that came before the lease is obeyed when the lease comes, unless a stop or another owner came in "
+    "between") {
     Bench b;
     b.resource("app");
     b.now = b.run_until;

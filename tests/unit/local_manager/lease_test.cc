@@ -68,7 +68,8 @@ TEST_CASE("a suspension that the guard found by itself is kept until a newer ren
     CHECK(b.verdict() == Verdict::kResume);
 }
 
-TEST_CASE("a document that names somebody else, or wants it stopped, kills what is suspended; probes confirm; then STOPPED") {
+TEST_CASE(
+    "a document that names somebody else, or wants it stopped, kills what is suspended; probes confirm; then STOPPED") {
     Bench b;
     b.resource("md");
     b.resource("app", {"md"});
@@ -76,9 +77,15 @@ TEST_CASE("a document that names somebody else, or wants it stopped, kills what 
     const Token token = b.document.groups["web"].token;
     b.now = b.run_until;
     b.guard_says(GuardGroupState::kSuspended);
-    SECTION("another owner") { b.assign_elsewhere(); }
-    SECTION("stopped") { b.document.groups["web"].goal = Goal::kStopped; }
-    SECTION("removed") { b.document.groups.clear(); }
+    SECTION("another owner") {
+        b.assign_elsewhere();
+    }
+    SECTION("stopped") {
+        b.document.groups["web"].goal = Goal::kStopped;
+    }
+    SECTION("removed") {
+        b.document.groups.clear();
+    }
     b.now += 100ms;
     b.renew();
     b.advance();

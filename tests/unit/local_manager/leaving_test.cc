@@ -4,7 +4,8 @@ using namespace kagami;
 using namespace kagami::engine;
 using namespace kagami::engine::test;
 
-TEST_CASE("a node that the document lets go acts a moment later, a leader after the others have had time to learn of it") {
+TEST_CASE(
+    "a node that the document lets go acts a moment later, a leader after the others have had time to learn of it") {
     Bench b;
     b.advance();
     b.document.nodes[b.self.node].leaving = Leaving::kReboot;

@@ -36,14 +36,16 @@ void tell_story(uint32_t seed) {
                 const bool ok = pick(6) != 0;
                 if (ok && run.action == ResourceAction::kActivate) up[run.resource] = true;
                 if (ok && run.action == ResourceAction::kDeactivate) up[run.resource] = false;
-                b.finish(run.resource, ok, ok ? "" : "failed", up[run.resource] ? ProbeResult::kActive : ProbeResult::kInactive);
+                b.finish(run.resource, ok, ok ? "" : "failed",
+                         up[run.resource] ? ProbeResult::kActive : ProbeResult::kInactive);
                 --known;
                 break;
             }
             case 5: b.renew(); break;
             case 6: b.pass(b.timing.hold / 2); break;
             case 7:
-                if (!b.checks.empty()) b.check(b.checks[0].monitor, pick(2) == 0 ? MonitorState::kNormal : MonitorState::kError);
+                if (!b.checks.empty())
+                    b.check(b.checks[0].monitor, pick(2) == 0 ? MonitorState::kNormal : MonitorState::kError);
                 break;
             case 8:
                 if (b.document.groups.contains("web") && pick(4) == 0) b.assign_elsewhere();

@@ -21,8 +21,12 @@ TEST_CASE("all joining nodes are admitted by one document, armed") {
 TEST_CASE("a node is not admitted without its guard, with other timing, or on its way out") {
     Scene s;
     s.node(n2) = NodeEntry{};
-    SECTION("guard") { s.guardless.insert(n2); }
-    SECTION("leaving") { s.leaving.insert(n2); }
+    SECTION("guard") {
+        s.guardless.insert(n2);
+    }
+    SECTION("leaving") {
+        s.leaving.insert(n2);
+    }
     s.settle();
     CHECK(s.node(n2).state == NodeState::kAbsent);
 }
@@ -34,7 +38,8 @@ TEST_CASE("other timing values keep a node out and are named") {
     in.facts[n2].heartbeat->timing_digest = Hash{1};
     const PolicyOutput out = s.policy.plan(in);
     CHECK(out.next->node(n2).state == NodeState::kAbsent);
-    CHECK(std::any_of(out.decisions.begin(), out.decisions.end(), [](const Decision& d) { return d.reason == Reason::kTimingMismatch; }));
+    CHECK(std::any_of(out.decisions.begin(), out.decisions.end(),
+                      [](const Decision& d) { return d.reason == Reason::kTimingMismatch; }));
 }
 
 TEST_CASE("a returning node runs groups again by itself, or stays isolated where the configuration says so") {
@@ -44,8 +49,12 @@ TEST_CASE("a returning node runs groups again by itself, or stays isolated where
     s.self = n2;
     s.node(n1).state = NodeState::kLost;
     SECTION("after a loss") {}
-    SECTION("after a reboot nobody noticed") { s.node(n1).state = NodeState::kMember; }
-    SECTION("after a clean shutdown") { s.node(n1).state = NodeState::kLeft; }
+    SECTION("after a reboot nobody noticed") {
+        s.node(n1).state = NodeState::kMember;
+    }
+    SECTION("after a clean shutdown") {
+        s.node(n1).state = NodeState::kLeft;
+    }
     s.reboot(n1, 2);
     s.settle();
     CHECK(s.node(n1).state == NodeState::kMember);

@@ -45,7 +45,8 @@ TEST_CASE("each obstacle of a candidate is named and the next node is taken") {
     const PolicyOutput out = s.plan();
     REQUIRE(out.next);
     CHECK(out.next->groups.at("web").owner->node == n2);
-    const auto placed = std::find_if(out.decisions.begin(), out.decisions.end(), [](const Decision& d) { return d.reason == Reason::kGroupPlaced; });
+    const auto placed = std::find_if(out.decisions.begin(), out.decisions.end(),
+                                     [](const Decision& d) { return d.reason == Reason::kGroupPlaced; });
     REQUIRE(placed != out.decisions.end());
     REQUIRE(placed->rejected.size() == 1);
     CHECK(placed->rejected[0] == why);
@@ -98,10 +99,18 @@ TEST_CASE("a group without any fit node says so once and starts when a node come
 
 TEST_CASE("nothing starts while the cluster waits for start-up, is stopped, or the group is manual or held") {
     Scene s;
-    SECTION("start-up") { s.startup_complete = false; }
-    SECTION("cluster stopped") { s.document.cluster_stopped = true; }
-    SECTION("manual") { s.group().start = config::StartAttribute::kManual; }
-    SECTION("held") { s.entry().held = true; }
+    SECTION("start-up") {
+        s.startup_complete = false;
+    }
+    SECTION("cluster stopped") {
+        s.document.cluster_stopped = true;
+    }
+    SECTION("manual") {
+        s.group().start = config::StartAttribute::kManual;
+    }
+    SECTION("held") {
+        s.entry().held = true;
+    }
     s.settle();
     CHECK(s.owner() == kNobody);
 }

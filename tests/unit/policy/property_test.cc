@@ -11,16 +11,20 @@ namespace {
 // A cluster in a random situation, and random things happening to it.
 class Story {
  public:
-    explicit Story(uint32_t seed) : random_(seed), scene_(2 + static_cast<int>(seed % 2), {"a", "b", "c"}, seed % 3 != 0) {
+    explicit Story(uint32_t seed)
+        : random_(seed), scene_(2 + static_cast<int>(seed % 2), {"a", "b", "c"}, seed % 3 != 0) {
         scene_.group("b").exclusion = config::ExclusionKind::kStrict;
         scene_.group("c").failback = pick(2) == 0;
         scene_.config.auto_return = pick(2) == 0;
         scene_.config.failovers_per_hour = 3;
-        for (config::Group& group : scene_.config.groups) group.failover = pick(4) == 0 ? config::FailoverAttribute::kManual : config::FailoverAttribute::kAuto;
+        for (config::Group& group : scene_.config.groups)
+            group.failover = pick(4) == 0 ? config::FailoverAttribute::kManual : config::FailoverAttribute::kAuto;
     }
 
     uint32_t pick(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
-    NodeId any_node() { return NodeId{static_cast<uint16_t>(1 + pick(static_cast<uint32_t>(scene_.config.nodes.size())))}; }
+    NodeId any_node() {
+        return NodeId{static_cast<uint16_t>(1 + pick(static_cast<uint32_t>(scene_.config.nodes.size())))};
+    }
     std::string any_group() { return std::string(1, static_cast<char>('a' + pick(3))); }
 
     void happen() {
@@ -58,7 +62,10 @@ class Story {
         const bool start = s.entry(group).goal == Goal::kStarted;
         const bool fails = pick(8) == 0;
         s.reported(id, group).wants_failover = start && fails;
-        s.report_state(id, start ? (fails ? GroupState::kStartFailed : GroupState::kActive) : (fails ? GroupState::kStopFailed : GroupState::kStopped), group);
+        s.report_state(id,
+                       start ? (fails ? GroupState::kStartFailed : GroupState::kActive)
+                             : (fails ? GroupState::kStopFailed : GroupState::kStopped),
+                       group);
     }
 
     // What the former owner's state says at the moment of the plan.
@@ -69,7 +76,8 @@ class Story {
         const NodeFacts& facts = in.facts.at(owner.node);
         if (facts.report && facts.report->incarnation == owner)
             for (const GroupReport& report : facts.report->groups)
-                if (report.group == group && report.state == GroupState::kStopped && report.token >= entry.token) return true;
+                if (report.group == group && report.state == GroupState::kStopped && report.token >= entry.token)
+                    return true;
         if (facts.heartbeat && facts.heartbeat->incarnation.boot != owner.boot) return true;
         const NodeEntry& node = next.node(owner.node);
         if (node.boot != owner.boot || node.state == NodeState::kFenced) return true;
@@ -94,7 +102,8 @@ class Story {
         for (const auto& [name, entry] : out.next->groups) {
             if (!entry.owner || name == "b") continue;
             const NodeEntry& node = out.next->node(entry.owner->node);
-            const bool just_lost = node.state == NodeState::kLost && scene_.document.node(entry.owner->node).state == NodeState::kMember;
+            const bool just_lost =
+                node.state == NodeState::kLost && scene_.document.node(entry.owner->node).state == NodeState::kMember;
             if (just_lost) CHECK(entry.owner == scene_.document.groups[name].owner);
         }
     }

@@ -20,7 +20,9 @@ OperatorReply refused(Scene& s, OperatorVerb verb, const std::string& subject, N
     return s.last_reply();
 }
 
-std::shared_ptr<config::Config> copy(const Scene& s) { return std::make_shared<config::Config>(s.config); }
+std::shared_ptr<config::Config> copy(const Scene& s) {
+    return std::make_shared<config::Config>(s.config);
+}
 
 }  // namespace
 
@@ -32,15 +34,18 @@ TEST_CASE("an unknown group or node is refused with the nearest name") {
     CHECK(group.code == static_cast<uint8_t>(ErrorCode::kNotFound));
     CHECK(group.remedy == "did you mean \"database\"?");
     CHECK(refused(s, OperatorVerb::kNodeShutdown, "mode2").remedy == "did you mean \"node2\"?");
-    CHECK(refused(s, OperatorVerb::kGroupStart, "qqq").remedy .rfind("groups: ", 0) == 0);
+    CHECK(refused(s, OperatorVerb::kGroupStart, "qqq").remedy.rfind("groups: ", 0) == 0);
 }
 
-TEST_CASE("a move is refused to where the group runs, to a node that is no member or isolated, and of a group that is not started") {
+TEST_CASE(
+    "a move is refused to where the group runs, to a node that is no member or isolated, and of a group that is not "
+    "started") {
     Scene s;
     s.run_on(n1);
     CHECK(refused(s, OperatorVerb::kGroupMove, "web", n1).message == "group web already runs on node1");
     s.node(n2).isolated = true;
-    CHECK(refused(s, OperatorVerb::kGroupMove, "web", n2).message == "group web cannot move to node2: isolated until it is returned");
+    CHECK(refused(s, OperatorVerb::kGroupMove, "web", n2).message ==
+          "group web cannot move to node2: isolated until it is returned");
     CHECK(refused(s, OperatorVerb::kGroupMove, "web").message.find("no other node") != std::string::npos);
     s.node(n2).isolated = false;
     s.lose(n2);
@@ -139,7 +144,9 @@ TEST_CASE("a stop of a stopped group is done at once") {
     CHECK(s.last_reply().outcome == OperatorOutcome::kDone);
 }
 
-TEST_CASE("nodes: what is no member is not shut down, what is not isolated is not returned, what lives is not confirmed down") {
+TEST_CASE(
+    "nodes: what is no member is not shut down, what is not isolated is not returned, what lives is not confirmed "
+    "down") {
     Scene s;
     s.run_on(n1);
     CHECK(refused(s, OperatorVerb::kNodeReturn, "node2").message == "node2 is not isolated");

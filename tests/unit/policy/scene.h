@@ -1,4 +1,5 @@
-// A cluster as its leader sees it, for tests of the policy: a document, what was heard and reported, and a register that always agrees.
+// A cluster as its leader sees it, for tests of the policy: a document, what was heard and reported, and a register
+// that always agrees.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -54,7 +55,8 @@ class Scene {
     }
 
     config::Group& group(const std::string& name = "web") {
-        return *std::find_if(config.groups.begin(), config.groups.end(), [&](const config::Group& g) { return g.name == name; });
+        return *std::find_if(config.groups.begin(), config.groups.end(),
+                             [&](const config::Group& g) { return g.name == name; });
     }
     GroupEntry& entry(const std::string& name = "web") { return document.groups[name]; }
     NodeEntry& node(NodeId id) { return document.nodes[id]; }
@@ -198,7 +200,9 @@ class Scene {
     std::vector<PendingRequest> requests;
     std::vector<Decision> decisions;
     std::vector<std::pair<NodeId, OperatorReply>> replies;
-    std::function<std::shared_ptr<const config::Config>(const Bytes&)> parse_config = [](const Bytes&) { return nullptr; };
+    std::function<std::shared_ptr<const config::Config>(const Bytes&)> parse_config = [](const Bytes&) {
+        return nullptr;
+    };
     uint64_t request_id = 0;
     int commits = 0;
 };
