@@ -76,8 +76,9 @@ Result<Reply> Client::call(Request request, Instant give_up) const {
         if (const UniqueFd fd = connect_to(socket_); fd.valid()) {
             if (const auto answer = exchange(fd.get(), *packet, give_up)) {
                 auto reply = decode_reply(*answer);
-                if (!reply || !reply->error.has_value()) return reply;
-                return tl::unexpected(std::move(reply->error).value());
+                if (!reply) return reply;
+                if (const std::optional<Error>& refused = reply->error) return tl::unexpected(*refused);
+                return reply;
             }
             // It may have started: never a second time.
             if (request.verb == Verb::kRun) request.verb = Verb::kFetch;

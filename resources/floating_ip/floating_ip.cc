@@ -104,15 +104,15 @@ Status FloatingIp::check_free(const Context& context, const host::Address& addre
     if (context.proven_stopped || !context.values.boolean("probe") || context.values.boolean("force")) return {};
     const auto claim = network_.probe_duplicate(address, context.values.duration("probe_wait"));
     if (!claim) return tl::unexpected(claim.error());
-    if (!claim->has_value()) return {};
-    const std::string& mac = claim->value();
+    const std::optional<std::string>& mac = *claim;
+    if (!mac) return {};
     return fail(
         ErrorCode::kRefused,
         fmt::format("{}: another host answers for {} on {}: {}", name_of(context), address.text, address.interface,
-                    mac),
+                    *mac),
         fmt::format(
             "find the host with MAC address {} and take the address away from it, or set force = true in resource {}",
-            mac, context.resource));
+            *mac, context.resource));
 }
 
 Status FloatingIp::activate(const Context& context) {
