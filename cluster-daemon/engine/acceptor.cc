@@ -101,8 +101,9 @@ Answered<AcceptReply> Acceptor::on_accept(NodeId from, const Accept& accept, Ins
     AcceptReply reply{accept.version, false, promised(), id(), nonce()};
     auto document = decode_document(accept.document);
     const Epoch epoch = accept.version.epoch;
-    if (!document || document->version != accept.version || document->cluster != document_.cluster || epoch.node() != from ||
-        document->leader.node != from || Timing::derive(document->timing).digest != accept.timing_digest)
+    if (!document || document->version != accept.version || document->cluster != document_.cluster ||
+        epoch.node() != from || document->leader.node != from ||
+        Timing::derive(document->timing).digest != accept.timing_digest)
         return {reply, 0};
     if (epoch < promised() || accept.version < document_.version) return {reply, 0};  // stale
     if (accept.version > document_.version) store(*document, accept.document, now);
@@ -115,7 +116,8 @@ Answered<AcceptReply> Acceptor::on_accept(NodeId from, const Accept& accept, Ins
 
 Answered<RenewAck> Acceptor::on_renew(NodeId from, const Renew& renew, Instant now) {
     RenewAck ack{renew.epoch, renew.stamp, false, promised(), document_.version, id(), nonce()};
-    if (renew.epoch.node() != from || renew.epoch < promised() || renew.timing_digest != timing_.digest) return {ack, 0};
+    if (renew.epoch.node() != from || renew.epoch < promised() || renew.timing_digest != timing_.digest)
+        return {ack, 0};
     Incarnation holder;
     if (renew.epoch == document_.version.epoch) holder = document_.leader;
     if (renew.epoch == candidate_epoch_) holder = candidate_;
@@ -200,7 +202,8 @@ void Acceptor::adopt_identity() {
     DurableState& changed = ledger_.change();
     identity_serial_ = ledger_.serial();
     changed.voter = entry->id;
-    if (!admitted) return;  // a voter that booted again meanwhile keeps its old nonce, is found out and replaced once more
+    if (!admitted)
+        return;  // a voter that booted again meanwhile keeps its old nonce, is found out and replaced once more
     changed.nonce = changed.next_nonce;
     changed.next_nonce = kNeverAdmitted;
 }

@@ -1,7 +1,7 @@
-// One description per struct serves writing and reading: a struct's `fields(coder, value)` names its members once, in the order of the
-// bytes. The form is canonical: equal values give equal bytes, and bytes that read as a value are exactly the bytes of that value
-// (booleans are 0 or 1, keys ascend strictly, enums are in range). Every list and text is bounded before anything is allocated.
-// Internal to document.cc, messages.cc and io.cc.
+// One description per struct serves writing and reading: a struct's `fields(coder, value)` names its members once, in
+// the order of the bytes. The form is canonical: equal values give equal bytes, and bytes that read as a value are
+// exactly the bytes of that value (booleans are 0 or 1, keys ascend strictly, enums are in range). Every list and text
+// is bounded before anything is allocated. Internal to document.cc, messages.cc and io.cc.
 #pragma once
 
 #include <concepts>
@@ -19,12 +19,12 @@
 
 namespace kagami::engine {
 
-constexpr uint32_t kMaxNodes = 64;          // nodes and the witness, with room
+constexpr uint32_t kMaxNodes = 64;  // nodes and the witness, with room
 constexpr uint32_t kMaxGroups = 256;
-constexpr uint32_t kMaxResources = 256;     // of one group
+constexpr uint32_t kMaxResources = 256;  // of one group
 constexpr uint32_t kMaxMonitors = 1024;
-constexpr size_t kMaxNameBytes = 31;        // valid_name()
-constexpr size_t kMaxSentenceBytes = 512;   // texts for people; longer ones are cut when written
+constexpr size_t kMaxNameBytes = 31;       // valid_name()
+constexpr size_t kMaxSentenceBytes = 512;  // texts for people; longer ones are cut when written
 
 template <typename V, typename T>
 concept Is = std::same_as<std::remove_const_t<V>, T>;

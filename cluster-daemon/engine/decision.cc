@@ -1,135 +1,93 @@
 #include "cluster-daemon/engine/decision.h"
 
-namespace kagami::engine {
+#include <algorithm>
+#include <array>
 
-const char* name_of(Reason reason) {
-    switch (reason) {
-        case Reason::kContending: return "contending";
-        case Reason::kElected: return "elected";
-        case Reason::kSteppedDown: return "stepped-down";
-        case Reason::kLeaseLost: return "lease-lost";
-        case Reason::kLeaseGained: return "lease-gained";
-        case Reason::kPauseSuspected: return "pause-suspected";
-        case Reason::kHandedOver: return "handed-over";
-        case Reason::kStoreMismatch: return "store-mismatch";
-        case Reason::kVoterReplaced: return "voter-replaced";
-        case Reason::kDuplicateIncarnation: return "duplicate-incarnation";
-        case Reason::kTimingMismatch: return "timing-mismatch";
-        case Reason::kWitnessLost: return "witness-lost";
-        case Reason::kWitnessRestored: return "witness-restored";
-        case Reason::kQuorumLost: return "quorum-lost";
-        case Reason::kWaitingForStartup: return "waiting-for-startup";
-        case Reason::kStartupComplete: return "startup-complete";
-        case Reason::kNodeAdmitted: return "node-admitted";
-        case Reason::kNodeLost: return "node-lost";
-        case Reason::kNodeLeft: return "node-left";
-        case Reason::kNodeRebooted: return "node-rebooted";
-        case Reason::kNodeIsolated: return "node-isolated";
-        case Reason::kNodeReturned: return "node-returned";
-        case Reason::kPathLost: return "path-lost";
-        case Reason::kPathRestored: return "path-restored";
-        case Reason::kGuardLost: return "guard-lost";
-        case Reason::kGuardRestored: return "guard-restored";
-        case Reason::kConfirmedDown: return "confirmed-down";
-        case Reason::kGroupPlaced: return "group-placed";
-        case Reason::kGroupMoveStarted: return "group-move-started";
-        case Reason::kGroupFailover: return "group-failover";
-        case Reason::kGroupNoPlace: return "group-no-place";
-        case Reason::kGroupWaitingForProof: return "group-waiting-for-proof";
-        case Reason::kGroupStopWanted: return "group-stop-wanted";
-        case Reason::kGroupStopped: return "group-stopped";
-        case Reason::kGroupHeld: return "group-held";
-        case Reason::kGroupManual: return "group-manual";
-        case Reason::kGroupStormBrake: return "group-storm-brake";
-        case Reason::kGroupStopFailed: return "group-stop-failed";
-        case Reason::kStartRefused: return "start-refused";
-        case Reason::kStarting: return "starting";
-        case Reason::kActive: return "active";
-        case Reason::kStopping: return "stopping";
-        case Reason::kStopped: return "stopped";
-        case Reason::kActivationFailed: return "activation-failed";
-        case Reason::kDeactivationFailed: return "deactivation-failed";
-        case Reason::kRetrying: return "retrying";
-        case Reason::kRecoveryRestart: return "recovery-restart";
-        case Reason::kRecoveryFailover: return "recovery-failover";
-        case Reason::kFinalAction: return "final-action";
-        case Reason::kSuspended: return "suspended";
-        case Reason::kResumed: return "resumed";
-        case Reason::kKilled: return "killed";
-        case Reason::kAdopted: return "adopted";
-        case Reason::kMonitorError: return "monitor-error";
-        case Reason::kMonitorNormal: return "monitor-normal";
-        case Reason::kOperatorAccepted: return "operator-accepted";
-        case Reason::kOperatorRefused: return "operator-refused";
-        case Reason::kConfigApplied: return "config-applied";
-        case Reason::kConfigRefused: return "config-refused";
-    }
-    return "unknown";
+#include "common/assert.h"
+
+namespace kagami::engine {
+namespace {
+
+struct Row {
+    Reason reason;
+    const char* name;
+    Level level;
+};
+constexpr auto kRows = std::to_array<Row>({
+    {Reason::kContending, "contending", Level::kInfo},
+    {Reason::kElected, "elected", Level::kInfo},
+    {Reason::kSteppedDown, "stepped-down", Level::kInfo},
+    {Reason::kLeaseLost, "lease-lost", Level::kWarning},
+    {Reason::kLeaseGained, "lease-gained", Level::kInfo},
+    {Reason::kPauseSuspected, "pause-suspected", Level::kWarning},
+    {Reason::kHandedOver, "handed-over", Level::kInfo},
+    {Reason::kStoreMismatch, "store-mismatch", Level::kError},
+    {Reason::kVoterReplaced, "voter-replaced", Level::kInfo},
+    {Reason::kDuplicateIncarnation, "duplicate-incarnation", Level::kError},
+    {Reason::kTimingMismatch, "timing-mismatch", Level::kError},
+    {Reason::kWitnessLost, "witness-lost", Level::kWarning},
+    {Reason::kWitnessRestored, "witness-restored", Level::kInfo},
+    {Reason::kQuorumLost, "quorum-lost", Level::kError},
+    {Reason::kWaitingForStartup, "waiting-for-startup", Level::kInfo},
+    {Reason::kStartupComplete, "startup-complete", Level::kInfo},
+    {Reason::kNodeAdmitted, "node-admitted", Level::kInfo},
+    {Reason::kNodeLost, "node-lost", Level::kWarning},
+    {Reason::kNodeLeft, "node-left", Level::kInfo},
+    {Reason::kNodeRebooted, "node-rebooted", Level::kWarning},
+    {Reason::kNodeIsolated, "node-isolated", Level::kWarning},
+    {Reason::kNodeReturned, "node-returned", Level::kInfo},
+    {Reason::kPathLost, "path-lost", Level::kWarning},
+    {Reason::kPathRestored, "path-restored", Level::kInfo},
+    {Reason::kGuardLost, "guard-lost", Level::kError},
+    {Reason::kGuardRestored, "guard-restored", Level::kInfo},
+    {Reason::kConfirmedDown, "confirmed-down", Level::kInfo},
+    {Reason::kGroupPlaced, "group-placed", Level::kInfo},
+    {Reason::kGroupMoveStarted, "group-move-started", Level::kInfo},
+    {Reason::kGroupFailover, "group-failover", Level::kWarning},
+    {Reason::kGroupNoPlace, "group-no-place", Level::kError},
+    {Reason::kGroupWaitingForProof, "group-waiting-for-proof", Level::kWarning},
+    {Reason::kGroupStopWanted, "group-stop-wanted", Level::kInfo},
+    {Reason::kGroupStopped, "group-stopped", Level::kInfo},
+    {Reason::kGroupHeld, "group-held", Level::kInfo},
+    {Reason::kGroupManual, "group-manual", Level::kInfo},
+    {Reason::kGroupStormBrake, "group-storm-brake", Level::kError},
+    {Reason::kGroupStopFailed, "group-stop-failed", Level::kError},
+    {Reason::kStartRefused, "start-refused", Level::kWarning},
+    {Reason::kStarting, "starting", Level::kInfo},
+    {Reason::kActive, "active", Level::kInfo},
+    {Reason::kStopping, "stopping", Level::kInfo},
+    {Reason::kStopped, "stopped", Level::kInfo},
+    {Reason::kActivationFailed, "activation-failed", Level::kError},
+    {Reason::kDeactivationFailed, "deactivation-failed", Level::kError},
+    {Reason::kRetrying, "retrying", Level::kWarning},
+    {Reason::kRecoveryRestart, "recovery-restart", Level::kWarning},
+    {Reason::kRecoveryFailover, "recovery-failover", Level::kWarning},
+    {Reason::kFinalAction, "final-action", Level::kError},
+    {Reason::kSuspended, "suspended", Level::kWarning},
+    {Reason::kResumed, "resumed", Level::kInfo},
+    {Reason::kKilled, "killed", Level::kWarning},
+    {Reason::kAdopted, "adopted", Level::kInfo},
+    {Reason::kMonitorError, "monitor-error", Level::kWarning},
+    {Reason::kMonitorNormal, "monitor-normal", Level::kInfo},
+    {Reason::kOperatorAccepted, "operator-accepted", Level::kInfo},
+    {Reason::kOperatorRefused, "operator-refused", Level::kWarning},
+    {Reason::kConfigApplied, "config-applied", Level::kInfo},
+    {Reason::kConfigRefused, "config-refused", Level::kWarning},
+});
+
+const Row& row_of(Reason reason) {
+    const auto* at = std::find_if(kRows.begin(), kRows.end(), [&](const Row& row) { return row.reason == reason; });
+    KAGAMI_ASSERT(at != kRows.end(), "every reason has a row");
+    return *at;
 }
 
+}  // namespace
+
+const char* name_of(Reason reason) {
+    return row_of(reason).name;
+}
 Level level_of(Reason reason) {
-    switch (reason) {
-        case Reason::kContending:
-        case Reason::kElected:
-        case Reason::kSteppedDown:
-        case Reason::kLeaseGained:
-        case Reason::kHandedOver:
-        case Reason::kVoterReplaced:
-        case Reason::kWitnessRestored:
-        case Reason::kWaitingForStartup:
-        case Reason::kStartupComplete:
-        case Reason::kNodeAdmitted:
-        case Reason::kNodeLeft:
-        case Reason::kNodeReturned:
-        case Reason::kPathRestored:
-        case Reason::kGuardRestored:
-        case Reason::kConfirmedDown:
-        case Reason::kGroupPlaced:
-        case Reason::kGroupMoveStarted:
-        case Reason::kGroupStopWanted:
-        case Reason::kGroupStopped:
-        case Reason::kGroupHeld:
-        case Reason::kGroupManual:
-        case Reason::kStarting:
-        case Reason::kActive:
-        case Reason::kStopping:
-        case Reason::kStopped:
-        case Reason::kResumed:
-        case Reason::kAdopted:
-        case Reason::kMonitorNormal:
-        case Reason::kOperatorAccepted:
-        case Reason::kConfigApplied: return Level::kInfo;
-        case Reason::kLeaseLost:
-        case Reason::kPauseSuspected:
-        case Reason::kWitnessLost:
-        case Reason::kNodeLost:
-        case Reason::kNodeRebooted:
-        case Reason::kNodeIsolated:
-        case Reason::kPathLost:
-        case Reason::kGroupFailover:
-        case Reason::kGroupWaitingForProof:
-        case Reason::kStartRefused:
-        case Reason::kRetrying:
-        case Reason::kRecoveryRestart:
-        case Reason::kRecoveryFailover:
-        case Reason::kSuspended:
-        case Reason::kKilled:
-        case Reason::kMonitorError:
-        case Reason::kOperatorRefused:
-        case Reason::kConfigRefused: return Level::kWarning;
-        case Reason::kStoreMismatch:
-        case Reason::kDuplicateIncarnation:
-        case Reason::kTimingMismatch:
-        case Reason::kQuorumLost:
-        case Reason::kGuardLost:
-        case Reason::kGroupNoPlace:
-        case Reason::kGroupStormBrake:
-        case Reason::kGroupStopFailed:
-        case Reason::kActivationFailed:
-        case Reason::kDeactivationFailed:
-        case Reason::kFinalAction: return Level::kError;
-    }
-    return Level::kError;
+    return row_of(reason).level;
 }
 
 }  // namespace kagami::engine

@@ -12,30 +12,80 @@ enum class Level : uint8_t { kInfo, kWarning, kError };  // state changed; redun
 
 enum class Reason : uint16_t {
     // register and leases
-    kContending = 100, kElected, kSteppedDown, kLeaseLost, kLeaseGained, kPauseSuspected, kHandedOver, kStoreMismatch, kVoterReplaced,
-    kDuplicateIncarnation, kTimingMismatch, kWitnessLost, kWitnessRestored, kQuorumLost, kWaitingForStartup, kStartupComplete,
+    kContending = 100,
+    kElected,
+    kSteppedDown,
+    kLeaseLost,
+    kLeaseGained,
+    kPauseSuspected,
+    kHandedOver,
+    kStoreMismatch,
+    kVoterReplaced,
+    kDuplicateIncarnation,
+    kTimingMismatch,
+    kWitnessLost,
+    kWitnessRestored,
+    kQuorumLost,
+    kWaitingForStartup,
+    kStartupComplete,
     // nodes
-    kNodeAdmitted = 200, kNodeLost, kNodeLeft, kNodeRebooted, kNodeIsolated, kNodeReturned, kPathLost, kPathRestored, kGuardLost,
-    kGuardRestored, kConfirmedDown,
+    kNodeAdmitted = 200,
+    kNodeLost,
+    kNodeLeft,
+    kNodeRebooted,
+    kNodeIsolated,
+    kNodeReturned,
+    kPathLost,
+    kPathRestored,
+    kGuardLost,
+    kGuardRestored,
+    kConfirmedDown,
     // groups, decided by the leader
-    kGroupPlaced = 300, kGroupMoveStarted, kGroupFailover, kGroupNoPlace, kGroupWaitingForProof, kGroupStopWanted, kGroupStopped,
-    kGroupHeld, kGroupManual, kGroupStormBrake, kGroupStopFailed,
+    kGroupPlaced = 300,
+    kGroupMoveStarted,
+    kGroupFailover,
+    kGroupNoPlace,
+    kGroupWaitingForProof,
+    kGroupStopWanted,
+    kGroupStopped,
+    kGroupHeld,
+    kGroupManual,
+    kGroupStormBrake,
+    kGroupStopFailed,
     // groups, on their node
-    kStartRefused = 400, kStarting, kActive, kStopping, kStopped, kActivationFailed, kDeactivationFailed, kRetrying, kRecoveryRestart,
-    kRecoveryFailover, kFinalAction, kSuspended, kResumed, kKilled, kAdopted,
+    kStartRefused = 400,
+    kStarting,
+    kActive,
+    kStopping,
+    kStopped,
+    kActivationFailed,
+    kDeactivationFailed,
+    kRetrying,
+    kRecoveryRestart,
+    kRecoveryFailover,
+    kFinalAction,
+    kSuspended,
+    kResumed,
+    kKilled,
+    kAdopted,
     // monitors
-    kMonitorError = 500, kMonitorNormal,
+    kMonitorError = 500,
+    kMonitorNormal,
     // operators and configuration
-    kOperatorAccepted = 600, kOperatorRefused, kConfigApplied, kConfigRefused,
+    kOperatorAccepted = 600,
+    kOperatorRefused,
+    kConfigApplied,
+    kConfigRefused,
 };
 const char* name_of(Reason reason);  // "group-failover"
 Level level_of(Reason reason);
 
 struct Decision {
     Reason reason = Reason::kContending;
-    std::string subject;                 // "group web", "node node2", "cluster"
-    std::string sentence;                // one sentence in plain English that stands alone
-    std::vector<std::string> rejected;   // candidates that were looked at, each with its reason: "node2: isolated until returned"
+    std::string subject;   // "group web", "node node2", "cluster"
+    std::string sentence;  // one sentence in plain English that stands alone
+    std::vector<std::string>
+        rejected;  // candidates that were looked at, each with its reason: "node2: isolated until returned"
 };
 
 }  // namespace kagami::engine

@@ -97,7 +97,9 @@ Result<Document> decode_document(std::span<const uint8_t> bytes) {
     return document;
 }
 
-Hash hash_of(const Document& document) { return sha256(encode(document)); }
+Hash hash_of(const Document& document) {
+    return sha256(encode(document));
+}
 
 bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who) {
     uint32_t total = 0;
@@ -110,7 +112,8 @@ bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who) {
 }
 
 bool is_quorum(const Document& document, const std::set<VoterId>& who) {
-    return is_quorum(document.voters, who) && (document.previous_voters.empty() || is_quorum(document.previous_voters, who));
+    return is_quorum(document.voters, who) &&
+           (document.previous_voters.empty() || is_quorum(document.previous_voters, who));
 }
 
 std::set<VoterId> ids_of(const std::vector<Voter>& voters, const std::set<NodeId>& nodes) {

@@ -1,6 +1,7 @@
-// The one replicated document (protocol.md 3): who votes, who is a member, who owns each group, and the configuration in force. It is
-// replaced as a whole by compare-and-swap; canonical bytes, each naming the sha256 of its predecessor.
-// Invariants: total voter weight is odd in each set; a group has at most one owner incarnation; equal versions mean equal bytes (I2).
+// The one replicated document (protocol.md 3): who votes, who is a member, who owns each group, and the configuration
+// in force. It is replaced as a whole by compare-and-swap; canonical bytes, each naming the sha256 of its predecessor.
+// Invariants: total voter weight is odd in each set; a group has at most one owner incarnation; equal versions mean
+// equal bytes (I2).
 #pragma once
 
 #include <map>
@@ -34,23 +35,24 @@ struct Voter {
 };
 
 enum class NodeState : uint8_t {
-    kAbsent,   // configured, never admitted
-    kMember,   // admitted in this incarnation
-    kLeft,     // left cleanly
-    kLost,     // its promises ran out (P4 recorded)
-    kFenced,   // verified off (P3) or a person's word (P5)
+    kAbsent,  // configured, never admitted
+    kMember,  // admitted in this incarnation
+    kLeft,    // left cleanly
+    kLost,    // its promises ran out (P4 recorded)
+    kFenced,  // verified off (P3) or a person's word (P5)
 };
 
-// What a node does once its groups are gone: intent of `node shutdown` and `cluster stop`. Set while it is a member, kept when it is
-// kLeft (so that it knows how to end), cleared at its next admission. A node whose entry becomes kLeft in its incarnation acts on it.
+// What a node does once its groups are gone: intent of `node shutdown` and `cluster stop`. Set while it is a member,
+// kept when it is kLeft (so that it knows how to end), cleared at its next admission. A node whose entry becomes kLeft
+// in its incarnation acts on it.
 enum class Leaving : uint8_t { kNo, kStopDaemon, kHalt, kReboot };
 
 struct NodeEntry {
     NodeState state = NodeState::kAbsent;
-    BootId boot{};              // of the incarnation that was last admitted
-    bool armed = false;         // its guard was armed at admission
-    bool isolated = false;      // runs no groups until returned by a person (auto_return = false)
-    uint32_t leave_order = 0;   // 1 = left first; 0 = has not left
+    BootId boot{};             // of the incarnation that was last admitted
+    bool armed = false;        // its guard was armed at admission
+    bool isolated = false;     // runs no groups until returned by a person (auto_return = false)
+    uint32_t leave_order = 0;  // 1 = left first; 0 = has not left
     Leaving leaving = Leaving::kNo;
     bool operator==(const NodeEntry&) const = default;
 };
@@ -63,16 +65,16 @@ enum class Goal : uint8_t {
 
 struct GroupEntry {
     std::optional<Incarnation> owner;  // may have effects; empty = proven stopped everywhere
-    Token token;                       // of the newest assignment; kept when the owner is cleared. The policy leaves Token{} beside an
-                                       // owner that it has just chosen: the register replaces it by the version it proposes
+    Token token;  // of the newest assignment; kept when the owner is cleared. The policy leaves Token{} beside an
+                  // owner that it has just chosen: the register replaces it by the version it proposes
     Goal goal = Goal::kStopped;
-    NodeId target;                     // stopping in order to move there; kNobody = no move under way
-    NodeId last_owner;                 // where it last ran
-    bool held = false;                 // stopped by a person: not started by itself
-    bool stop_failed = false;          // STOP_FAILED: never started elsewhere without a proof
-    std::set<NodeId> failed_on;        // activation or monitor failures since it last was healthy or a person acted
-    uint32_t failovers = 0;            // used up of the failover threshold since then
-    uint32_t storm = 0;                // failovers of about the last hour: the leader takes one off every hour / failovers_per_hour
+    NodeId target;               // stopping in order to move there; kNobody = no move under way
+    NodeId last_owner;           // where it last ran
+    bool held = false;           // stopped by a person: not started by itself
+    bool stop_failed = false;    // STOP_FAILED: never started elsewhere without a proof
+    std::set<NodeId> failed_on;  // activation or monitor failures since it last was healthy or a person acted
+    uint32_t failovers = 0;      // used up of the failover threshold since then
+    uint32_t storm = 0;  // failovers of about the last hour: the leader takes one off every hour / failovers_per_hour
     bool operator==(const GroupEntry&) const = default;
 };
 
@@ -85,25 +87,26 @@ struct LastStanding {
 
 struct ConfigEntry {
     uint64_t version = 0;
-    Hash hash{};    // sha256 of packed
-    Bytes packed;   // config::Bundle, packed
+    Hash hash{};   // sha256 of packed
+    Bytes packed;  // config::Bundle, packed
     bool operator==(const ConfigEntry&) const = default;
 };
 
 struct Document {
     Uuid cluster{};
     Version version;
-    Hash previous{};                    // sha256 of the predecessor's bytes
+    Hash previous{};  // sha256 of the predecessor's bytes
     uint32_t feature_level = 1;
-    Incarnation leader;                 // who proposed it
-    std::vector<Voter> voters;          // sorted by id
-    std::vector<Voter> previous_voters; // not empty while a change of voters is not known to be chosen: both sets must agree
+    Incarnation leader;         // who proposed it
+    std::vector<Voter> voters;  // sorted by id
+    std::vector<Voter>
+        previous_voters;  // not empty while a change of voters is not known to be chosen: both sets must agree
     config::TimingInputs timing;
     ConfigEntry config;
     std::map<NodeId, NodeEntry> nodes;
     std::map<std::string, GroupEntry> groups;
     std::optional<LastStanding> last_standing;
-    bool cluster_stopped = false;       // a person stopped the cluster; cleared at the next start
+    bool cluster_stopped = false;  // a person stopped the cluster; cleared at the next start
 
     bool operator==(const Document&) const = default;
 
@@ -124,10 +127,12 @@ bool is_quorum(const std::vector<Voter>& voters, const std::set<VoterId>& who);
 std::set<VoterId> ids_of(const std::vector<Voter>& voters, const std::set<NodeId>& nodes);
 std::set<VoterId> ids_of(const Document& document, const std::set<NodeId>& nodes);
 
-// The first document of a new cluster: version (0,0), all configured nodes absent, groups stopped. The same on every node.
+// The first document of a new cluster: version (0,0), all configured nodes absent, groups stopped. The same on every
+// node.
 Document genesis(const Uuid& cluster, const config::Config& config, Bytes packed_bundle);
 
-// The voter set a configuration asks for: a weight each; two nodes alone: 2 on the tie holder; an even number with a witness: one more.
+// The voter set a configuration asks for: a weight each; two nodes alone: 2 on the tie holder; an even number with a
+// witness: one more.
 std::vector<Voter> initial_voters(const config::Config& config);
 
 }  // namespace kagami::engine

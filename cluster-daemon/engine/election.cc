@@ -46,7 +46,8 @@ const Document& Election::known() const {
     return learned_ && learned_->version > acceptor_.document().version ? *learned_ : acceptor_.document();
 }
 
-// A PREPARE that was not enough still tells who votes: a candidate whose own store is void does not raise epochs again and again.
+// A PREPARE that was not enough still tells who votes: a candidate whose own store is void does not raise epochs again
+// and again.
 void Election::learn() {
     if (promises_.empty()) return;
     learned_ = newest();
@@ -54,7 +55,8 @@ void Election::learn() {
     mismatch_said_ = true;
     out_.say(Reason::kStoreMismatch, out_.name(self_.node),
              "The voter store of " + out_.name(self_.node) +
-                 " is not the one that was last admitted: its vote does not count until a leader replaces it. If nobody can lead without it, "
+                 " is not the one that was last admitted: its vote does not count until a leader replaces it. If "
+                 "nobody can lead without it, "
                  "start another node with `kagami cluster start --alone`.");
 }
 
@@ -119,7 +121,8 @@ void Election::on_prepare_reply(NodeId from, const PrepareReply& reply, Instant 
         max_seen_ = std::max(max_seen_, reply.promised);
         free_at_[from] = now + std::max(Duration{}, reply.lease_left);
         // Somebody else is ahead: a new round soon, not at once, so that two candidates do not chase each other.
-        if (reply.promised > epoch_) give_up_at_ = act_at_ = std::min(act_at_, now + random_.up_to(acceptor_.timing().renew));
+        if (reply.promised > epoch_)
+            give_up_at_ = act_at_ = std::min(act_at_, now + random_.up_to(acceptor_.timing().renew));
         return;
     }
     auto document = decode_document(reply.document);
@@ -135,9 +138,9 @@ const Document& Election::newest() const {
     return *newest;
 }
 
-// After a boot the own weight alone proves nothing, whatever the own document says of it: the store may be an old image, and the weight
-// may have moved since. One other voter must have answered, so that its document and nonces count. Not for whom the document names in
-// this boot, certifies as the last to leave, or a person lets start.
+// After a boot the own weight alone proves nothing, whatever the own document says of it: the store may be an old
+// image, and the weight may have moved since. One other voter must have answered, so that its document and nonces
+// count. Not for whom the document names in this boot, certifies as the last to leave, or a person lets start.
 bool Election::needs_another_voice() const {
     const Document& document = newest();
     const bool last = document.last_standing && document.last_standing->node == self_.node;
@@ -156,6 +159,8 @@ bool Election::won() const {
     return is_quorum(deciding, who);
 }
 
-Document Election::adopted() const { return rules(newest()); }
+Document Election::adopted() const {
+    return rules(newest());
+}
 
 }  // namespace kagami::engine

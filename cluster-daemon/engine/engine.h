@@ -1,5 +1,5 @@
-// The cluster engine of one node, or of the witness: register, policy (when leading), local manager, joined by plain values. Pure and
-// deterministic: the same events at the same instants give the same output. Owned by one thread.
+// The cluster engine of one node, or of the witness: register, policy (when leading), local manager, joined by plain
+// values. Pure and deterministic: the same events at the same instants give the same output. Owned by one thread.
 //
 // step() is total: it cannot fail, block, log or read a clock. take_output() hands over what arose since the last call.
 // The caller keeps one timer: Output::wake_at (replaces the earlier one).
@@ -18,9 +18,9 @@ namespace kagami::engine {
 struct Settings {
     Incarnation self;
     bool witness = false;
-    uint64_t seed = 0;           // randomness of this boot
+    uint64_t seed = 0;  // randomness of this boot
     Instant booted;
-    DurableState durable;        // as loaded; a fresh node or witness: made by initial_state()
+    DurableState durable;  // as loaded; a fresh node or witness: made by initial_state()
     // Unpacks and parses a configuration. Pure; null when the bytes are not a valid configuration.
     std::function<std::shared_ptr<const config::Config>(const Bytes& packed)> parse_config;
 };
@@ -37,7 +37,7 @@ struct PeerView {
 };
 struct Snapshot {
     Incarnation self;
-    Document document;                       // chosen
+    Document document;  // chosen
     std::shared_ptr<const config::Config> config;
     NodeId leader;
     bool leading = false;
@@ -47,9 +47,9 @@ struct Snapshot {
     bool guard_alive = false;
     bool guard_armed = false;
     bool startup_complete = false;
-    std::string waiting_for;                 // sentence while starting up: "waits for node2 until ..."
+    std::string waiting_for;  // sentence while starting up: "waits for node2 until ..."
     NodeReport own_report;
-    std::map<NodeId, PeerView> peers;        // nodes and witness, self left out
+    std::map<NodeId, PeerView> peers;  // nodes and witness, self left out
 };
 
 class Engine {
@@ -63,11 +63,11 @@ class Engine {
     Output take_output();
 
     Snapshot snapshot(Instant now) const;
-    const Document& document() const;        // newest accepted
+    const Document& document() const;  // newest accepted
     const Document& chosen() const;
-    Instant run_until() const;               // for invariant checks
+    Instant run_until() const;  // for invariant checks
     bool leading(Instant now) const;
-    Epoch epoch() const;                     // promised, durably
+    Epoch epoch() const;  // promised, durably
 
  private:
     struct Impl;

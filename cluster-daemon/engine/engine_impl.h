@@ -1,5 +1,5 @@
-// The engine's inside: which part sees which event, in which order, and what of it goes out. Split over engine.cc (events),
-// engine_lead.cc (the leader's planning) and engine_publish.cc (heartbeats, reports, guard, output).
+// The engine's inside: which part sees which event, in which order, and what of it goes out. Split over engine.cc
+// (events), engine_lead.cc (the leader's planning) and engine_publish.cc (heartbeats, reports, guard, output).
 #pragma once
 
 #include "cluster-daemon/engine/engine.h"
@@ -69,15 +69,15 @@ struct Engine::Impl {
     LocalManager local;
     Requests requests;
 
-    Hash config_hash{};                              // of out.config
-    Hash stored_hash{};                              // unpacked by the runtime
-    std::map<NodeId, NodeReport> reports;            // of the others
+    Hash config_hash{};                    // of out.config
+    Hash stored_hash{};                    // unpacked by the runtime
+    std::map<NodeId, NodeReport> reports;  // of the others
     std::map<NodeId, bool> connected;
-    std::set<NodeId> confirmed_down;                 // a person's words while there is no leader
+    std::set<NodeId> confirmed_down;  // a person's words while there is no leader
     GuardObserved guard;
     std::optional<SetGuard> published;
     std::vector<HeldCommand> commands;
-    uint64_t local_serial = 0;                       // change of the group marks that commands and reports wait for
+    uint64_t local_serial = 0;  // change of the group marks that commands and reports wait for
     std::optional<Instant> local_wake;
 
     Instant stepped_at;
@@ -86,11 +86,11 @@ struct Engine::Impl {
     Instant beat_at;
 
     bool was_leading = false;
-    bool look_again = false;                         // something the policy looks at has changed
+    bool look_again = false;  // something the policy looks at has changed
     Instant plan_at = kNever;
     Instant witness_voted_at;
     Version planned_for;
-    std::set<NodeId> twice;                          // alive in two incarnations, said
+    std::set<NodeId> twice;  // alive in two incarnations, said
 };
 
 }  // namespace kagami::engine

@@ -52,13 +52,17 @@ PolicyInput Engine::Impl::policy_input(Instant now) {
         facts.heard_at = peer->second.heard_at;
         const Duration detect = reg.timing().detect;
         if (reg.peers().alive_twice(node, detect, now) && twice.insert(node).second)
-            out.say(Reason::kDuplicateIncarnation, out.name(node),
-                    out.name(node) + " is alive twice, in two boots at once: neither gets a lease, a person has to end one of them.");
-        if (reg.peers().ambiguous(node, detect, now)) continue;  // no heartbeat: neither is admitted, and no boot id proves anything
+            out.say(
+                Reason::kDuplicateIncarnation, out.name(node),
+                out.name(node) +
+                    " is alive twice, in two boots at once: neither gets a lease, a person has to end one of them.");
+        if (reg.peers().ambiguous(node, detect, now))
+            continue;  // no heartbeat: neither is admitted, and no boot id proves anything
         twice.erase(node);
         facts.heartbeat = peer->second.heartbeat;
         const auto report = reports.find(node);
-        if (report != reports.end() && report->second.incarnation == peer->second.heartbeat.incarnation) facts.report = report->second;
+        if (report != reports.end() && report->second.incarnation == peer->second.heartbeat.incarnation)
+            facts.report = report->second;
     }
     return input;
 }

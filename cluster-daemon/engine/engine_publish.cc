@@ -69,8 +69,10 @@ void Engine::Impl::publish_guard() {
     page.lease_sent_at = reg.run_lease_sent_at();
     page.groups = local.guarded();
     page.armed = !left || local.anything_active() || !page.groups.empty();
-    // A restarted daemon leaves the page of its former life alone until it has a lease, so that what it re-adopts goes on running.
-    const bool condemned = std::any_of(page.groups.begin(), page.groups.end(), [](const GuardedGroup& g) { return g.verdict == Verdict::kKill; });
+    // A restarted daemon leaves the page of its former life alone until it has a lease, so that what it re-adopts goes
+    // on running.
+    const bool condemned = std::any_of(page.groups.begin(), page.groups.end(),
+                                       [](const GuardedGroup& g) { return g.verdict == Verdict::kKill; });
     if (!published && page.deadline == Instant{} && !page.groups.empty() && !condemned) return;
     if (published && *published == page) return;
     published = page;

@@ -1,5 +1,5 @@
-// What goes into the engine and what comes out. The caller (runtime, simulator, golden runner) feeds events and carries out the output:
-// make `persist` durable, send what waited for it, run what waited for it.
+// What goes into the engine and what comes out. The caller (runtime, simulator, golden runner) feeds events and carries
+// out the output: make `persist` durable, send what waited for it, run what waited for it.
 #pragma once
 
 #include <optional>
@@ -17,20 +17,21 @@ namespace kagami::engine {
 // ---- durable ----
 enum class RunMark : uint8_t { kNone, kStarting, kActive, kStopping };  // what may have effects here in this boot
 struct LocalGroup {
-    Token max_token;            // highest token seen: no older start is ever honoured (I3)
-    Token running;              // token of the mark
+    Token max_token;  // highest token seen: no older start is ever honoured (I3)
+    Token running;    // token of the mark
     RunMark mark = RunMark::kNone;
     bool operator==(const LocalGroup&) const = default;
 };
-struct DurableState {           // one record, written as a whole (docs/formats/voter-store.md)
+struct DurableState {  // one record, written as a whole (docs/formats/voter-store.md)
     VoterId voter;
     Nonce nonce;
     Nonce next_nonce;
     Epoch promised;
     Version accepted;
-    Bytes document;             // accepted document
-    Duration silence{};         // how long it grants nothing new after a restart: the longest T_grant it may still have promised
-    BootId boot{};              // boot in which `groups` was written: marks of another boot are void
+    Bytes document;  // accepted document
+    Duration
+        silence{};  // how long it grants nothing new after a restart: the longest T_grant it may still have promised
+    BootId boot{};  // boot in which `groups` was written: marks of another boot are void
     std::map<std::string, LocalGroup> groups;
     bool operator==(const DurableState&) const = default;
 };
@@ -38,17 +39,25 @@ Bytes encode(const DurableState& state);
 Result<DurableState> decode_durable_state(std::span<const uint8_t> bytes);
 
 // ---- in ----
-struct Received { NodeId from; Message message; };
-struct Woken {};                                  // wake_at was reached (or any earlier moment: harmless)
-struct Persisted { uint64_t serial = 0; };        // Output::persist of this serial and all earlier ones are durable
-struct PeerConnected { NodeId peer; bool connected = false; };  // gRPC channel, for displays and resends
+struct Received {
+    NodeId from;
+    Message message;
+};
+struct Woken {};  // wake_at was reached (or any earlier moment: harmless)
+struct Persisted {
+    uint64_t serial = 0;
+};  // Output::persist of this serial and all earlier ones are durable
+struct PeerConnected {
+    NodeId peer;
+    bool connected = false;
+};  // gRPC channel, for displays and resends
 
 enum class ResourceAction : uint8_t { kActivate, kDeactivate, kProbe };
 enum class ProbeResult : uint8_t { kActive, kInactive, kPartial };
 struct ResourceDone {
     uint64_t operation = 0;
     bool ok = false;
-    ProbeResult probe = ProbeResult::kInactive;   // of kProbe
+    ProbeResult probe = ProbeResult::kInactive;  // of kProbe
     std::string message;
 };
 struct MonitorDone {
@@ -57,30 +66,40 @@ struct MonitorDone {
     bool timed_out = false;
     std::string message;
 };
-struct MonitorStirred { std::string monitor; };   // a subscription says: check now
-struct ScriptDone { uint64_t operation = 0; bool ok = false; std::string message; };  // recovery scripts
+struct MonitorStirred {
+    std::string monitor;
+};  // a subscription says: check now
+struct ScriptDone {
+    uint64_t operation = 0;
+    bool ok = false;
+    std::string message;
+};  // recovery scripts
 
 enum class GuardGroupState : uint8_t { kRunning, kSuspended, kResumed, kKilled, kKillFailed };
-struct GuardObserved {                            // whenever the guard's report page changed, or its alive stamp went stale
+struct GuardObserved {  // whenever the guard's report page changed, or its alive stamp went stale
     bool alive = false;
-    bool armed = false;                           // a watchdog stands behind it
-    bool pause_suspected = false;                 // clock gap found since the last lease
+    bool armed = false;            // a watchdog stands behind it
+    bool pause_suspected = false;  // clock gap found since the last lease
     std::vector<std::tuple<std::string, Token, GuardGroupState>> groups;
 };
-struct Asked { OperatorRequest request; };        // from this node's control socket
-struct ConfigStored { Hash hash{}; };             // the runtime has unpacked the configuration in force
+struct Asked {
+    OperatorRequest request;
+};  // from this node's control socket
+struct ConfigStored {
+    Hash hash{};
+};  // the runtime has unpacked the configuration in force
 
-using Event = std::variant<Received, Woken, Persisted, PeerConnected, ResourceDone, MonitorDone, MonitorStirred, ScriptDone,
-                           GuardObserved, Asked, ConfigStored>;
+using Event = std::variant<Received, Woken, Persisted, PeerConnected, ResourceDone, MonitorDone, MonitorStirred,
+                           ScriptDone, GuardObserved, Asked, ConfigStored>;
 
 // ---- out ----
 struct Envelope {
     NodeId to;
     Message message;
-    uint64_t after_persist = 0;   // hold back until that serial is durable; 0 = at once
+    uint64_t after_persist = 0;  // hold back until that serial is durable; 0 = at once
 };
 struct Persist {
-    uint64_t serial = 0;          // grows by one
+    uint64_t serial = 0;  // grows by one
     DurableState state;
 };
 
@@ -90,15 +109,26 @@ struct RunResource {
     std::string resource;
     ResourceAction action = ResourceAction::kProbe;
     Duration timeout{};
-    bool failover = false;         // CLP_EVENT
+    bool failover = false;  // CLP_EVENT
     bool proven_stopped = false;
     StopReason stop_reason = StopReason::kGroupStop;
     uint8_t last_action = 0;
     NodeId previous;
 };
-struct CheckMonitor { uint64_t operation = 0; std::string monitor; Duration timeout{}; };
-struct WatchMonitor { std::string monitor; bool on = false; };   // subscribe / unsubscribe
-struct RunRecoveryScript { uint64_t operation = 0; std::string monitor; uint32_t count = 0; };
+struct CheckMonitor {
+    uint64_t operation = 0;
+    std::string monitor;
+    Duration timeout{};
+};
+struct WatchMonitor {
+    std::string monitor;
+    bool on = false;
+};  // subscribe / unsubscribe
+struct RunRecoveryScript {
+    uint64_t operation = 0;
+    std::string monitor;
+    uint32_t count = 0;
+};
 enum class Verdict : uint8_t { kNone, kResume, kKill };
 struct GuardedGroup {
     std::string group;
@@ -107,19 +137,29 @@ struct GuardedGroup {
     Verdict verdict = Verdict::kNone;
     bool operator==(const GuardedGroup&) const = default;
 };
-struct SetGuard {                   // published to the guard's page; the runtime adds cgroups, addresses and mounts
-    Instant deadline;               // end of the lease; epoch start (Instant{}) = no lease
-    Instant lease_sent_at;          // when the renewal behind the lease was sent
+struct SetGuard {           // published to the guard's page; the runtime adds cgroups, addresses and mounts
+    Instant deadline;       // end of the lease; epoch start (Instant{}) = no lease
+    Instant lease_sent_at;  // when the renewal behind the lease was sent
     bool armed = false;
     std::vector<GuardedGroup> groups;
     bool operator==(const SetGuard&) const = default;
 };
 enum class SystemAction : uint8_t { kStopDaemon, kHalt, kReboot };
-struct ActOnSystem { SystemAction action = SystemAction::kStopDaemon; std::string why; };
-struct Answer { OperatorReply reply; };                       // to this node's control socket
-struct StoreConfig { Hash hash{}; Bytes packed; uint64_t version = 0; };            // unpack the configuration in force to active/
+struct ActOnSystem {
+    SystemAction action = SystemAction::kStopDaemon;
+    std::string why;
+};
+struct Answer {
+    OperatorReply reply;
+};  // to this node's control socket
+struct StoreConfig {
+    Hash hash{};
+    Bytes packed;
+    uint64_t version = 0;
+};  // unpack the configuration in force to active/
 
-using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, SetGuard, ActOnSystem, Answer, StoreConfig>;
+using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, SetGuard, ActOnSystem, Answer,
+                             StoreConfig>;
 struct HeldCommand {
     Command command;
     uint64_t after_persist = 0;

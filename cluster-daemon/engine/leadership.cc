@@ -7,7 +7,9 @@
 namespace kagami::engine {
 namespace {
 
-uint64_t stamp_of(Instant now) { return static_cast<uint64_t>(now.time_since_epoch().count()); }
+uint64_t stamp_of(Instant now) {
+    return static_cast<uint64_t>(now.time_since_epoch().count());
+}
 
 }  // namespace
 
@@ -20,7 +22,9 @@ bool Leadership::open(const Document& adopted, Instant now) {
     return put(std::move(first), {epoch_, 0}, now).has_value();
 }
 
-void Leadership::resume(Instant now) { send_accept(now); }
+void Leadership::resume(Instant now) {
+    send_accept(now);
+}
 
 Status Leadership::propose(Document next, Instant now) {
     KAGAMI_ASSERT(opened_ && chosen_, "one proposal in flight at most, the first one chosen before any other");
@@ -67,7 +71,8 @@ void Leadership::on_accept_reply(NodeId from, const AcceptReply& reply, Instant 
 
 void Leadership::count_accepts(Instant now) {
     if (chosen_ || acceptor_.promised() != epoch_) return;
-    if (acceptor_.accept_durable() && counts_for(proposed(), acceptor_.id(), acceptor_.nonce())) accepted_.insert(acceptor_.id());
+    if (acceptor_.accept_durable() && counts_for(proposed(), acceptor_.id(), acceptor_.nonce()))
+        accepted_.insert(acceptor_.id());
     if (!is_quorum(proposed(), accepted_)) return;
     chosen_ = true;
     opened_ = true;
@@ -91,13 +96,15 @@ void Leadership::on_renew_ack(NodeId from, const RenewAck& ack, Instant now) {
     if (ack.epoch != epoch_ || ack.voter.node != from) return;
     const Voter* voter = proposed().voter(from);
     if (!ack.acknowledged) {
-        if (ack.promised > epoch_ && voter != nullptr && voter->weight > 0) refused_for_ = std::max(refused_for_, ack.promised);
+        if (ack.promised > epoch_ && voter != nullptr && voter->weight > 0)
+            refused_for_ = std::max(refused_for_, ack.promised);
         return;
     }
     KAGAMI_ASSERT(ack.newest <= proposed().version, "I2: nobody has accepted what its leader did not propose");
     if (!counts_for(proposed(), ack.voter, ack.nonce)) return;
     acknowledged_at_[from] = now;
-    const auto round = std::find_if(rounds_.begin(), rounds_.end(), [&](const Round& r) { return r.stamp == ack.stamp; });
+    const auto round =
+        std::find_if(rounds_.begin(), rounds_.end(), [&](const Round& r) { return r.stamp == ack.stamp; });
     if (round == rounds_.end()) return;
     round->acknowledged.insert(ack.voter);
     count(*round, now);
@@ -110,6 +117,7 @@ void Leadership::count(Round& round, Instant now) {
     if (!is_quorum(proposed(), who)) return;
     const bool own = acceptor_.renew_own(epoch_, now);
     if (!own && !is_quorum(proposed(), round.acknowledged)) return;
+    KAGAMI_ASSERT(now >= round.sent_at, "I17: a lease counts from the send time of its renewal");
     lease_until_ = round.sent_at + round.hold;
     lease_sent_at_ = round.sent_at;
 }
@@ -133,6 +141,8 @@ bool Leadership::votes_now(NodeId node, Instant now) const {
     return at != acknowledged_at_.end() && now - at->second <= acceptor_.timing().detect;
 }
 
-Instant Leadership::wake_at() const { return chosen_ ? renew_at_ : std::min(renew_at_, resend_at_); }
+Instant Leadership::wake_at() const {
+    return chosen_ ? renew_at_ : std::min(renew_at_, resend_at_);
+}
 
 }  // namespace kagami::engine

@@ -3,7 +3,8 @@
 // States:  opening  - its first document (epoch, 0), the adopted one, is not chosen yet
 //          settled  - nothing in flight: propose() may follow
 //          busy     - one proposal in flight, sent again every T_renew until a quorum has it durably
-// Lease:   send time of the newest renewal that a quorum acknowledged + T_hold. The own vote counts when the quorum is counted, not when the
+// Lease:   send time of the newest renewal that a quorum acknowledged + T_hold. The own vote counts when the quorum is
+// counted, not when the
 //          renewal is sent: a leader that nobody answers does not hold its own voter back from others.
 // Invariants: I1, I2 (own accept durable before others see the proposal; one proposal at a time), I17.
 #pragma once
@@ -34,11 +35,13 @@ class Leadership {
     Epoch epoch() const { return epoch_; }
     Instant since() const { return since_; }
     const Document& proposed() const { return acceptor_.document(); }
-    bool opened() const { return opened_; }        // the first document is chosen
+    bool opened() const { return opened_; }  // the first document is chosen
     bool busy() const { return !chosen_; }
     Instant lease_until() const { return lease_until_; }
     Instant lease_sent_at() const { return lease_sent_at_; }
-    Epoch refused_for() const { return refused_for_; }  // highest epoch that kept a voter with weight from acknowledging
+    Epoch refused_for() const {
+        return refused_for_;
+    }  // highest epoch that kept a voter with weight from acknowledging
     bool votes_now(NodeId node, Instant now) const;
     Instant wake_at() const;
 

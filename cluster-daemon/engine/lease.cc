@@ -22,7 +22,9 @@ void RunLease::on_grant(NodeId from, const LeaseGrant& grant, Instant now) {
     extend(sent_at, sent_at + std::clamp(grant.length, Duration{}, acceptor_.timing().hold));
 }
 
-void RunLease::on_leader_lease(Instant sent_at, Instant until) { extend(sent_at, until); }
+void RunLease::on_leader_lease(Instant sent_at, Instant until) {
+    extend(sent_at, until);
+}
 
 void RunLease::extend(Instant sent_at, Instant until) {
     if (sent_at < not_before_ || until <= run_until_) return;

@@ -1,9 +1,12 @@
-// Node leases: how a follower gets the right to run groups, and what the leader remembers of the rights it gave. protocol.md 4.
+// Node leases: how a follower gets the right to run groups, and what the leader remembers of the rights it gave.
+// protocol.md 4.
 //
-// RunLease (every node): groups may run until run_until(). A lease counts from the SEND time of the request or renewal behind it, and only
+// RunLease (every node): groups may run until run_until(). A lease counts from the SEND time of the request or renewal
+// behind it, and only
 //          when the local document is at least as new as the granter named ("no stale document").
-// Grants (leader): until when an incarnation may still run. A grant is never longer than what is left of the leader's own lease.
-// Invariants: I17 run_until() <= (send time of an acknowledged renewal or request) + T_hold; I12 another timing digest gets nothing.
+// Grants (leader): until when an incarnation may still run. A grant is never longer than what is left of the leader's
+// own lease. Invariants: I17 run_until() <= (send time of an acknowledged renewal or request) + T_hold; I12 another
+// timing digest gets nothing.
 #pragma once
 
 #include <algorithm>
@@ -17,12 +20,13 @@ namespace kagami::engine {
 
 class RunLease {
  public:
-    RunLease(const Acceptor& acceptor, const Incarnation& self, Outbox& out) : acceptor_(acceptor), self_(self), out_(out) {}
+    RunLease(const Acceptor& acceptor, const Incarnation& self, Outbox& out)
+        : acceptor_(acceptor), self_(self), out_(out) {}
 
-    void ask(NodeId leader, Instant now);             // every T_renew while there is a leader other than this node
+    void ask(NodeId leader, Instant now);  // every T_renew while there is a leader other than this node
     void on_grant(NodeId from, const LeaseGrant& grant, Instant now);
     void on_leader_lease(Instant sent_at, Instant until);
-    void on_pause(Instant now);                       // nothing sent before counts any more
+    void on_pause(Instant now);  // nothing sent before counts any more
 
     Instant run_until() const { return run_until_; }
     Instant sent_at() const { return sent_at_; }
@@ -34,9 +38,9 @@ class RunLease {
     const Acceptor& acceptor_;
     Incarnation self_;
     Outbox& out_;
-    std::deque<Instant> asked_;     // send times that an answer may still name
+    std::deque<Instant> asked_;  // send times that an answer may still name
     Instant ask_at_;
-    Instant not_before_;            // of the last gap in the clock
+    Instant not_before_;  // of the last gap in the clock
     Instant run_until_;
     Instant sent_at_;
 };

@@ -1,5 +1,5 @@
-// The durable record as the engine's parts see it: they change it in memory at once, and whatever must not be seen before the change is
-// durable carries the serial of that change. All changes of one step leave in one Persist.
+// The durable record as the engine's parts see it: they change it in memory at once, and whatever must not be seen
+// before the change is durable carries the serial of that change. All changes of one step leave in one Persist.
 #pragma once
 
 #include <algorithm>
@@ -32,7 +32,8 @@ class Ledger {
 
     void on_persisted(uint64_t serial) {
         durable_ = std::max(durable_, std::min(serial, emitted_));
-        for (; !promises_.empty() && promises_.front().first <= durable_; promises_.pop_front()) durable_promise_ = promises_.front().second;
+        for (; !promises_.empty() && promises_.front().first <= durable_; promises_.pop_front())
+            durable_promise_ = promises_.front().second;
     }
     std::optional<Persist> take() {
         if (!dirty_) return std::nullopt;

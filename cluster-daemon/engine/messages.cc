@@ -10,8 +10,8 @@ namespace kagami::engine {
 
 template <typename C, Is<Heartbeat> V>
 void fields(C& c, V& v) {
-    c(v.incarnation, v.joining, v.guard_alive, v.leaving, v.epoch, v.leader, v.version, v.timing_digest, v.voter, v.nonce,
-      v.next_nonce, v.heard, v.hears_witness);
+    c(v.incarnation, v.joining, v.guard_alive, v.leaving, v.epoch, v.leader, v.version, v.timing_digest, v.voter,
+      v.nonce, v.next_nonce, v.heard, v.hears_witness);
 }
 template <typename C, Is<PreVote> V>
 void fields(C& c, V& v) {
@@ -184,11 +184,14 @@ Result<Message> decode_message(std::span<const uint8_t> bytes) {
     if (bytes.empty() || bytes.front() >= kKinds) return fail(ErrorCode::kUsage, "message: unknown kind");
     Decoder in(bytes.subspan(1));
     Message message = read(bytes.front(), in, std::make_index_sequence<kKinds>());
-    if (!in.finished()) return fail(ErrorCode::kUsage, std::string("message ") + name_of(message) + ": the bytes are damaged");
+    if (!in.finished())
+        return fail(ErrorCode::kUsage, std::string("message ") + name_of(message) + ": the bytes are damaged");
     return message;
 }
 
-const char* name_of(const Message& message) { return std::visit(Names{}, message); }
+const char* name_of(const Message& message) {
+    return std::visit(Names{}, message);
+}
 
 bool is_datagram(const Message& message) {
     return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<Renew>(message) ||

@@ -1,5 +1,6 @@
-// What nodes and the witness say to each other. One canonical codec (messages.cc) for UDP and gRPC alike; every list and string is
-// bounded and checked before anything is allocated. The sender's identity comes from the channel (certificate or key), never from here.
+// What nodes and the witness say to each other. One canonical codec (messages.cc) for UDP and gRPC alike; every list
+// and string is bounded and checked before anything is allocated. The sender's identity comes from the channel
+// (certificate or key), never from here.
 #pragma once
 
 #include <string>
@@ -15,25 +16,26 @@ namespace kagami::engine {
 constexpr size_t kMaxMessageBytes = 512 * 1024;
 constexpr size_t kMaxDatagramBytes = 1400;
 
-// Every T_renew to every peer, on all networks. A trigger and a source for displays, never a proof (but the boot id proves P2).
+// Every T_renew to every peer, on all networks. A trigger and a source for displays, never a proof (but the boot id
+// proves P2).
 struct Heartbeat {
     Incarnation incarnation;
-    bool joining = true;          // not yet admitted in this incarnation
+    bool joining = true;  // not yet admitted in this incarnation
     bool guard_alive = false;
     bool leaving = false;
-    Epoch epoch;                  // promised
-    NodeId leader;                // whom it follows now; kNobody
-    Version version;              // newest accepted document
+    Epoch epoch;      // promised
+    NodeId leader;    // whom it follows now; kNobody
+    Version version;  // newest accepted document
     Hash timing_digest{};
     VoterId voter;
     Nonce nonce;
-    Nonce next_nonce;             // made durable at this boot, waits to be admitted
-    uint32_t heard = 0;           // bit n = hears node n+1 now
+    Nonce next_nonce;    // made durable at this boot, waits to be admitted
+    uint32_t heard = 0;  // bit n = hears node n+1 now
     bool hears_witness = false;
     bool operator==(const Heartbeat&) const = default;
 };
 
-struct PreVote {          // would you promise? nothing durable
+struct PreVote {  // would you promise? nothing durable
     Epoch epoch;
     Incarnation candidate;
     bool hand_over = false;
@@ -50,18 +52,19 @@ struct PreVoteReply {
 struct Prepare {
     Epoch epoch;
     Incarnation candidate;
-    bool hand_over = false;  // the present leader asked for it (HandOver); valid only where the voter's leader released its promise
+    bool hand_over =
+        false;  // the present leader asked for it (HandOver); valid only where the voter's leader released its promise
     bool operator==(const Prepare&) const = default;
 };
 struct PrepareReply {
     Epoch epoch;
     bool promised_it = false;
-    Epoch promised;          // on refusal: what it promised to somebody else
+    Epoch promised;  // on refusal: what it promised to somebody else
     Duration lease_left{};
     VoterId voter;
     Nonce nonce;
     Version accepted;
-    Bytes document;          // the accepted document; empty on refusal
+    Bytes document;  // the accepted document; empty on refusal
     bool operator==(const PrepareReply&) const = default;
 };
 
@@ -73,7 +76,7 @@ struct Accept {
 };
 struct AcceptReply {
     Version version;
-    bool accepted = false;   // durable
+    bool accepted = false;  // durable
     Epoch promised;
     VoterId voter;
     Nonce nonce;
@@ -82,9 +85,9 @@ struct AcceptReply {
 
 struct Renew {
     Epoch epoch;
-    uint64_t stamp = 0;      // the leader's BOOTTIME ns at sending; echoed, never compared elsewhere
+    uint64_t stamp = 0;  // the leader's BOOTTIME ns at sending; echoed, never compared elsewhere
     Hash timing_digest{};
-    Version chosen;          // newest document known to be chosen
+    Version chosen;  // newest document known to be chosen
     bool operator==(const Renew&) const = default;
 };
 struct RenewAck {
@@ -92,14 +95,14 @@ struct RenewAck {
     uint64_t stamp = 0;
     bool acknowledged = false;
     Epoch promised;
-    Version newest;          // newest document that the voter has accepted
+    Version newest;  // newest document that the voter has accepted
     VoterId voter;
     Nonce nonce;
     bool operator==(const RenewAck&) const = default;
 };
 
-struct LeaseRequest {        // a follower asks the leader for its node lease
-    uint64_t stamp = 0;      // the follower's BOOTTIME ns at sending
+struct LeaseRequest {    // a follower asks the leader for its node lease
+    uint64_t stamp = 0;  // the follower's BOOTTIME ns at sending
     Incarnation incarnation;
     Hash timing_digest{};
     bool operator==(const LeaseRequest&) const = default;
@@ -107,49 +110,65 @@ struct LeaseRequest {        // a follower asks the leader for its node lease
 struct LeaseGrant {
     uint64_t stamp = 0;
     Epoch epoch;
-    Duration length{};       // from the stamp: min(T_hold, what is left of the leader's own lease)
-    Version newest;          // newest document accepted or proposed by the leader: the local one must be at least this
+    Duration length{};  // from the stamp: min(T_hold, what is left of the leader's own lease)
+    Version newest;     // newest document accepted or proposed by the leader: the local one must be at least this
     bool operator==(const LeaseGrant&) const = default;
 };
 
-struct HandOver {            // leader -> node that shall lead; the leader has stopped deciding, its run lease goes on
+struct HandOver {  // leader -> node that shall lead; the leader has stopped deciding, its run lease goes on
     Epoch epoch;
     NodeId to;
     bool operator==(const HandOver&) const = default;
 };
-struct Release {             // leader -> voters: `to` may prepare although my promise still stands
+struct Release {  // leader -> voters: `to` may prepare although my promise still stands
     Epoch epoch;
     NodeId to;
     bool operator==(const Release&) const = default;
 };
 
-struct FetchDocument { Version have; bool operator==(const FetchDocument&) const = default; };
-struct DocumentIs {          // the sender's accepted document, for nodes that are behind: the same as a late copy of its Accept
+struct FetchDocument {
+    Version have;
+    bool operator==(const FetchDocument&) const = default;
+};
+struct DocumentIs {  // the sender's accepted document, for nodes that are behind: the same as a late copy of its Accept
     Bytes document;
     bool operator==(const DocumentIs&) const = default;
 };
 
 enum class StopReason : uint8_t {  // CLP_FACTOR of expresscluster.md 2.4
-    kGroupStop, kGroupMove, kGroupFailover, kServerShutdown, kClusterShutdown, kResourceRestart,
+    kGroupStop,
+    kGroupMove,
+    kGroupFailover,
+    kServerShutdown,
+    kClusterShutdown,
+    kResourceRestart,
 };
-struct StartGroup {          // repeated until the report of the node matches
+struct StartGroup {  // repeated until the report of the node matches
     std::string group;
     Token token;
-    bool failover = false;       // CLP_EVENT FAILOVER instead of START
-    bool proven_stopped = false; // proof P1 about the former owner
-    NodeId previous;             // CLP_SERVER_PREV
+    bool failover = false;        // CLP_EVENT FAILOVER instead of START
+    bool proven_stopped = false;  // proof P1 about the former owner
+    NodeId previous;              // CLP_SERVER_PREV
     bool operator==(const StartGroup&) const = default;
 };
 struct StopGroup {
     std::string group;
     Token token;
     StopReason reason = StopReason::kGroupStop;
-    uint8_t last_action = 0;     // 0 none, 1 halt, 2 reboot (CLP_LASTACTION)
+    uint8_t last_action = 0;  // 0 none, 1 halt, 2 reboot (CLP_LASTACTION)
     bool operator==(const StopGroup&) const = default;
 };
 
 enum class GroupState : uint8_t { kStopped, kStarting, kActive, kStopping, kStopFailed, kStartFailed, kSuspended };
-enum class ResourceState : uint8_t { kUnknown, kOffline, kOnlinePending, kOnline, kOfflinePending, kOnlineFailure, kOfflineFailure };
+enum class ResourceState : uint8_t {
+    kUnknown,
+    kOffline,
+    kOnlinePending,
+    kOnline,
+    kOfflinePending,
+    kOnlineFailure,
+    kOfflineFailure
+};
 enum class MonitorState : uint8_t { kUnused, kOffline, kNormal, kCaution, kError, kSuspended, kUnknown };
 
 struct ResourceReport {
@@ -161,10 +180,10 @@ struct ResourceReport {
 struct GroupReport {
     std::string group;
     GroupState state = GroupState::kStopped;
-    Token token;                 // highest seen; kStopped with token t = STOPPED(t): proof P1
-    bool wants_failover = false; // recovery on this node is used up; the policy may move it
-    bool failed = false;         // final state of an activation failure (no more recovery)
-    std::string cause;           // sentence for people: "resource nginx: start.sh exited with status 1"
+    Token token;                  // highest seen; kStopped with token t = STOPPED(t): proof P1
+    bool wants_failover = false;  // recovery on this node is used up; the policy may move it
+    bool failed = false;          // final state of an activation failure (no more recovery)
+    std::string cause;            // sentence for people: "resource nginx: start.sh exited with status 1"
     std::vector<ResourceReport> resources;
     bool operator==(const GroupReport&) const = default;
 };
@@ -176,10 +195,10 @@ struct MonitorReport {
     uint32_t failovers = 0;
     bool operator==(const MonitorReport&) const = default;
 };
-struct NodeReport {              // node -> leader (and kept by all for status), on change and every 10 T_renew
+struct NodeReport {  // node -> leader (and kept by all for status), on change and every 10 T_renew
     Incarnation incarnation;
-    uint64_t serial = 0;         // grows; an older one is ignored
-    Version version;             // document it acts on
+    uint64_t serial = 0;  // grows; an older one is ignored
+    Version version;      // document it acts on
     bool guard_armed = false;
     bool leaving = false;
     std::vector<GroupReport> groups;
@@ -189,38 +208,46 @@ struct NodeReport {              // node -> leader (and kept by all for status),
 
 // A person's command, forwarded to the leader ("Relay").
 enum class OperatorVerb : uint8_t {
-    kGroupStart, kGroupStop, kGroupMove, kNodeShutdown, kNodeReturn, kClusterStart, kClusterStop, kConfigApply, kConfirmDown,
+    kGroupStart,
+    kGroupStop,
+    kGroupMove,
+    kNodeShutdown,
+    kNodeReturn,
+    kClusterStart,
+    kClusterStop,
+    kConfigApply,
+    kConfirmDown,
 };
 struct OperatorRequest {
-    uint64_t id = 0;             // unique per origin node
+    uint64_t id = 0;  // unique per origin node
     OperatorVerb verb = OperatorVerb::kGroupStart;
-    std::string subject;         // group or node name
-    NodeId node;                 // target node, or kNobody = the policy chooses
-    Bytes bundle;                // kConfigApply: packed bundle
-    Hash expected{};             // kConfigApply: hash of the configuration it was made from; zeros = whatever is in force
-    std::string person;          // for the audit record
-    bool reboot = false;         // kNodeShutdown: reboot the OS; kClusterStop likewise
-    bool halt = false;           // kNodeShutdown / kClusterStop: also shut the OS down
+    std::string subject;  // group or node name
+    NodeId node;          // target node, or kNobody = the policy chooses
+    Bytes bundle;         // kConfigApply: packed bundle
+    Hash expected{};      // kConfigApply: hash of the configuration it was made from; zeros = whatever is in force
+    std::string person;   // for the audit record
+    bool reboot = false;  // kNodeShutdown: reboot the OS; kClusterStop likewise
+    bool halt = false;    // kNodeShutdown / kClusterStop: also shut the OS down
     bool force = false;
     bool operator==(const OperatorRequest&) const = default;
 };
 enum class OperatorOutcome : uint8_t { kAccepted, kDone, kRefused, kFailed };
-struct OperatorReply {           // kAccepted may be followed by kDone or kFailed
+struct OperatorReply {  // kAccepted may be followed by kDone or kFailed
     uint64_t id = 0;
     OperatorOutcome outcome = OperatorOutcome::kRefused;
-    uint8_t code = 0;            // ErrorCode
+    uint8_t code = 0;  // ErrorCode
     std::string message;
     std::string remedy;
     bool operator==(const OperatorReply&) const = default;
 };
 
-using Message = std::variant<Heartbeat, PreVote, PreVoteReply, Prepare, PrepareReply, Accept, AcceptReply, Renew, RenewAck, LeaseRequest,
-                             LeaseGrant, HandOver, Release, FetchDocument, DocumentIs, StartGroup, StopGroup, NodeReport, OperatorRequest,
-                             OperatorReply>;
+using Message = std::variant<Heartbeat, PreVote, PreVoteReply, Prepare, PrepareReply, Accept, AcceptReply, Renew,
+                             RenewAck, LeaseRequest, LeaseGrant, HandOver, Release, FetchDocument, DocumentIs,
+                             StartGroup, StopGroup, NodeReport, OperatorRequest, OperatorReply>;
 
 Bytes encode(const Message& message);
 Result<Message> decode_message(std::span<const uint8_t> bytes);
-const char* name_of(const Message& message);     // "Renew", for logs and transcripts
-bool is_datagram(const Message& message);        // Heartbeat, Renew, RenewAck, LeaseRequest, LeaseGrant: UDP; the rest: gRPC
+const char* name_of(const Message& message);  // "Renew", for logs and transcripts
+bool is_datagram(const Message& message);  // Heartbeat, Renew, RenewAck, LeaseRequest, LeaseGrant: UDP; the rest: gRPC
 
 }  // namespace kagami::engine

@@ -18,8 +18,10 @@ Register::Register(const RegisterSettings& settings, Ledger& ledger, Outbox& out
     // What this incarnation granted before the restart is forgotten: nobody has stopped for certain before T_grant.
     grants_.everybody_until(settings.booted + acceptor_.timing().grant);
     const Document& mine = acceptor_.document();
-    if (mine.leader == settings.self && mine.version.epoch == acceptor_.promised() && mine.version.epoch.node() == settings.self.node) {
-        Leadership& again = role_.emplace<Leadership>(acceptor_, settings.self, out, mine.version.epoch, settings.booted);
+    if (mine.leader == settings.self && mine.version.epoch == acceptor_.promised() &&
+        mine.version.epoch.node() == settings.self.node) {
+        Leadership& again =
+            role_.emplace<Leadership>(acceptor_, settings.self, out, mine.version.epoch, settings.booted);
         again.resume(settings.booted);
     }
 }
@@ -41,7 +43,9 @@ void Register::on(NodeId from, const Heartbeat& m, Instant now) {
     max_seen_ = std::max(max_seen_, m.epoch);
 }
 
-void Register::on(NodeId from, const PreVote& m, Instant now) { out_.send(from, acceptor_.on_pre_vote(from, m, now)); }
+void Register::on(NodeId from, const PreVote& m, Instant now) {
+    out_.send(from, acceptor_.on_pre_vote(from, m, now));
+}
 
 void Register::on(NodeId from, const PreVoteReply& m, Instant now) {
     if (auto* election = std::get_if<Election>(&role_)) election->on_pre_vote_reply(from, m, now);
@@ -81,7 +85,8 @@ void Register::on(NodeId from, const LeaseRequest& m, Instant now) {
     if (leadership == nullptr || now >= leadership->lease_until() || m.incarnation.node != from) return;
     if (m.timing_digest != timing().digest) {
         if (timing_differs_.insert(from).second)
-            out_.say(Reason::kTimingMismatch, out_.name(from), out_.name(from) + " has another timing and gets no lease until it has the document.");
+            out_.say(Reason::kTimingMismatch, out_.name(from),
+                     out_.name(from) + " has another timing and gets no lease until it has the document.");
         return;
     }
     timing_differs_.erase(from);
@@ -92,30 +97,38 @@ void Register::on(NodeId from, const LeaseRequest& m, Instant now) {
     out_.send(from, LeaseGrant{m.stamp, leadership->epoch(), length, document().version});
 }
 
-void Register::on(NodeId from, const LeaseGrant& m, Instant now) { run_lease_.on_grant(from, m, now); }
+void Register::on(NodeId from, const LeaseGrant& m, Instant now) {
+    run_lease_.on_grant(from, m, now);
+}
 
 void Register::on(NodeId from, const HandOver& m, Instant now) {
     const bool present = m.epoch.node() == from && m.epoch == acceptor_.promised();
-    if (!present || m.to != settings_.self.node || !std::holds_alternative<Follower>(role_) || !startup_.complete) return;
+    if (!present || m.to != settings_.self.node || !std::holds_alternative<Follower>(role_) || !startup_.complete)
+        return;
     acceptor_.on_release(from, {m.epoch, m.to});
     handed_over_ = m.epoch;
     hand_over_until_ = now + timing().detect;
     start_election({true, {}, {}}, now);
 }
 
-void Register::on(NodeId from, const Release& m, Instant /*now*/) { acceptor_.on_release(from, m); }
+void Register::on(NodeId from, const Release& m, Instant /*now*/) {
+    acceptor_.on_release(from, m);
+}
 
 void Register::on(NodeId from, const FetchDocument& m, Instant /*now*/) {
     if (document().version > m.have) out_.send(from, DocumentIs{encode(document())}, acceptor_.accept_serial());
 }
 
-void Register::on(NodeId /*from*/, const DocumentIs& m, Instant now) { acceptor_.on_document(m, now); }
+void Register::on(NodeId /*from*/, const DocumentIs& m, Instant now) {
+    acceptor_.on_document(m, now);
+}
 
 // ---- roles ----
 
 void Register::heard_leader(NodeId leader, Epoch epoch, Instant now) {
     max_seen_ = std::max(max_seen_, epoch);
-    if (std::holds_alternative<Leadership>(role_)) step_down(now, out_.name(leader) + " leads under epoch " + to_string(epoch) + ".");
+    if (std::holds_alternative<Leadership>(role_))
+        step_down(now, out_.name(leader) + " leads under epoch " + to_string(epoch) + ".");
     leader_ = leader;
     leader_heard_at_ = now;
     take_back_at_ = kNever;
@@ -128,7 +141,8 @@ void Register::step_down(Instant now, const std::string& why) {
     role_.emplace<Follower>();
     leader_ = kNobody;
     leader_heard_at_ = now;
-    out_.say(Reason::kSteppedDown, out_.name(settings_.self.node), out_.name(settings_.self.node) + " leads no longer: " + why);
+    out_.say(Reason::kSteppedDown, out_.name(settings_.self.node),
+             out_.name(settings_.self.node) + " leads no longer: " + why);
 }
 
 void Register::start_election(ElectionTerms terms, Instant now) {
@@ -138,7 +152,8 @@ void Register::start_election(ElectionTerms terms, Instant now) {
     election.advance(now);
 }
 
-// Candidates that are preferred ask first: owners of groups, then lower numbers. Among two nodes the survivor waits for nobody.
+// Candidates that are preferred ask first: owners of groups, then lower numbers. Among two nodes the survivor waits for
+// nobody.
 Duration Register::patience(Instant now) const {
     const auto owns = [&](NodeId node) {
         return std::any_of(document().groups.begin(), document().groups.end(), [&](const auto& g) {
@@ -155,8 +170,9 @@ Duration Register::patience(Instant now) const {
 }
 
 bool Register::owns_started_group() const {
-    return std::any_of(document().groups.begin(), document().groups.end(),
-                       [&](const auto& g) { return g.second.goal == Goal::kStarted && g.second.owner == settings_.self; });
+    return std::any_of(document().groups.begin(), document().groups.end(), [&](const auto& g) {
+        return g.second.goal == Goal::kStarted && g.second.owner == settings_.self;
+    });
 }
 
 // A hand-over whose message got lost must cost nobody its lease, so the former leader does not wait for T_detect.
@@ -166,7 +182,8 @@ Instant Register::contend_at() const {
 }
 
 void Register::advance(Instant now) {
-    if (leader_ != kNobody && leader_ != settings_.self.node && now - leader_heard_at_ > timing().detect) leader_ = kNobody;
+    if (leader_ != kNobody && leader_ != settings_.self.node && now - leader_heard_at_ > timing().detect)
+        leader_ = kNobody;
     judge(now);
     advance_role(now);
     grants_.forget_expired(now - timing().strict);  // strict groups ask how long ago a grant has run out
@@ -182,7 +199,8 @@ void Register::advance_role(Instant now) {
 
 void Register::advance_follower(Instant now) {
     if (settings_.witness || !startup_.may_contend || now < contend_at()) return;
-    out_.say(Reason::kContending, out_.name(settings_.self.node), out_.name(settings_.self.node) + " contends: no leader is heard.");
+    out_.say(Reason::kContending, out_.name(settings_.self.node),
+             out_.name(settings_.self.node) + " contends: no leader is heard.");
     start_election({}, now);
 }
 
@@ -217,7 +235,8 @@ void Register::advance_leadership(Instant now) {
     const bool opened_before = leading_since_ >= leadership.since() && leading_since_ != Instant{};
     if (acceptor_.promised() != leadership.epoch()) return step_down(now, "a higher epoch was promised.");
     leadership.advance(now);
-    if (leadership.lease_until() > run_lease_.run_until()) run_lease_.on_leader_lease(leadership.lease_sent_at(), leadership.lease_until());
+    if (leadership.lease_until() > run_lease_.run_until())
+        run_lease_.on_leader_lease(leadership.lease_sent_at(), leadership.lease_until());
     leader_ = now < leadership.lease_until() ? settings_.self.node : kNobody;
     if (leader_ != kNobody) leader_heard_at_ = now;
     if (!opened_before && leading(now)) {
@@ -225,8 +244,8 @@ void Register::advance_leadership(Instant now) {
         out_.say(Reason::kElected, out_.name(settings_.self.node),
                  out_.name(settings_.self.node) + " leads the cluster, epoch " + to_string(leadership.epoch()) + ".");
     }
-    // A voter promised more than this epoch and can acknowledge nothing of it: win it back under a higher one. The lease stays; the
-    // voters that hold this incarnation's promise grant at once.
+    // A voter promised more than this epoch and can acknowledge nothing of it: win it back under a higher one. The
+    // lease stays; the voters that hold this incarnation's promise grant at once.
     if (leadership.refused_for() > leadership.epoch()) {
         max_seen_ = std::max(max_seen_, leadership.refused_for());
         start_election({}, now);
@@ -241,7 +260,8 @@ void Register::judge(Instant now) {
     facts.heard = peers_.heard(timing().detect, now);
     facts.leader = leader_;
     for (const NodeId node : facts.heard)
-        if (const NodeId followed = peers_.all().at(node).heartbeat.leader; followed != kNobody && followed != settings_.self.node)
+        if (const NodeId followed = peers_.all().at(node).heartbeat.leader;
+            followed != kNobody && followed != settings_.self.node)
             facts.leader = followed;
     facts.left_in_this_run = was_member_ && document().node(settings_.self.node).state == NodeState::kLeft;
     const Instant wait_until = settings_.booted + startup_wait_;
@@ -251,7 +271,8 @@ void Register::judge(Instant now) {
     startup_ = judge_startup(facts, out_);
     if (std::holds_alternative<Leadership>(role_)) startup_ = {true, startup_.complete, {}};
     if (startup_.complete && !before && !settings_.witness)
-        out_.say(Reason::kStartupComplete, out_.name(settings_.self.node), out_.name(settings_.self.node) + " is a member of the cluster.");
+        out_.say(Reason::kStartupComplete, out_.name(settings_.self.node),
+                 out_.name(settings_.self.node) + " is a member of the cluster.");
 }
 
 void Register::tell_lease_changes(Instant now) {
@@ -263,7 +284,8 @@ void Register::tell_lease_changes(Instant now) {
     if (has) return out_.say(Reason::kLeaseGained, who, who + " may run groups.");
     const bool leads = std::holds_alternative<Leadership>(role_);
     out_.say(leads ? Reason::kQuorumLost : Reason::kLeaseLost, who,
-             leads ? "No majority answers " + who + ": it may run nothing until one does." : who + " gets no lease: it may run nothing.");
+             leads ? "No majority answers " + who + ": it may run nothing until one does."
+                   : who + " gets no lease: it may run nothing.");
 }
 
 // ---- what the engine asks for ----
@@ -290,17 +312,21 @@ void Register::hand_over(NodeId to, Instant now) {
 }
 
 Status Register::force_start(const std::set<NodeId>& down, Instant now) {
-    if (leader_ != kNobody) return fail(ErrorCode::kRefused, "The cluster runs under " + out_.name(leader_) + ".", "nothing has to be forced");
+    if (leader_ != kNobody)
+        return fail(ErrorCode::kRefused, "The cluster runs under " + out_.name(leader_) + ".",
+                    "nothing has to be forced");
     std::set<NodeId> excluded = down;
     for (const NodeId node : voting_nodes(document())) {
         if (node == settings_.self.node) continue;
         const bool heard = peers_.hears(node, timing().detect, now);
         if (heard && down.contains(node))
-            return fail(ErrorCode::kRefused, out_.name(node) + " is heard: it is not down.", "shut it down or start the cluster without force");
+            return fail(ErrorCode::kRefused, out_.name(node) + " is heard: it is not down.",
+                        "shut it down or start the cluster without force");
         if (node == kWitnessId) {
             if (!heard) excluded.insert(node);
         } else if (!heard && !down.contains(node)) {
-            return fail(ErrorCode::kRefused, out_.name(node) + " is not heard, and nobody has confirmed that it is down.",
+            return fail(ErrorCode::kRefused,
+                        out_.name(node) + " is not heard, and nobody has confirmed that it is down.",
                         "make sure that it has no power and confirm it: --confirm-down " + out_.name(node));
         }
     }
@@ -308,7 +334,8 @@ Status Register::force_start(const std::set<NodeId>& down, Instant now) {
         cancel_startup_wait();
         return {};
     }
-    out_.say(Reason::kConfirmedDown, "cluster", "A person starts the cluster here without the nodes that were confirmed down.");
+    out_.say(Reason::kConfirmedDown, "cluster",
+             "A person starts the cluster here without the nodes that were confirmed down.");
     start_election({false, {}, std::move(excluded)}, now);
     return {};
 }
@@ -317,7 +344,8 @@ void Register::on_pause(Instant now) {
     run_lease_.on_pause(now);
     if (auto* leadership = std::get_if<Leadership>(&role_)) leadership->forget_rounds();
     out_.say(Reason::kPauseSuspected, out_.name(settings_.self.node),
-             "The clock of " + out_.name(settings_.self.node) + " may have stopped: its lease counts again once a renewal sent from now on is acknowledged.");
+             "The clock of " + out_.name(settings_.self.node) +
+                 " may have stopped: its lease counts again once a renewal sent from now on is acknowledged.");
 }
 
 bool Register::leading(Instant now) const {

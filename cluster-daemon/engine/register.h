@@ -1,20 +1,24 @@
-// The register on one node (or on the witness): acceptor, elections, leadership and leases in one. Pure. protocol.md 3, 4, 8 and 10 are
-// its law.
+// The register on one node (or on the witness): acceptor, elections, leadership and leases in one. Pure. protocol.md 3,
+// 4, 8 and 10 are its law.
 //
 // Roles:   follower  - acknowledges the leader; on a node it asks the leader for its node lease every T_renew
 //          candidate - T_detect (and T_pref, unless it owns a group) without a leader: PreVote, then PREPARE
-//          leader    - renews every T_renew; its lease runs T_hold from the send time of the newest renewal that a majority acknowledged
-// Parts:   Acceptor (acceptor.h) the vote; Election (election.h); Leadership (leadership.h) commits and renewals; RunLease and Grants
+//          leader    - renews every T_renew; its lease runs T_hold from the send time of the newest renewal that a
+//          majority acknowledged
+// Parts:   Acceptor (acceptor.h) the vote; Election (election.h); Leadership (leadership.h) commits and renewals;
+// RunLease and Grants
 //          (lease.h); judge_startup() (startup.h); Peers (peers.h) who is heard
 // Invariants: I1 one leader per epoch, a voter's epoch never decreases; I2; I12; I13; I17 run_until() never exceeds
 //          (send time of the newest acknowledged renewal or lease request) + T_hold.
-// Leaves to others: what the document says of groups (policy.h), who votes (voters_policy.h), what runs here (local_manager.h).
+// Leaves to others: what the document says of groups (policy.h), who votes (voters_policy.h), what runs here
+// (local_manager.h).
 //
-// Planned hand-over without a gap: the leader stops deciding, releases its promise to the target, and goes on running under what is left of
-// its lease; the target is elected at once. Safe because the former leader's lease and every grant it gave end within T_grant of the
-// hand-over, and the new leader counts everybody as possibly running until then (Grants::everybody_until), so that it starts a group
-// elsewhere only with a proof that the owner has stopped. Whoever is elected after the new leader waited out the new leader's own
-// promises, which began later than the former leader's last ones.
+// Planned hand-over without a gap: the leader stops deciding, releases its promise to the target, and goes on running
+// under what is left of its lease; the target is elected at once. Safe because the former leader's lease and every
+// grant it gave end within T_grant of the hand-over, and the new leader counts everybody as possibly running until then
+// (Grants::everybody_until), so that it starts a group elsewhere only with a proof that the owner has stopped. Whoever
+// is elected after the new leader waited out the new leader's own promises, which began later than the former leader's
+// last ones.
 #pragma once
 
 #include <memory>
@@ -30,25 +34,27 @@ namespace kagami::engine {
 
 struct RegisterSettings {
     Incarnation self;
-    bool witness = false;    // a voter without groups: never contends
-    uint64_t seed = 0;       // randomness of this boot: nonces, jitter
-    Instant booted;          // start of this daemon
+    bool witness = false;  // a voter without groups: never contends
+    uint64_t seed = 0;     // randomness of this boot: nonces, jitter
+    Instant booted;        // start of this daemon
 };
 
 // What the rest of the engine reads.
 class RegisterView {
  public:
     virtual ~RegisterView() = default;
-    virtual const Document& document() const = 0;         // newest accepted (of the leader: proposed or chosen, see chosen())
-    virtual const Document& chosen() const = 0;           // newest known to be chosen
-    virtual bool leading(Instant now) const = 0;          // leader with a valid lease, own first document of this epoch chosen
-    virtual NodeId leader() const = 0;                    // whom it follows; itself when leading; kNobody
-    virtual Instant run_until() const = 0;                // groups may run here until then (leader lease or node lease); Instant{} = no lease
-    virtual Instant run_lease_sent_at() const = 0;        // send stamp of the renewal or request behind run_until()
-    // Leader only: the latest moment at which incarnation `who` may still hold a run lease (from me, or before me). P4 is allowed after it.
+    virtual const Document& document() const = 0;  // newest accepted (of the leader: proposed or chosen, see chosen())
+    virtual const Document& chosen() const = 0;    // newest known to be chosen
+    virtual bool leading(Instant now) const = 0;   // leader with a valid lease, own first document of this epoch chosen
+    virtual NodeId leader() const = 0;             // whom it follows; itself when leading; kNobody
+    virtual Instant run_until()
+        const = 0;  // groups may run here until then (leader lease or node lease); Instant{} = no lease
+    virtual Instant run_lease_sent_at() const = 0;  // send stamp of the renewal or request behind run_until()
+    // Leader only: the latest moment at which incarnation `who` may still hold a run lease (from me, or before me). P4
+    // is allowed after it.
     virtual Instant may_run_until(const Incarnation& who) const = 0;
-    virtual bool busy() const = 0;                        // leader: a proposal is not chosen yet; propose() would be refused
-    virtual bool has_quorum(Instant now) const = 0;       // for displays
+    virtual bool busy() const = 0;                   // leader: a proposal is not chosen yet; propose() would be refused
+    virtual bool has_quorum(Instant now) const = 0;  // for displays
 };
 
 class Register final : public RegisterView {
@@ -57,7 +63,7 @@ class Register final : public RegisterView {
 
     void on_message(NodeId from, const Message& message, Instant now);  // those of the register; others are ignored
     void on_pause(Instant now);
-    void advance(Instant now);                                          // every step ends with this
+    void advance(Instant now);  // every step ends with this
     Instant wake_at() const;
 
     Status propose(Document next, Instant now);
@@ -123,7 +129,7 @@ class Register final : public RegisterView {
     RegisterSettings settings_;
     Outbox& out_;
     Randomness random_;
-    bool restarted_;                  // the daemon restarted within the same boot
+    bool restarted_;  // the daemon restarted within the same boot
     Acceptor acceptor_;
     RunLease run_lease_;
     Grants grants_;
@@ -133,14 +139,14 @@ class Register final : public RegisterView {
     Instant leader_heard_at_;
     Instant leading_since_;
     Epoch max_seen_;
-    Epoch handed_over_;               // epoch whose leader asked this node to take over
+    Epoch handed_over_;  // epoch whose leader asked this node to take over
     Instant hand_over_until_;
-    Instant take_back_at_ = kNever;   // this node handed over, and nobody leads yet
+    Instant take_back_at_ = kNever;  // this node handed over, and nobody leads yet
     Duration startup_wait_{};
     bool wait_cancelled_ = false;
-    bool was_member_ = false;         // in this run of the daemon
+    bool was_member_ = false;  // in this run of the daemon
     bool had_lease_ = false;
-    std::set<NodeId> timing_differs_; // already said
+    std::set<NodeId> timing_differs_;  // already said
     StartupVerdict startup_;
 };
 

@@ -9,7 +9,9 @@ constexpr size_t kRemembered = 256;
 
 }  // namespace
 
-void Requests::ask(const OperatorRequest& request, Instant now) { own_[request.id] = {request, now, now, {}, false}; }
+void Requests::ask(const OperatorRequest& request, Instant now) {
+    own_[request.id] = {request, now, now, {}, false};
+}
 
 void Requests::on_request(NodeId from, const OperatorRequest& request) {
     const std::pair key(from, request.id);
@@ -35,14 +37,17 @@ void Requests::reply(NodeId origin, const OperatorReply& reply) {
     out_.send(origin, reply);
 }
 
-void Requests::answer(const Own& own, OperatorOutcome outcome, ErrorCode code, std::string message, std::string remedy) {
+void Requests::answer(const Own& own, OperatorOutcome outcome, ErrorCode code, std::string message,
+                      std::string remedy) {
     const bool good = outcome == OperatorOutcome::kDone;
-    answers_.push_back({own.request.id, outcome, good ? uint8_t{0} : static_cast<uint8_t>(code), std::move(message), std::move(remedy)});
+    answers_.push_back({own.request.id, outcome, good ? uint8_t{0} : static_cast<uint8_t>(code), std::move(message),
+                        std::move(remedy)});
 }
 
 void Requests::advance(const Leader& leader, const Timing& timing, Instant now) {
     wake_at_ = kNever;
-    for (auto at = own_.begin(); at != own_.end();) at = settle(at->second, leader, timing, now) ? own_.erase(at) : std::next(at);
+    for (auto at = own_.begin(); at != own_.end();)
+        at = settle(at->second, leader, timing, now) ? own_.erase(at) : std::next(at);
 }
 
 // True when nothing is to be waited for any more.
@@ -54,7 +59,8 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
             wake_at_ = std::min(wake_at_, patience);
             return false;
         }
-        answer(own, OperatorOutcome::kRefused, ErrorCode::kNoQuorum, "The cluster has no leader: no majority of it is in contact.",
+        answer(own, OperatorOutcome::kRefused, ErrorCode::kNoQuorum,
+               "The cluster has no leader: no majority of it is in contact.",
                "bring nodes or networks back; `kagami status` tells what is heard");
         return true;
     }
@@ -62,7 +68,9 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
     if (own.accepted) {
         if (own.sent_under == leader.epoch) return false;
         answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
-               "Accepted; the leadership has moved to " + out_.name(leader.node) + ", which carries it out: see `kagami status`.", {});
+               "Accepted; the leadership has moved to " + out_.name(leader.node) +
+                   ", which carries it out: see `kagami status`.",
+               {});
         return true;
     }
     if (own.sent_under == leader.epoch && now < own.send_at) {

@@ -1,8 +1,8 @@
 // What persons ask for, on its way from the node where they asked to the leader and back.
 //
-// A request is sent to the leader again every T_detect until an answer comes; the leader takes each one once. Without a leader it is
-// refused after a takeover should have happened. When the leadership moves after a request was accepted, its intent stands in the
-// document and the new leader carries it out; the person is told so.
+// A request is sent to the leader again every T_detect until an answer comes; the leader takes each one once. Without a
+// leader it is refused after a takeover should have happened. When the leadership moves after a request was accepted,
+// its intent stands in the document and the new leader carries it out; the person is told so.
 #pragma once
 
 #include <deque>
@@ -19,10 +19,10 @@ class Requests {
  public:
     Requests(NodeId self, Outbox& out) : self_(self), out_(out) {}
 
-    void ask(const OperatorRequest& request, Instant now);             // from this node's control socket
-    void on_request(NodeId from, const OperatorRequest& request);      // relayed to this node, the leader
-    void on_reply(const OperatorReply& reply);                         // from the leader
-    void reply(NodeId origin, const OperatorReply& reply);             // by this node, the leader
+    void ask(const OperatorRequest& request, Instant now);         // from this node's control socket
+    void on_request(NodeId from, const OperatorRequest& request);  // relayed to this node, the leader
+    void on_reply(const OperatorReply& reply);                     // from the leader
+    void reply(NodeId origin, const OperatorReply& reply);         // by this node, the leader
 
     struct Leader {
         NodeId node;

@@ -20,7 +20,9 @@ bool left_last(const StartupFacts& facts) {
     return facts.document->last_standing && facts.document->last_standing->node == facts.self.node;
 }
 
-StartupVerdict wait(std::string sentence) { return {false, false, std::move(sentence)}; }
+StartupVerdict wait(std::string sentence) {
+    return {false, false, std::move(sentence)};
+}
 
 }  // namespace
 
@@ -35,7 +37,8 @@ StartupVerdict judge_startup(const StartupFacts& facts, const Outbox& names) {
     present.insert(facts.self.node);
     const bool alone = facts.heard.empty() && facts.document->nodes.size() > 1;
     if (alone || !is_quorum(*facts.document, ids_of(*facts.document, present)))
-        return wait("Hears no majority; not heard: " + absent + ". If they are down for certain: kagami cluster start --alone --confirm-down NODE.");
+        return wait("Hears no majority; not heard: " + absent +
+                    ". If they are down for certain: kagami cluster start --alone --confirm-down NODE.");
     if (!missing.empty() && !facts.wait_over)
         return wait("Waits for " + absent + ", for " + std::to_string(milliseconds(facts.wait_left) / 1000) +
                     " s more; to go on without: kagami cluster start --now.");

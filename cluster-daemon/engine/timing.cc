@@ -30,7 +30,8 @@ Timing Timing::derive(const config::TimingInputs& inputs) {
     t.guard = std::clamp<Duration>(t.hold / 10, 50ms, 1s);
     t.kill = std::clamp<Duration>(t.hold / 4, 200ms, 5s);
     t.grant = scaled(t.hold + t.guard, (1 + kClockDrift) / (1 - kClockDrift));
-    t.strict = scaled(scaled(t.kill + inputs.watchdog, 1 + kClockDrift) + inputs.reset + inputs.io, 1 / (1 - kClockDrift));
+    t.strict =
+        scaled(scaled(t.kill + inputs.watchdog, 1 + kClockDrift) + inputs.reset + inputs.io, 1 / (1 - kClockDrift));
     t.digest = digest_of(inputs);
     return t;
 }

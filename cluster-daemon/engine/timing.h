@@ -1,5 +1,5 @@
-// All timing derives from two inputs (protocol.md 4): T_hold and T_wd, plus the hardware's T_rst and T_io. The digest of the inputs rides
-// in every renewal, so that two nodes with different ideas of time never grant each other a lease.
+// All timing derives from two inputs (protocol.md 4): T_hold and T_wd, plus the hardware's T_rst and T_io. The digest
+// of the inputs rides in every renewal, so that two nodes with different ideas of time never grant each other a lease.
 #pragma once
 
 #include "common/config/config.h"

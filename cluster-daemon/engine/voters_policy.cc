@@ -8,7 +8,9 @@ namespace {
 using Voters = std::vector<Voter>;
 
 // Who leaves gives its weight away beforehand, so that its going needs nobody's vote but those who stay.
-bool keeps_weight(const NodeEntry& entry) { return entry.state != NodeState::kLeft && entry.leaving == Leaving::kNo; }
+bool keeps_weight(const NodeEntry& entry) {
+    return entry.state != NodeState::kLeft && entry.leaving == Leaving::kNo;
+}
 
 size_t groups_owned(const Document& document, NodeId node) {
     return static_cast<size_t>(std::count_if(document.groups.begin(), document.groups.end(), [&](const auto& g) {
@@ -28,7 +30,8 @@ uint16_t weight_of(const Document& document, NodeId node) {
 
 // The tie weight stays where it is while that node is a member, unless another one owns more groups.
 NodeId tie_holder(const Document& document, const std::vector<NodeId>& members, const VoterFacts& facts) {
-    const auto holder = std::find_if(members.begin(), members.end(), [&](NodeId n) { return weight_of(document, n) > 1; });
+    const auto holder =
+        std::find_if(members.begin(), members.end(), [&](NodeId n) { return weight_of(document, n) > 1; });
     const bool leader_stays = std::find(members.begin(), members.end(), facts.self) != members.end();
     NodeId best = holder != members.end() ? *holder : leader_stays ? facts.self : members.front();
     for (const NodeId node : members)
@@ -115,7 +118,10 @@ std::vector<Decision> replace_lost_voter(Document& next, const VoterFacts& facts
         if (!can_choose(next.voters, wanted, facts.voting, node)) continue;
         const std::string who = to_string(node);
         change_voters(next, std::move(wanted));
-        return {{Reason::kStoreMismatch, who, "The voter store of " + who + " is not the one that was last admitted; its votes do not count.", {}},
+        return {{Reason::kStoreMismatch,
+                 who,
+                 "The voter store of " + who + " is not the one that was last admitted; its votes do not count.",
+                 {}},
                 {Reason::kVoterReplaced, who, who + " votes again under a new voter id.", {}}};
     }
     return {};
@@ -129,14 +135,19 @@ std::vector<Decision> adjust_weights(Document& next, const VoterFacts& facts) {
     const uint16_t after = weight_of(next, kWitnessId);
     if (before == after) return {};
     if (after == 0 && !facts.voting.contains(kWitnessId))
-        return {{Reason::kWitnessLost, "witness", "The witness does not answer; its vote went to a node, so the cluster can go on without it.", {}}};
+        return {{Reason::kWitnessLost,
+                 "witness",
+                 "The witness does not answer; its vote went to a node, so the cluster can go on without it.",
+                 {}}};
     if (after != 0) return {{Reason::kWitnessRestored, "witness", "The witness votes again.", {}}};
     return {};
 }
 
 }  // namespace
 
-Duration witness_patience(Duration hold) { return std::max<Duration>(5 * hold, 10s); }
+Duration witness_patience(Duration hold) {
+    return std::max<Duration>(5 * hold, 10s);
+}
 
 std::vector<Decision> keep_voters(Document& next, const VoterFacts& facts) {
     const bool settling = !next.previous_voters.empty();

@@ -18,7 +18,9 @@ const Incarnation kLeader{kOne, boot_of(kOne, 1)};
 const Incarnation kRival{kTwo, boot_of(kTwo, 1)};
 
 struct Vote {
-    Vote() : ledger(initial_state(kThree, document_of(3, false))), acceptor(ledger, {kThree, boot_of(kThree, 1)}, kBooted, 1) {}
+    Vote()
+        : ledger(initial_state(kThree, document_of(3, false))),
+          acceptor(ledger, {kThree, boot_of(kThree, 1)}, kBooted, 1) {}
     Answered<AcceptReply> accept(Epoch epoch, uint64_t seq, Instant now, bool stopped = false) {
         Document d = document_of(3, false);
         d.version = {epoch, seq};
@@ -27,7 +29,8 @@ struct Vote {
         return acceptor.on_accept(epoch.node(), {d.version, encode(d), kTiming.digest}, now);
     }
     bool promises(const Incarnation& candidate, uint64_t counter, Instant now, bool hand_over = false) {
-        return acceptor.on_prepare(candidate.node, {Epoch::make(counter, candidate.node), candidate, hand_over}, now).reply.promised_it;
+        return acceptor.on_prepare(candidate.node, {Epoch::make(counter, candidate.node), candidate, hand_over}, now)
+            .reply.promised_it;
     }
     RenewAck renew(Epoch epoch, Instant now) {
         return acceptor.on_renew(epoch.node(), {epoch, 7, kTiming.digest, {}}, now).reply;
@@ -144,7 +147,8 @@ TEST_CASE("nothing is acknowledged across different timing") {
     CHECK_FALSE(v.acceptor.on_accept(kOne, {d.version, encode(d), Hash{1}}, kAwake).reply.accepted);
 }
 
-TEST_CASE("new timing comes with the document; a shorter one does not shorten what was promised, across a restart too") {
+TEST_CASE(
+    "new timing comes with the document; a shorter one does not shorten what was promised, across a restart too") {
     Vote v;
     Document d = document_of(3, false);
     d.version = {kFive, 0};

@@ -32,9 +32,13 @@ Heartbeat heartbeat_of(const Member& m, Instant now) {
 
 }  // namespace
 
-Document document_of(int nodes, bool witness) { return genesis(Uuid{1}, config_of(nodes, witness), Bytes{1, 2, 3}); }
+Document document_of(int nodes, bool witness) {
+    return genesis(Uuid{1}, config_of(nodes, witness), Bytes{1, 2, 3});
+}
 
-BootId boot_of(NodeId node, int boot) { return BootId{static_cast<uint8_t>(node.value), static_cast<uint8_t>(node.value >> 8U), static_cast<uint8_t>(boot)}; }
+BootId boot_of(NodeId node, int boot) {
+    return BootId{static_cast<uint8_t>(node.value), static_cast<uint8_t>(node.value >> 8U), static_cast<uint8_t>(boot)};
+}
 
 Cluster::Cluster(int nodes, bool witness) {
     const Document document = document_of(nodes, witness);
@@ -57,8 +61,10 @@ void Cluster::open(Member& m) {
     m.out = {};
     m.writing.clear();
     m.held.clear();
-    m.reg = std::make_unique<Register>(RegisterSettings{m.self, m.self.node == kWitnessId, m.self.node.value * 7919U + static_cast<uint64_t>(m.boot),
-                                                        now_of(m.self.node)}, *m.ledger, m.out);
+    m.reg = std::make_unique<Register>(
+        RegisterSettings{m.self, m.self.node == kWitnessId, m.self.node.value * 7919U + static_cast<uint64_t>(m.boot),
+                         now_of(m.self.node)},
+        *m.ledger, m.out);
     m.reg->set_startup_wait(300s);
     m.beat_at = {};
 }
@@ -75,7 +81,9 @@ void Cluster::boot(NodeId id) {
     open(m);
 }
 
-void Cluster::restart(NodeId id) { open(member(id)); }
+void Cluster::restart(NodeId id) {
+    open(member(id));
+}
 
 void Cluster::cut(NodeId a, NodeId b) {
     cut_.insert({a, b});
@@ -92,7 +100,8 @@ void Cluster::lead(Member& m) {
     if (!m.reg->leading(now) || m.reg->busy()) return;
     Document next = m.reg->chosen();
     for (const auto& [node, peer] : m.reg->peers().all())
-        if (node != kWitnessId && peer.heartbeat.joining && now - peer.heard_at < 500ms && next.node(node).state != NodeState::kLeft)
+        if (node != kWitnessId && peer.heartbeat.joining && now - peer.heard_at < 500ms &&
+            next.node(node).state != NodeState::kLeft)
             next.nodes[node] = {NodeState::kMember, peer.heartbeat.incarnation.boot, true, false, 0, Leaving::kNo};
     if (!next.names(m.self)) next.nodes[m.self.node] = {NodeState::kMember, m.self.boot, true, false, 0, Leaving::kNo};
     if (also) std::exchange(also, nullptr)(next);
@@ -188,11 +197,13 @@ bool Cluster::said(NodeId id, Reason reason) {
 }
 
 void Cluster::start(Duration limit) {
-    const bool started = run_until([&] {
-        for (auto& [id, m] : members_)
-            if (m.on && id != kWitnessId && !may_run(id)) return false;
-        return leader() != kNobody && reg(leader()).chosen().previous_voters.empty();
-    }, limit);
+    const bool started = run_until(
+        [&] {
+            for (auto& [id, m] : members_)
+                if (m.on && id != kWitnessId && !may_run(id)) return false;
+            return leader() != kNobody && reg(leader()).chosen().previous_voters.empty();
+        },
+        limit);
     REQUIRE(started);
     run(1s);  // nonces and weights settle
 }

@@ -1,5 +1,6 @@
-// A few registers and the wires between them, moved by hand: each node with its own clock (offset and rate), messages delivered at once
-// unless a way is cut, changes durable at once unless a disk is slow. Instead of the policy a leader admits whoever is heard.
+// A few registers and the wires between them, moved by hand: each node with its own clock (offset and rate), messages
+// delivered at once unless a way is cut, changes durable at once unless a disk is slow. Instead of the policy a leader
+// admits whoever is heard.
 #pragma once
 
 #include <deque>
@@ -26,7 +27,7 @@ struct Member {
     Duration offset{};
     double rate = 1.0;
     bool on = true;
-    bool slow_disk = false;                 // nothing becomes durable
+    bool slow_disk = false;  // nothing becomes durable
     DurableState disk;
     std::optional<Ledger> ledger;
     Outbox out;
@@ -46,13 +47,13 @@ class Cluster {
     Instant now_of(NodeId id) const;
     bool leads(NodeId id) { return member(id).on && reg(id).leading(now_of(id)); }
     bool may_run(NodeId id) { return member(id).on && now_of(id) < reg(id).run_until(); }
-    NodeId leader();                        // the one that leads; asserts that there is at most one valid lease
+    NodeId leader();  // the one that leads; asserts that there is at most one valid lease
     bool said(NodeId id, Reason reason);
 
-    void crash(NodeId id);                  // power loss
-    void boot(NodeId id);                   // a new incarnation
-    void restart(NodeId id);                // the daemon, in the same boot
-    void cut(NodeId a, NodeId b);           // both ways
+    void crash(NodeId id);         // power loss
+    void boot(NodeId id);          // a new incarnation
+    void restart(NodeId id);       // the daemon, in the same boot
+    void cut(NodeId a, NodeId b);  // both ways
     void cut_one_way(NodeId from, NodeId to) { cut_.insert({from, to}); }
     void isolate(NodeId id);
     void heal() { cut_.clear(); }
@@ -67,11 +68,11 @@ class Cluster {
         }
         return condition();
     }
-    void start(Duration limit = 10s);       // until every node is a member with a lease
+    void start(Duration limit = 10s);  // until every node is a member with a lease
     Duration real() const { return real_; }
 
-    bool upkeep = true;                     // leaders keep the voters in order
-    std::function<void(Document&)> also;    // one more change for the next proposal of a leader
+    bool upkeep = true;                   // leaders keep the voters in order
+    std::function<void(Document&)> also;  // one more change for the next proposal of a leader
 
  private:
     static constexpr Duration kTick = 1ms;

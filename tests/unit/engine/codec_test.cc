@@ -51,7 +51,8 @@ class Random {
 std::vector<Voter> voters_of(Random& r) {
     std::vector<Voter> voters;
     for (uint16_t n = 1; n <= r.below(6); ++n)
-        voters.push_back({{NodeId{n}, static_cast<uint16_t>(r.below(4))}, static_cast<uint16_t>(r.below(3)), r.nonce(), r.nonce()});
+        voters.push_back(
+            {{NodeId{n}, static_cast<uint16_t>(r.below(4))}, static_cast<uint16_t>(r.below(3)), r.nonce(), r.nonce()});
     return voters;
 }
 
@@ -66,8 +67,9 @@ Document document_of(Random& r) {
     d.timing = {r.duration(), r.duration(), r.duration(), r.duration()};
     d.config = {r.below(100), r.array<32>(), r.bytes(300)};
     for (uint64_t i = r.below(5); i > 0; --i)
-        d.nodes[r.node()] = {r.choice(NodeState::kFenced), r.array<16>(), r.coin(), r.coin(), static_cast<uint32_t>(r.below(9)),
-                             r.choice(Leaving::kReboot)};
+        d.nodes[r.node()] = {
+            r.choice(NodeState::kFenced), r.array<16>(), r.coin(), r.coin(), static_cast<uint32_t>(r.below(9)),
+            r.choice(Leaving::kReboot)};
     for (uint64_t i = r.below(5); i > 0; --i) {
         GroupEntry& g = d.groups[r.text(31)];
         if (r.coin()) g.owner = r.incarnation();
@@ -100,13 +102,15 @@ NodeReport report_of(Random& r) {
 Message message_of(Random& r, size_t kind) {
     switch (kind) {
         case 0:
-            return Heartbeat{r.incarnation(), r.coin(), r.coin(), r.coin(), Epoch{r.below(99)}, r.node(), r.version(), r.array<32>(),
-                             r.voter_id(), r.nonce(), r.nonce(), 7, r.coin()};
+            return Heartbeat{r.incarnation(), r.coin(),    r.coin(),      r.coin(),     Epoch{r.below(99)},
+                             r.node(),        r.version(), r.array<32>(), r.voter_id(), r.nonce(),
+                             r.nonce(),       7,           r.coin()};
         case 1: return PreVote{Epoch{r.below(99)}, r.incarnation(), r.coin()};
         case 2: return PreVoteReply{Epoch{r.below(99)}, r.coin(), Epoch{r.below(99)}, r.duration()};
         case 3: return Prepare{Epoch{r.below(99)}, r.incarnation(), r.coin()};
         case 4:
-            return PrepareReply{Epoch{1}, r.coin(), Epoch{2}, r.duration(), r.voter_id(), r.nonce(), r.version(), r.bytes(500)};
+            return PrepareReply{Epoch{1},     r.coin(),  Epoch{2},    r.duration(),
+                                r.voter_id(), r.nonce(), r.version(), r.bytes(500)};
         case 5: return Accept{r.version(), r.bytes(500), r.array<32>()};
         case 6: return AcceptReply{r.version(), r.coin(), Epoch{r.below(99)}, r.voter_id(), r.nonce()};
         case 7: return Renew{Epoch{r.below(99)}, r.below(1U << 30U), r.array<32>(), r.version()};
@@ -139,8 +143,10 @@ Message message_of(Random& r, size_t kind) {
 }
 
 DurableState durable_of(Random& r) {
-    DurableState s{r.voter_id(), r.nonce(), r.nonce(), Epoch{r.below(99)}, r.version(), r.bytes(500), r.duration(), r.array<16>(), {}};
-    for (uint64_t i = r.below(4); i > 0; --i) s.groups[r.text(31)] = {r.version(), r.version(), r.choice(RunMark::kStopping)};
+    DurableState s{r.voter_id(), r.nonce(),     r.nonce(), Epoch{r.below(99)}, r.version(), r.bytes(500),
+                   r.duration(), r.array<16>(), {}};
+    for (uint64_t i = r.below(4); i > 0; --i)
+        s.groups[r.text(31)] = {r.version(), r.version(), r.choice(RunMark::kStopping)};
     return s;
 }
 

@@ -11,7 +11,9 @@ namespace {
 
 const Timing kTiming = Timing::derive({2s, 5s, 1s, 0s});
 
-NodeId other(NodeId node) { return node == kOne ? kTwo : kOne; }
+NodeId other(NodeId node) {
+    return node == kOne ? kTwo : kOne;
+}
 
 }  // namespace
 
@@ -23,7 +25,8 @@ TEST_CASE("two nodes and a witness elect one leader, and both nodes get a lease"
     CHECK(c.reg(kOne).chosen() == c.reg(kTwo).chosen());
     CHECK(c.reg(kWitnessId).document() == c.reg(kOne).document());
     // admitted nonces: each voter's own nonce is the document's
-    for (const NodeId n : {kOne, kTwo, kWitnessId}) CHECK(c.reg(n).acceptor().nonce() == c.reg(kOne).chosen().voter(n)->nonce);
+    for (const NodeId n : {kOne, kTwo, kWitnessId})
+        CHECK(c.reg(n).acceptor().nonce() == c.reg(kOne).chosen().voter(n)->nonce);
 }
 
 TEST_CASE("a dead leader is replaced T_grant after its last renewal, and not before") {
@@ -51,16 +54,19 @@ TEST_CASE("the lease of a cut-off leader ends before anybody else can lead, with
         c.boot(other(first));
         c.start();
         const NodeId leader = c.leader();
-        c.member(leader).rate = rate;                 // from here on its clock runs slow or fast
-        c.member(leader).offset += Duration(static_cast<Duration::rep>(static_cast<double>(c.real().count()) * (1.0 - rate)));
+        c.member(leader).rate = rate;  // from here on its clock runs slow or fast
+        c.member(leader).offset +=
+            Duration(static_cast<Duration::rep>(static_cast<double>(c.real().count()) * (1.0 - rate)));
         c.run(3s);
         REQUIRE(c.leads(leader));
         c.isolate(leader);
         const NodeId next = other(leader);
-        REQUIRE(c.run_until([&] {
-            REQUIRE_FALSE((c.may_run(leader) && c.leads(next)));
-            return c.leads(next);
-        }, 5s));
+        REQUIRE(c.run_until(
+            [&] {
+                REQUIRE_FALSE((c.may_run(leader) && c.leads(next)));
+                return c.leads(next);
+            },
+            5s));
         CHECK(c.now_of(leader) >= c.reg(leader).run_until() + kTiming.guard / 2);
     }
 }
@@ -92,7 +98,8 @@ TEST_CASE("a leader whose daemon restarts within its lease goes on under its own
     REQUIRE(c.run_until([&] { return c.leads(leader); }, kTiming.hold));
     CHECK(c.reg(leader).acceptor().promised() == epoch);
     // It does not know what it granted before.
-    CHECK(c.reg(leader).may_run_until({other(leader), boot_of(other(leader), 1)}) > c.now_of(leader) + kTiming.grant / 2);
+    CHECK(c.reg(leader).may_run_until({other(leader), boot_of(other(leader), 1)}) >
+          c.now_of(leader) + kTiming.grant / 2);
 }
 
 TEST_CASE("a leader that reboots is another incarnation and does not go on under its old epoch") {
@@ -115,15 +122,23 @@ TEST_CASE("a planned hand-over has no gap: the former leader's lease goes on, th
     const NodeId to = other(from);
     const Duration at = c.real();
     c.reg(from).hand_over(to, c.now_of(from));
-    REQUIRE(c.run_until([&] {
-        REQUIRE(c.may_run(from));
-        REQUIRE(c.may_run(to));
-        return c.leads(to);
-    }, 1s));
+    REQUIRE(c.run_until(
+        [&] {
+            REQUIRE(c.may_run(from));
+            REQUIRE(c.may_run(to));
+            return c.leads(to);
+        },
+        1s));
     CHECK(c.real() - at <= 50ms);
     // Nobody counts as stopped before T_grant.
     CHECK(c.reg(to).may_run_until({from, boot_of(from, 1)}) >= c.now_of(to) + kTiming.grant - 50ms);
-    c.run_until([&] { REQUIRE(c.may_run(from)); REQUIRE(c.may_run(to)); return false; }, 5s);
+    c.run_until(
+        [&] {
+            REQUIRE(c.may_run(from));
+            REQUIRE(c.may_run(to));
+            return false;
+        },
+        5s);
     CHECK(c.leads(to));
 }
 
@@ -147,11 +162,19 @@ TEST_CASE("a hand-over that gets lost on the way costs nobody its lease") {
     c.reg(from).hand_over(to, c.now_of(from));
     c.run(10ms);
     c.heal();
-    REQUIRE(c.run_until([&] {
-        REQUIRE(c.may_run(to));
-        return c.leader() != kNobody;
-    }, 3 * kTiming.renew));
-    c.run_until([&] { REQUIRE(c.may_run(from)); REQUIRE(c.may_run(to)); return false; }, 5s);
+    REQUIRE(c.run_until(
+        [&] {
+            REQUIRE(c.may_run(to));
+            return c.leader() != kNobody;
+        },
+        3 * kTiming.renew));
+    c.run_until(
+        [&] {
+            REQUIRE(c.may_run(from));
+            REQUIRE(c.may_run(to));
+            return false;
+        },
+        5s);
 }
 
 TEST_CASE("a restarted voter grants nothing new for T_grant but acknowledges the present leader") {
@@ -162,7 +185,8 @@ TEST_CASE("a restarted voter grants nothing new for T_grant but acknowledges the
     c.run(2 * kTiming.renew);
     CHECK(c.leads(leader));
     CHECK(c.reg(leader).votes_now(kWitnessId, c.now_of(leader)));
-    CHECK(c.reg(kWitnessId).acceptor().willing_at({other(leader), boot_of(other(leader), 1)}, false) > c.now_of(kWitnessId));
+    CHECK(c.reg(kWitnessId).acceptor().willing_at({other(leader), boot_of(other(leader), 1)}, false) >
+          c.now_of(kWitnessId));
     c.crash(leader);
     c.restart(kWitnessId);
     const Duration at = c.real();
@@ -213,7 +237,9 @@ TEST_CASE("the promise of a restored store does not elect anybody") {
     CHECK_FALSE(c.leads(victim));  // own vote void, the witness alone is no majority
 }
 
-TEST_CASE("the witness dies: its weight goes to the tie holder, which survives the other node; it comes back with the witness") {
+TEST_CASE(
+    "the witness dies: its weight goes to the tie holder, which survives the other node; it comes back with the "
+    "witness") {
     Cluster c(2, true);
     c.start();
     const NodeId leader = c.leader();
@@ -269,10 +295,17 @@ TEST_CASE("a voter that promised a higher epoch is won back without a gap in the
     REQUIRE(c.leads(leader));
     c.reg(strayed).on_message(kOne == leader ? kTwo : kOne,
                               Prepare{Epoch::make(high.counter(), kOne == leader ? kTwo : kOne),
-                                      {kOne == leader ? kTwo : kOne, boot_of(kOne == leader ? kTwo : kOne, 1)}, false}, c.now_of(strayed));
+                                      {kOne == leader ? kTwo : kOne, boot_of(kOne == leader ? kTwo : kOne, 1)},
+                                      false},
+                              c.now_of(strayed));
     REQUIRE(c.reg(strayed).acceptor().promised() > c.reg(leader).acceptor().promised());
     c.heal();
-    c.run_until([&] { REQUIRE(c.may_run(leader)); return false; }, 3s);
+    c.run_until(
+        [&] {
+            REQUIRE(c.may_run(leader));
+            return false;
+        },
+        3s);
     CHECK(c.leads(leader));
     CHECK(c.reg(strayed).leader() == leader);
     CHECK(c.may_run(strayed));
@@ -348,7 +381,9 @@ TEST_CASE("a person's word starts the standby of two nodes without its quorum, a
 
 TEST_CASE("a node that is heard cannot be confirmed down") {
     Cluster c(2, false);
-    c.reg(kOne).on_message(kTwo, Heartbeat{{kTwo, boot_of(kTwo, 1)}, true, true, false, {}, {}, {}, {}, {}, {}, {}, 0, false}, c.now_of(kOne));
+    c.reg(kOne).on_message(kTwo,
+                           Heartbeat{{kTwo, boot_of(kTwo, 1)}, true, true, false, {}, {}, {}, {}, {}, {}, {}, 0, false},
+                           c.now_of(kOne));
     const Status done = c.reg(kOne).force_start({kTwo}, c.now_of(kOne));
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error().code == ErrorCode::kRefused);
@@ -359,13 +394,15 @@ TEST_CASE("two live incarnations of one node id both get no lease") {
     c.start();
     const NodeId leader = c.leader();
     const NodeId twin = other(leader);
-    const bool lost = c.run_until([&] {
-        Heartbeat second;
-        second.incarnation = {twin, boot_of(twin, 77)};
-        second.joining = false;
-        c.reg(leader).on_message(twin, second, c.now_of(leader));
-        return !c.may_run(twin);
-    }, 5s);
+    const bool lost = c.run_until(
+        [&] {
+            Heartbeat second;
+            second.incarnation = {twin, boot_of(twin, 77)};
+            second.joining = false;
+            c.reg(leader).on_message(twin, second, c.now_of(leader));
+            return !c.may_run(twin);
+        },
+        5s);
     CHECK(lost);
     CHECK(c.reg(leader).peers().alive_twice(twin, 1s, c.now_of(leader)));
 }

@@ -31,7 +31,9 @@ VoterFacts facts_of(const Document& d, std::set<NodeId> voting) {
     return f;
 }
 
-int weight(const Document& d, NodeId node) { return d.voter(node)->weight; }
+int weight(const Document& d, NodeId node) {
+    return d.voter(node)->weight;
+}
 
 int total(const Document& d) {
     int sum = 0;
@@ -184,9 +186,15 @@ TEST_CASE("a voter with a foreign nonce is replaced, when the others alone can c
 TEST_CASE("start-up: each row of protocol.md 8") {
     Outbox names;
     Document d = document_of(2, true);
-    SECTION("nobody is heard") { CHECK_FALSE(judge_startup(startup_of(d, kOne, {}), names).may_contend); }
-    SECTION("all are heard: at once") { CHECK(judge_startup(startup_of(d, kOne, {kTwo, kWitnessId}), names).may_contend); }
-    SECTION("both nodes without the witness: at once") { CHECK(judge_startup(startup_of(d, kOne, {kTwo}), names).may_contend); }
+    SECTION("nobody is heard") {
+        CHECK_FALSE(judge_startup(startup_of(d, kOne, {}), names).may_contend);
+    }
+    SECTION("all are heard: at once") {
+        CHECK(judge_startup(startup_of(d, kOne, {kTwo, kWitnessId}), names).may_contend);
+    }
+    SECTION("both nodes without the witness: at once") {
+        CHECK(judge_startup(startup_of(d, kOne, {kTwo}), names).may_contend);
+    }
     SECTION("through the witness only after the wait or its cancellation") {
         StartupFacts f = startup_of(d, kOne, {kWitnessId});
         const StartupVerdict waits = judge_startup(f, names);
@@ -255,7 +263,8 @@ TEST_CASE("a node lease counts from the send time, only with a document as new a
     lease.on_grant(kOne, grant, t + 601ms);  // asked before the gap
     CHECK(lease.run_until() == Instant{});
     lease.ask(kOne, t + 700ms);
-    lease.on_grant(kOne, {std::get<LeaseRequest>(out.messages[1].message).stamp, grant.epoch, 1s, d.version}, t + 701ms);
+    lease.on_grant(kOne, {std::get<LeaseRequest>(out.messages[1].message).stamp, grant.epoch, 1s, d.version},
+                   t + 701ms);
     CHECK(lease.run_until() == t + 1700ms);
 }
 
