@@ -113,6 +113,14 @@ void GroupMachine::load(const config::Group& group) {
     for (const config::Resource& r : group.resources) runs_[r.name] = Run{};
 }
 
+void GroupMachine::reconfigure(const config::Group& group) {
+    if (phase_ == Phase::kIdle || !config_) return;
+    const bool same = group.resources.size() == runs_.size() &&
+                      std::all_of(group.resources.begin(), group.resources.end(),
+                                  [&](const config::Resource& r) { return runs_.contains(r.name); });
+    if (same) config_ = group;
+}
+
 void GroupMachine::start(const config::Group& group, const StartGroup& order, LocalGroup& durable,
                          LocalContext& context) {
     KAGAMI_ASSERT(phase_ == Phase::kIdle, "a group starts only when nothing older of it is left");

@@ -63,6 +63,9 @@ class GroupMachine {
     void end_error(const std::string& monitor);
     void act_finally(config::FinalAction action, const std::string& cause, LocalGroup& durable, LocalContext& context);
 
+    // A new configuration that restarts nothing of a running group: time-outs and recovery rules count from now on.
+    void reconfigure(const config::Group& group);
+
     Phase phase() const { return phase_; }
     bool idle() const { return phase_ == Phase::kIdle; }
     bool suspended() const { return suspended_at_.has_value(); }

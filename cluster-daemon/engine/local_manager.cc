@@ -31,8 +31,8 @@ struct LocalManager::State {
     std::map<uint64_t, std::string> scripts;      // recovery scripts under way -> monitor
     std::map<std::string, std::string> refusals;  // last refusal of a START by group, said once
     std::map<std::string, StartGroup> waiting;    // refused for now: obeyed as soon as nothing is against it
-    Hash monitors_of{};                           // configuration that `monitors` was made from
-    bool monitors_made = false;
+    Hash config_hash{};                           // configuration that monitors and machines follow
+    bool config_followed = false;
     GuardObserved guard;
     uint64_t operations = 0;
     LocalOutput out;
@@ -55,7 +55,7 @@ struct LocalManager::State {
     void advance(const LocalInput& input);
     void follow_document(const LocalInput& input);
     void leave_now(const LocalInput& input, SystemAction action, std::string why);
-    void make_monitors(const LocalInput& input);
+    void follow_config(const LocalInput& input);
     MonitorMachine::Gate gate_of(const config::Monitor& monitor);
     void advance_monitors(const LocalInput& input);
     void recover(MonitorMachine& monitor, const LocalInput& input);
@@ -258,9 +258,11 @@ void LocalManager::State::leave_now(const LocalInput& input, SystemAction action
 
 // ---- monitors ----
 
-void LocalManager::State::make_monitors(const LocalInput& input) {
+void LocalManager::State::follow_config(const LocalInput& input) {
     if (input.config == nullptr || !input.config_stored) return;
-    if (monitors_made && monitors_of == input.document->config.hash) return;
+    if (config_followed && config_hash == input.document->config.hash) return;
+    for (const config::Group& group : input.config->groups)
+        if (const auto at = machines.find(group.name); at != machines.end()) at->second.reconfigure(group);
     std::map<std::string, MonitorMachine> made;
     for (const config::Monitor& monitor : input.config->monitors) {
         if (!monitor.values.empty() && !monitor.values.contains(input.self.node)) continue;  // not used on this node
@@ -269,8 +271,8 @@ void LocalManager::State::make_monitors(const LocalInput& input) {
     for (const auto& [name, monitor] : monitors)
         if (monitor.on()) out.commands.emplace_back(WatchMonitor{name, false});
     monitors = std::move(made);
-    monitors_of = input.document->config.hash;
-    monitors_made = true;
+    config_hash = input.document->config.hash;
+    config_followed = true;
 }
 
 MonitorMachine::Gate LocalManager::State::gate_of(const config::Monitor& monitor) {
@@ -282,7 +284,7 @@ MonitorMachine::Gate LocalManager::State::gate_of(const config::Monitor& monitor
 }
 
 void LocalManager::State::advance_monitors(const LocalInput& input) {
-    make_monitors(input);
+    follow_config(input);
     for (auto& [name, monitor] : monitors) {
         if (monitor.set_gate(gate_of(monitor.settings()), input.now))
             out.commands.emplace_back(WatchMonitor{name, monitor.on()});

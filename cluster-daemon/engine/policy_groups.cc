@@ -55,7 +55,7 @@ Proof Plan::proof_of(const config::Group& group, const GroupEntry& entry) {
 // P4 holds for an incarnation that was armed; a strict group waits for the watchdog in addition.
 Proof Plan::expired(const config::Group& group, const GroupEntry& entry) {
     const NodeFacts* facts = facts_of(entry.owner->node);
-    if (!next_.node(entry.owner->node).armed || facts == nullptr) return Proof::kNone;
+    if (!next_.node(entry.owner->node).armed || facts == nullptr || facts->may_run_until == kNever) return Proof::kNone;
     const bool strict = group.exclusion == config::ExclusionKind::kStrict;
     const Instant from = facts->may_run_until + (strict ? input_.timing->strict : Duration{});
     if (input_.now >= from) return Proof::kExpired;

@@ -82,24 +82,12 @@ void Plan::settle_replies() {
 
 bool Plan::settle(OwedReply& owed) {
     if (owed.changes && chosen_.version <= owed.asked_at) return false;
-    const config::Node* node = input_.config->node(owed.subject);
-    const NodeState state = node == nullptr ? NodeState::kAbsent : chosen_.node(node->id).state;
     switch (owed.verb) {
         case OperatorVerb::kGroupStart:
         case OperatorVerb::kGroupStop:
         case OperatorVerb::kGroupMove: return settle_group(owed);
-        case OperatorVerb::kNodeShutdown:
-            if (state == NodeState::kMember) return false;
-            reply(owed, state == NodeState::kLeft ? OperatorOutcome::kDone : OperatorOutcome::kFailed,
-                  owed.subject +
-                      (state == NodeState::kLeft ? " has left the cluster." : " was lost while it was leaving."));
-            return true;
-        case OperatorVerb::kClusterStop: {
-            const bool stopped = std::none_of(chosen_.nodes.begin(), chosen_.nodes.end(),
-                                              [](const auto& n) { return n.second.state == NodeState::kMember; });
-            if (stopped) reply(owed, OperatorOutcome::kDone, "The cluster is stopped.");
-            return stopped;
-        }
+        case OperatorVerb::kNodeShutdown: return settle_shutdown(owed);
+        case OperatorVerb::kClusterStop: return settle_cluster_stop(owed);
         case OperatorVerb::kNodeReturn:
             reply(owed, OperatorOutcome::kDone, owed.subject + " is back: groups may start there.");
             return true;
@@ -112,6 +100,38 @@ bool Plan::settle(OwedReply& owed) {
             reply(owed, OperatorOutcome::kDone, owed.subject + " is recorded as down.");
             return true;
     }
+    return true;
+}
+
+// A group that cannot be stopped keeps its node, kNobody = any node, in the cluster.
+bool Plan::stuck(const OwedReply& owed, NodeId node) {
+    for (const auto& [group, entry] : chosen_.groups) {
+        if (!entry.stop_failed || !entry.owner || (node != kNobody && entry.owner->node != node)) continue;
+        const std::string place = name_of(entry.owner->node);
+        reply(
+            owed, OperatorOutcome::kFailed,
+            "group " + group + " could not be stopped on " + place + ": " + place + " stays in the cluster",
+            "repair what its stop reported and run `kagami group stop " + group + "` again; the shutdown goes on then");
+        return true;
+    }
+    return false;
+}
+
+bool Plan::settle_shutdown(const OwedReply& owed) {
+    const config::Node* node = input_.config->node(owed.subject);
+    const NodeState state = node == nullptr ? NodeState::kAbsent : chosen_.node(node->id).state;
+    if (state == NodeState::kMember) return stuck(owed, node->id);
+    const bool left = state == NodeState::kLeft;
+    reply(owed, left ? OperatorOutcome::kDone : OperatorOutcome::kFailed,
+          owed.subject + (left ? " has left the cluster." : " was lost while it was leaving."),
+          left ? "" : "look at `kagami why " + owed.subject + "`");
+    return true;
+}
+
+bool Plan::settle_cluster_stop(const OwedReply& owed) {
+    for (const auto& [node, entry] : chosen_.nodes)
+        if (entry.state == NodeState::kMember) return stuck(owed, kNobody);
+    reply(owed, OperatorOutcome::kDone, "The cluster is stopped.");
     return true;
 }
 

@@ -153,6 +153,9 @@ class Plan {
     StopReason stop_reason(const GroupEntry& entry) const;
     void settle_replies();
     bool settle(OwedReply& owed);
+    bool stuck(const OwedReply& owed, NodeId node);
+    bool settle_shutdown(const OwedReply& owed);
+    bool settle_cluster_stop(const OwedReply& owed);
     bool settle_group(OwedReply& owed);
     bool settle_start(const OwedReply& owed, const GroupEntry& entry, const GroupReport* report);
     bool settle_stop(OwedReply& owed, const GroupEntry& entry, const GroupReport* report);

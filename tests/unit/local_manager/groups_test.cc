@@ -344,6 +344,17 @@ TEST_CASE("a stop that fails for good is STOP_FAILED, never STOPPED") {
     }
 }
 
+TEST_CASE("a new configuration that restarts nothing counts at once for what runs") {
+    Bench b;
+    b.resource("app");
+    b.run();
+    b.config.groups[0].resources[0].deactivate_timeout = 7s;
+    ++b.document.config.hash[0];
+    b.advance();
+    b.order_stop();
+    CHECK(b.running[0].timeout == 7s);
+}
+
 TEST_CASE("a report names every resource with its state") {
     Bench b;
     b.resource("md");

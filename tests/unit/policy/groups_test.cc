@@ -48,6 +48,18 @@ TEST_CASE("a strict group waits for the watchdog in addition to the lease") {
     CHECK(s.owner("disk") == n1);
 }
 
+TEST_CASE("a leader that is recorded as lost has no proof about itself") {
+    Scene s(2, {"disk"});
+    s.group("disk").exclusion = config::ExclusionKind::kStrict;
+    s.run_on(n1, "disk");
+    s.node(n1).state = NodeState::kLost;
+    s.guardless.insert(n1);
+    PolicyInput in = s.input();
+    in.facts[n1].may_run_until = kNever;
+    const PolicyOutput out = s.policy.plan(in);
+    CHECK((!out.next || out.next->groups.at("disk").owner->node == n1));
+}
+
 TEST_CASE("a reboot proves a strict group stopped at once") {
     Scene s(2, {"disk"});
     s.group("disk").exclusion = config::ExclusionKind::kStrict;

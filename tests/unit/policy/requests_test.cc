@@ -155,6 +155,28 @@ TEST_CASE(
     CHECK(refused(s, OperatorVerb::kNodeShutdown, "node2").message.find("not a member") != std::string::npos);
 }
 
+TEST_CASE("a shutdown that a failed stop holds up is answered as failed, and goes on when the group is stopped") {
+    Scene s;
+    s.group().nodes = {n2};
+    s.run_on(n2);
+    s.settle();
+    SECTION("of the node") {
+        s.ask(OperatorVerb::kNodeShutdown, "node2");
+    }
+    SECTION("of the cluster") {
+        s.ask(OperatorVerb::kClusterStop);
+    }
+    s.settle();
+    s.report_state(n2, GroupState::kStopFailed);
+    s.settle();
+    CHECK(s.last_reply().outcome == OperatorOutcome::kFailed);
+    CHECK(s.last_reply().message.find("group web could not be stopped on node2") != std::string::npos);
+    s.leaving = {n1, n2};
+    s.report_state(n2, GroupState::kStopped);
+    s.settle();
+    CHECK(s.node(n2).state == NodeState::kLeft);
+}
+
 TEST_CASE("a start of the cluster cancels a stop that is under way") {
     Scene s;
     s.run_on(n1);
