@@ -47,6 +47,8 @@ void Engine::Impl::settle(Instant now) {
     if (!settings.witness) {
         local.advance(local_input(now));
         take_local();
+        publish_guard();
+        begin_activations(now);
         report(now);
         publish_guard();
     }
@@ -193,12 +195,11 @@ void Engine::Impl::on_message(NodeId /*from*/, const OperatorReply& m, Instant /
 
 void Engine::Impl::follow_config() {
     const ConfigEntry& wanted = reg.document().config;
-    if (out.config && wanted.hash == config_hash) return;
+    if (tried_hash == wanted.hash) return;
+    tried_hash = wanted.hash;
     auto parsed = settings.parse_config(wanted.packed);
     if (!parsed) {
-        if (config_hash != wanted.hash)
-            out.say(Reason::kConfigRefused, "cluster", "The configuration in the document cannot be read here.");
-        config_hash = wanted.hash;
+        out.say(Reason::kConfigRefused, "cluster", "The configuration in the document cannot be read here.");
         return;
     }
     out.config = std::move(parsed);
@@ -230,10 +231,39 @@ void Engine::Impl::take_local() {
         local_serial = ledger.serial();
     }
     if (!made.commands.empty()) publish_guard();  // the guard covers a group before anything of it runs
-    for (Command& command : made.commands) commands.push_back({std::move(command), ledger.wait_for(local_serial)});
+    for (Command& command : made.commands) {
+        const auto* run = std::get_if<RunResource>(&command);
+        if (run != nullptr && run->action == ResourceAction::kActivate) {
+            activations.push_back({std::move(command), local_serial});
+        } else {
+            commands.push_back({std::move(command), ledger.wait_for(local_serial)});
+        }
+    }
     for (Decision& decision : made.decisions) out.decisions.push_back(std::move(decision));
     if (made.report_changed) report_at = {};
     local_wake = made.wake_at;
+}
+
+// The lease is looked at again just before anything starts (protocol.md 10): the write of the mark may have outlasted it. Until there is
+// one again the activation waits; when the guard has killed the group meanwhile, it never begins.
+void Engine::Impl::begin_activations(Instant now) {
+    const auto state_of = [&](const std::string& group) {
+        const auto at = std::find_if(guard.groups.begin(), guard.groups.end(), [&](const auto& g) { return std::get<0>(g) == group; });
+        return at == guard.groups.end() ? GuardGroupState::kRunning : std::get<2>(*at);
+    };
+    for (HeldCommand& held : std::exchange(activations, {})) {
+        const auto& run = std::get<RunResource>(held.command);
+        const GuardGroupState state = state_of(run.group);
+        const bool covered = guard.alive && now < reg.run_until() && state != GuardGroupState::kSuspended;
+        if (state == GuardGroupState::kKilled || state == GuardGroupState::kKillFailed) {
+            local.on_resource_done({run.operation, false, ProbeResult::kInactive, "the lease ran out before it began"}, local_input(now));
+            take_local();
+        } else if (covered && ledger.is_durable(held.after_persist)) {
+            commands.push_back({std::move(held.command), 0});
+        } else {
+            activations.push_back(std::move(held));
+        }
+    }
 }
 
 // ---- the class ----

@@ -44,6 +44,7 @@ struct Engine::Impl {
     bool ask_here(const OperatorRequest& request, Instant now);
     LocalInput local_input(Instant now) const;
     void take_local();
+    void begin_activations(Instant now);
 
     // ---- leading (engine_lead.cc) ----
     void lead(Instant now);
@@ -69,6 +70,7 @@ struct Engine::Impl {
     LocalManager local;
     Requests requests;
 
+    std::optional<Hash> tried_hash;        // configuration that was last given to parse_config
     Hash config_hash{};                    // of out.config
     Hash stored_hash{};                    // unpacked by the runtime
     std::map<NodeId, NodeReport> reports;  // of the others
@@ -77,7 +79,8 @@ struct Engine::Impl {
     GuardObserved guard;
     std::optional<SetGuard> published;
     std::vector<HeldCommand> commands;
-    uint64_t local_serial = 0;  // change of the group marks that commands and reports wait for
+    std::vector<HeldCommand> activations;  // wait for their mark to be durable and for a lease
+    uint64_t local_serial = 0;             // change of the group marks that commands and reports wait for
     std::optional<Instant> local_wake;
 
     Instant stepped_at;
