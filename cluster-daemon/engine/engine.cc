@@ -247,9 +247,12 @@ void Engine::Impl::take_local() {
 // The lease is looked at again just before anything starts (protocol.md 10): the write of the mark may have outlasted it. Until there is
 // one again the activation waits; when the guard has killed the group meanwhile, it never begins.
 void Engine::Impl::begin_activations(Instant now) {
+    if (activations.empty() || !published) return;
     const auto state_of = [&](const std::string& group) {
-        const auto at = std::find_if(guard.groups.begin(), guard.groups.end(), [&](const auto& g) { return std::get<0>(g) == group; });
-        return at == guard.groups.end() ? GuardGroupState::kRunning : std::get<2>(*at);
+        const auto token = std::find_if(published->groups.begin(), published->groups.end(), [&](const auto& g) { return g.group == group; });
+        for (const auto& [name, seen, state] : guard.groups)
+            if (name == group && token != published->groups.end() && token->token == seen) return state;
+        return GuardGroupState::kRunning;
     };
     for (HeldCommand& held : std::exchange(activations, {})) {
         const auto& run = std::get<RunResource>(held.command);
