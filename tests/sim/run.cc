@@ -134,8 +134,8 @@ class Run {
     }
 
     void start_groups() {
-        Node* node = world_.leader();
-        if (node == nullptr || failed()) return;
+        Node* node = &world_.at(0);
+        if (failed() || !node->running()) return;
         OperatorRequest request;
         request.verb = OperatorVerb::kGroupStart;
         for (const auto& [name, entry] : world_.checker().chosen().groups) {
