@@ -33,7 +33,7 @@ answer is the server's name). Ends with a summary on SIGTERM or SIGINT, after --
   --interval MS   time between two questions to a target (default 10)
   --timeout MS    an attempt without an answer fails after so long (default 200)
   --gap MS        a longer time without a good answer is listed as a gap (default 50)
-  --window MS     answers X, Y, X of two servers within this time: both sides served (default 1000)
+  --window MS     answers X, Y, X of two servers within this time: both sides served (default 300)
   --duration MS   end by itself
   --until-eof     end when standard input ends
   --output FILE   default: standard output
@@ -45,7 +45,7 @@ struct Options {
     Time interval = 10ms;
     Time timeout = 200ms;
     Time gap = 50ms;
-    Time window = 1000ms;
+    Time window = 300ms;
     std::optional<Time> duration;
     std::string output = "-";
     bool until_eof = false;

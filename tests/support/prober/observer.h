@@ -4,7 +4,8 @@
 // A gap of a target is the time between two successive good answers when it exceeds the threshold. Two sides served at
 // once when the good answers of two servers interleave: one of X, then one of Y, then one of X again, each asked after
 // the one before had come, all within the window; whatever targets they came through. A service that really moved away
-// and back takes longer than the window. Sightings closer together than the window are one episode.
+// and back within it would be taken for two sides: nobody may move it twice so soon. Sightings closer together than the
+// window are one episode.
 #pragma once
 
 #include <chrono>

@@ -61,6 +61,7 @@ def show(screen, rows):
         return (row["case"], row["figure"], row["n"], *(figures.text(row[k], row["unit"]) for k in ("min", "median", "p99", "max")),
                 goal)
 
+    screen.line()
     screen.line(figures.table(("case", "figure", "n", "min", "median", "p99", "max", "goal"), [cells(row) for row in rows]))
 
 

@@ -51,4 +51,4 @@ def measure(cluster, screen, seconds):
     rows.append(figures.row("calm", "longest_gap", "s", gap_s))
     rows.append(figures.row("calm", "two_sides_served", "times", prober.both_sides(), goal="0"))
     wrong = [f"{counts[name]} {name} under load" for name in ("suspensions", "moves") if counts[name]]
-    return rows, wrong
+    return rows, wrong + prober.complaints()

@@ -12,6 +12,7 @@ from .watch import StatusStream, all_well, is_member, log_entries, wait_status
 CASES = ("node_kill", "service_kill", "planned_move", "cold_start", "idle")
 NODES = ["node1", "node2"]
 WAIT_S = 60
+APART_S = 0.5  # longer than the prober's window: away and back within it would look like two sides
 P1_GOALS = {"lan": ("median <= 2.8 s, p99 <= 3.5 s", 2.8, 3.5), "fast": ("median <= 0.75 s, p99 <= 0.9 s", 0.75, 0.9)}
 
 
@@ -94,6 +95,7 @@ def planned_move(bench, runs):
         commands.append(time.time() - moment)
         bench.prober.wait_served(WAIT_S, by=other, since=moment)
         gaps.append(bench.prober.gap(moment)[0])
+        pause(APART_S)
     bench.series("planned_move", "gap", gaps, bench.goals["P3"])
     bench.series("planned_move", "command", commands)
 
@@ -166,6 +168,5 @@ def measure(cluster, screen, wanted, runs, idle_s):
         bench.well("node1")
     if "idle" in wanted:
         bench.rows += idle(cluster, screen, idle_s)
-    both = prober.both_sides()
-    bench.rows.append(figures.row("all", "two_sides_served", "times", both, goal="0"))
-    return bench.rows, [f"two sides served at once {both} times"] if both else []
+    bench.rows.append(figures.row("all", "two_sides_served", "times", prober.both_sides(), goal="0"))
+    return bench.rows, prober.complaints()

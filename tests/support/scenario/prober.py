@@ -112,3 +112,8 @@ class Prober:
         """How often two sides began to serve at once."""
         self.read()
         return sum(1 for sighting in self.sightings if sighting["wall"] > since)
+
+    def complaints(self):
+        """A sentence for each time that two sides began to serve at once."""
+        self.read()
+        return [f"{' and '.join(s['both_sides'])} served at once at {s['wall']:.3f}" for s in self.sightings]
