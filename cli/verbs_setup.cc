@@ -112,7 +112,9 @@ int run_join(Session& session, const Arguments& arguments) {
     if (!joined) return report(session.console, joined.error());
     const bool witness = joined->name == "witness";
     session.console.err << "This machine is " << joined->name << " of cluster " << to_string(joined->cluster)
-                        << ".\nNext:\n  systemctl enable --now " << (witness ? "kagami-witness" : "kagamid") << '\n';
+                        << ".\nNext:\n";
+    if (witness) session.console.err << "  chown -R kagami-witness: /etc/kagami /var/lib/kagami\n";
+    session.console.err << "  systemctl enable --now " << (witness ? "kagami-witness" : "kagamid") << '\n';
     return 0;
 }
 

@@ -38,7 +38,7 @@ void Plan::plan_group(const config::Group& group) {
 }
 
 Proof Plan::proof_of(const config::Group& group, const GroupEntry& entry) {
-    const Incarnation& owner = *entry.owner;
+    const Incarnation& owner = owner_of(entry);
     const NodeEntry& node = next_.node(owner.node);
     const GroupReport* report = report_of(owner, group.name);
     if (report != nullptr && report->state == GroupState::kStopped && report->token >= entry.token)
@@ -54,8 +54,9 @@ Proof Plan::proof_of(const config::Group& group, const GroupEntry& entry) {
 
 // P4 holds for an incarnation that was armed; a strict group waits for the watchdog in addition.
 Proof Plan::expired(const config::Group& group, const GroupEntry& entry) {
-    const NodeFacts* facts = facts_of(entry.owner->node);
-    if (!next_.node(entry.owner->node).armed || facts == nullptr || facts->may_run_until == kNever) return Proof::kNone;
+    const NodeFacts* facts = facts_of(owner_of(entry).node);
+    if (!next_.node(owner_of(entry).node).armed || facts == nullptr || facts->may_run_until == kNever)
+        return Proof::kNone;
     const bool strict = group.exclusion == config::ExclusionKind::kStrict;
     const Instant from = facts->may_run_until + (strict ? input_.timing->strict : Duration{});
     if (input_.now >= from) return Proof::kExpired;
@@ -65,26 +66,27 @@ Proof Plan::expired(const config::Group& group, const GroupEntry& entry) {
 
 // The owner may have effects still.
 void Plan::settle_owned(const config::Group& group, GroupEntry& entry) {
-    const NodeEntry& node = next_.node(entry.owner->node);
+    const NodeEntry& node = next_.node(owner_of(entry).node);
     if (node.state == NodeState::kLost) return settle_lost_owner(group, entry);
     note_stop_failure(group, entry);
     if (entry.goal != Goal::kStarted || entry.stop_failed) return;
     if (node.leaving != Leaving::kNo) return leave_node(group, entry);
     note_health(group, entry);
-    const GroupReport* report = report_of(*entry.owner, group.name);
+    const GroupReport* report = report_of(owner_of(entry), group.name);
     if (!fits(report, entry)) return;
     if (report->wants_failover) return fail_over(group, entry, *report);
     if (group.failback && report->state == GroupState::kActive) fail_back(group, entry);
 }
 
 void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
-    const std::string owner = name_of(entry.owner->node);
-    const bool armed = next_.node(entry.owner->node).armed;
+    const std::string owner = name_of(owner_of(entry).node);
+    const bool armed = next_.node(owner_of(entry).node).armed;
     say_once("proof" + group.name, Reason::kGroupWaitingForProof, subject_of(group),
              "Group " + group.name + " waits for a proof that " + owner + " has stopped it: " +
                  (armed ? "the time in which its watchdog resets it has not passed yet."
-                        : "it ran without an armed guard. If the node is off, run `kagami node confirm-down " + owner +
-                              "`."));
+                        : "it ran without an armed guard. If the node is off, run `kagami cluster start --alone "
+                          "--confirm-down " +
+                              owner + "`."));
 }
 
 // ---- the owner is proven to have no effects any more ----
@@ -102,8 +104,8 @@ void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
 }
 
 void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
-    const GroupReport* report = report_of(*entry.owner, group.name);
-    const NodeId from = entry.owner->node;
+    const GroupReport* report = report_of(owner_of(entry), group.name);
+    const NodeId from = owner_of(entry).node;
     const NodeId target = entry.target;
     clear_owner(entry);
     if (target != kNobody) {
@@ -118,6 +120,8 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
             assign(group, entry, node, entry.failed_on.contains(from), true);
         return;
     }
+    // It stopped only because its node leaves: it goes on as soon as another one can take it.
+    if (next_.node(from).leaving != Leaving::kNo && !entry.held && !next_.cluster_stopped) entry.goal = Goal::kStarted;
     if (entry.goal == Goal::kStopped)
         return say(Reason::kGroupStopped, subject_of(group),
                    "Group " + group.name + " is stopped on " + name_of(from) + ".");
@@ -137,7 +141,7 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
 
 // A crash, a reboot, a person's word: all groups of the node in the one document that records it.
 void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof) {
-    const std::string from = name_of(entry.owner->node);
+    const std::string from = name_of(owner_of(entry).node);
     const bool keeps = proof == Proof::kExpired;  // an owner that comes back in the same incarnation simply resumes
     if (!automatic(group, proof)) {
         const std::string sentence = "Group " + group.name + " is not started elsewhere by itself after the loss of " +
@@ -150,17 +154,17 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
         return say(Reason::kGroupManual, subject_of(group), sentence);
     }
     const bool moving = entry.target != kNobody && judge(input_, next_, group, entry.target).fitness == Fitness::kFit;
-    Placement placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
+    Placement placement = place(input_, next_, group, keeps ? owner_of(entry).node : kNobody);
     if (placement.node == kNobody && !entry.failed_on.empty()) {  // who did better is gone: one more try elsewhere
         entry.failed_on.clear();
-        placement = place(input_, next_, group, keeps ? entry.owner->node : kNobody);
+        placement = place(input_, next_, group, keeps ? owner_of(entry).node : kNobody);
     }
     const NodeId node = moving ? entry.target : placement.node;
     if (node == kNobody)
         say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
                  "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
     const bool may = node != kNobody && input_.startup_complete && !next_.cluster_stopped;
-    const bool goes = may && may_fail_over(group, entry, entry.owner->node, node);
+    const bool goes = may && may_fail_over(group, entry, owner_of(entry).node, node);
     if (!goes && keeps) return;
     clear_owner(entry);
     entry.goal = Goal::kStarted;
@@ -178,7 +182,7 @@ bool Plan::automatic(const config::Group& group, Proof proof) const {
 }
 
 void Plan::clear_owner(GroupEntry& entry) {
-    entry.last_owner = entry.owner->node;
+    entry.last_owner = owner_of(entry).node;
     entry.owner.reset();
     entry.stop_failed = false;
 }
@@ -231,12 +235,12 @@ void Plan::begin_move(const config::Group& group, GroupEntry& entry, NodeId targ
     entry.goal = Goal::kStopped;
     entry.target = target;
     const std::string where = target == kNobody ? "stops on " : "moves to " + name_of(target) + " from ";
-    say(reason, subject_of(group), "Group " + group.name + " " + where + name_of(entry.owner->node) + ": " + why + ".",
-        std::move(rejected));
+    say(reason, subject_of(group),
+        "Group " + group.name + " " + where + name_of(owner_of(entry).node) + ": " + why + ".", std::move(rejected));
 }
 
 void Plan::leave_node(const config::Group& group, GroupEntry& entry) {
-    const Placement placement = place(input_, next_, group, entry.owner->node);
+    const Placement placement = place(input_, next_, group, owner_of(entry).node);
     const NodeId target = next_.cluster_stopped ? kNobody : placement.node;
     begin_move(group, entry, target, target == kNobody ? Reason::kGroupStopWanted : Reason::kGroupMoveStarted,
                next_.cluster_stopped ? "the cluster is being stopped" : "the node leaves the cluster",
@@ -245,15 +249,15 @@ void Plan::leave_node(const config::Group& group, GroupEntry& entry) {
 
 void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupReport& report) {
     Document trial = next_;  // the node that failed counts as such while another is looked for
-    trial.groups[group.name].failed_on.insert(entry.owner->node);
-    const Placement placement = place(input_, trial, group, entry.owner->node);
+    trial.groups[group.name].failed_on.insert(owner_of(entry).node);
+    const Placement placement = place(input_, trial, group, owner_of(entry).node);
     if (placement.node == kNobody)
         return say_once(
             "place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-            "Group " + group.name + " failed on " + name_of(entry.owner->node) + " and has no other node to go to.",
+            "Group " + group.name + " failed on " + name_of(owner_of(entry).node) + " and has no other node to go to.",
             placement.rejected);
-    if (!may_fail_over(group, entry, entry.owner->node, placement.node)) return;
-    entry.failed_on.insert(entry.owner->node);
+    if (!may_fail_over(group, entry, owner_of(entry).node, placement.node)) return;
+    entry.failed_on.insert(owner_of(entry).node);
     ++entry.failovers;
     begin_move(group, entry, placement.node, Reason::kGroupFailover, report.cause, placement.rejected);
 }
@@ -261,14 +265,14 @@ void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupR
 void Plan::fail_back(const config::Group& group, GroupEntry& entry) {
     const NodeId best = place(input_, next_, group, kNobody).node;
     const auto rank = [&](NodeId node) { return std::find(group.nodes.begin(), group.nodes.end(), node); };
-    if (best == kNobody || rank(best) >= rank(entry.owner->node)) return;
+    if (best == kNobody || rank(best) >= rank(owner_of(entry).node)) return;
     begin_move(group, entry, best, Reason::kGroupMoveStarted, "it fails back to an earlier server");
 }
 
 // Failures are forgotten once the group has been well for a while.
 void Plan::note_health(const config::Group& group, GroupEntry& entry) {
-    const NodeReport* node = report_of(*entry.owner);
-    const GroupReport* report = report_of(*entry.owner, group.name);
+    const NodeReport* node = report_of(owner_of(entry));
+    const GroupReport* report = report_of(owner_of(entry), group.name);
     bool healthy = fits(report, entry) && report->state == GroupState::kActive && !report->wants_failover;
     for (const config::Monitor& monitor : input_.config->monitors) {
         if (!healthy || monitor.target_group != group.name) continue;
@@ -288,13 +292,13 @@ void Plan::note_health(const config::Group& group, GroupEntry& entry) {
 }
 
 void Plan::note_stop_failure(const config::Group& group, GroupEntry& entry) {
-    const GroupReport* report = report_of(*entry.owner, group.name);
+    const GroupReport* report = report_of(owner_of(entry), group.name);
     if (entry.stop_failed || report == nullptr || report->state != GroupState::kStopFailed ||
         report->token < entry.token)
         return;
     entry.stop_failed = true;
     say(Reason::kGroupStopFailed, subject_of(group),
-        "Group " + group.name + " could not be stopped on " + name_of(entry.owner->node) + " (" + report->cause +
+        "Group " + group.name + " could not be stopped on " + name_of(owner_of(entry).node) + " (" + report->cause +
             "): it is not started anywhere else.");
 }
 

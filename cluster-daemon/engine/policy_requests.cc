@@ -136,20 +136,20 @@ Result<NodeId> Plan::choose_node(const config::Group& group, NodeId wanted, Node
 Status Plan::may_start_group(const config::Group& group, const GroupEntry& entry) {
     const std::string name = "group " + group.name;
     if (!entry.owner) return {};
-    const std::string owner = name_of(entry.owner->node);
+    const std::string owner = name_of(owner_of(entry).node);
     if (entry.stop_failed)
         return fail(ErrorCode::kRefused, name + " could not be stopped on " + owner + " and may have effects there",
                     "repair it there and run `kagami group stop " + group.name + "` first");
-    const GroupReport* report = report_of(*entry.owner, group.name);
+    const GroupReport* report = report_of(owner_of(entry), group.name);
     const bool start_failed =
         report != nullptr && report->token == entry.token && report->state == GroupState::kStartFailed;
     if (entry.goal != Goal::kStarted || start_failed) return {};
-    if (next_.node(entry.owner->node).state == NodeState::kMember)
+    if (next_.node(owner_of(entry).node).state == NodeState::kMember)
         return fail(ErrorCode::kRefused, name + " is already started on " + owner,
                     "use `kagami group move " + group.name + "` to run it elsewhere");
     if (proof_of(group, entry) == Proof::kNone)
         return fail(ErrorCode::kRefused, name + " may still run on " + owner + ": there is no proof that it stopped",
-                    "if the node is off, run `kagami node confirm-down " + owner + "`");
+                    "if the node is off, run `kagami cluster start --alone --confirm-down " + owner + "`");
     return {};
 }
 
@@ -194,8 +194,9 @@ Status Plan::group_stop(const OperatorRequest& request, OwedReply& owed) {
     entry.target = kNobody;
     entry.held = true;
     owed.deadline = input_.now + limit_of(**found);
-    reply(owed, OperatorOutcome::kAccepted,
-          "group " + (*found)->name + (entry.owner ? " stops on " + name_of(entry.owner->node) : " is stopped") + ".");
+    reply(
+        owed, OperatorOutcome::kAccepted,
+        "group " + (*found)->name + (entry.owner ? " stops on " + name_of(owner_of(entry).node) : " is stopped") + ".");
     say(Reason::kGroupHeld, "group " + (*found)->name,
         "Group " + (*found)->name + " is stopped by " + request.person + " and is not started by itself.");
     return {};
@@ -213,7 +214,7 @@ Status Plan::group_move(const OperatorRequest& request, OwedReply& owed) {
                     name + (entry.target != kNobody ? " is already being moved" : " is not started"),
                     entry.target != kNobody ? "wait until it has arrived"
                                             : "start it with `kagami group start " + group.name + "`");
-    const NodeId owner = entry.owner->node;
+    const NodeId owner = owner_of(entry).node;
     if (entry.stop_failed || next_.node(owner).state != NodeState::kMember)
         return fail(ErrorCode::kRefused,
                     name + " cannot be moved: it is not known to be under control on " + name_of(owner),

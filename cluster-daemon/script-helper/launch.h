@@ -1,7 +1,6 @@
 // Starts one program inside its cgroup: the child moves itself there before exec, so that nothing of the program runs
-// outside. Not by clone3(CLONE_INTO_CGROUP): since the kernels of 2025 (6.1.129 as well) such a child is killed at
-// birth for ever once cgroup.kill was used on that cgroup, because the fork compares the kill counter of its parent's
-// cgroup (kill_seq) with that of the new one. What the program gets: its own session; stdin /dev/null; stdout and
+// outside. Not by clone3(CLONE_INTO_CGROUP): on kernel 6.18 such a child is killed at birth for ever once cgroup.kill was
+// used on that cgroup (seen with strace; a test covers it). What the program gets: its own session; stdin /dev/null; stdout and
 // stderr the service log; no other descriptor; default signals, none blocked; SCHED_OTHER and no protection from the
 // OOM killer, whatever the helper itself has; working directory "/"; umask 022 as under systemd, because services make
 // files for other users (the helper itself keeps 077); exactly the environment that was asked for.

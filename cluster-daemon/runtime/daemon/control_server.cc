@@ -258,9 +258,7 @@ class Service final : public proto::Control::Service {
     }
     grpc::Status ClusterStart(ServerContext* context, const proto::ClusterStartRequest* in, ProgressWriter* out) override {
         for (const std::string& node : in->confirm_down()) {
-            auto down = request_for(engine::OperatorVerb::kConfirmDown, node, "", in->options());
-            if (!down) return change(context, std::move(down), in->options(), out);
-            backend_.ask(*down, [](const engine::OperatorReply&) {});
+            if (!confirm_down(context, node, in->options(), out)) return grpc::Status::OK;
         }
         auto request = request_for(engine::OperatorVerb::kClusterStart, "", "", in->options());
         if (request) request->force = in->alone() || in->now() || request->force;
@@ -418,6 +416,23 @@ class Service final : public proto::Control::Service {
         refuse(*progress.mutable_refused(), error);
         out->Write(progress);
         return grpc::Status::OK;
+    }
+
+    // A person's word that a node is off. False when it was refused; the refusal has been written.
+    bool confirm_down(ServerContext* context, const std::string& node, const proto::ChangeOptions& options, ProgressWriter* out) {
+        const auto request = request_for(engine::OperatorVerb::kConfirmDown, node, "", options);
+        if (!request) {
+            answer_error(request.error(), out);
+            return false;
+        }
+        const auto conversation = std::make_shared<Conversation>();
+        const uint64_t id = backend_.ask(*request, [conversation](const engine::OperatorReply& reply) { conversation->add(reply); });
+        std::optional<engine::OperatorReply> reply;
+        while (!reply && !context->IsCancelled() && !ending_) reply = conversation->next(kCancelCheck);
+        backend_.forget(id);
+        const bool refused = reply && (reply->outcome == engine::OperatorOutcome::kRefused || reply->outcome == engine::OperatorOutcome::kFailed);
+        if (refused) write_reply(*reply, {}, out);
+        return reply && !refused;
     }
 
     grpc::Status change(ServerContext* context, Result<engine::OperatorRequest> request, const proto::ChangeOptions& options,

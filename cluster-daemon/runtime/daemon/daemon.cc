@@ -135,6 +135,7 @@ Status Daemon::Impl::open_store(engine::Settings& settings) {
 Status Daemon::Impl::open_machine(const Incarnation& self) {
     if (witness) return {};
     machine = host::make_linux_host(std::make_unique<script_helper::Client>(paths.runtime + "/helper.sock"));
+    machine->host().guard_lateness = [this] { return guard ? std::optional(guard->take_lateness()) : std::nullopt; };
     drivers = std::make_unique<Drivers>(machine->host(), self.node, active_script_directory(paths.state),
                                         [this](engine::Event event) { shell->post(std::move(event)); });
     drivers->set_config(config);

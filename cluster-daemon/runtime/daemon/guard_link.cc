@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <map>
 
 #include "cluster-daemon/guard/guard_page.h"
@@ -93,6 +94,13 @@ struct GuardLink::Impl {
         return now - reader.value().alive_at <= 2 * timing.guard;
     }
 
+    void note_lateness(Instant now) {
+        const Duration late = now - reader.value().alive_at - timing.guard / 2;
+        int64_t known = lateness_ns;
+        while (late.count() > known && !lateness_ns.compare_exchange_weak(known, late.count())) {
+        }
+    }
+
     engine::GuardObserved observe(bool is_alive) {
         const guard::GuardReport& report = reader.value();
         engine::GuardObserved observed;
@@ -121,6 +129,7 @@ struct GuardLink::Impl {
     engine::SetGuard last_plan;
     std::optional<engine::GuardObserved> last_observed;
     uint32_t pauses_seen = 0;
+    std::atomic<int64_t> lateness_ns = 0;
 };
 
 GuardLink::GuardLink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -159,6 +168,7 @@ void GuardLink::publish(const engine::SetGuard& plan) {
 std::optional<engine::GuardObserved> GuardLink::poll(Instant now) {
     impl_->reader.read();
     const bool alive = impl_->alive(now);
+    if (alive) impl_->note_lateness(now);
     if (!alive && impl_->last_observed && impl_->last_observed->alive) impl_->suspend_without_guard();
     engine::GuardObserved observed = impl_->observe(alive);
     const auto& last = impl_->last_observed;
@@ -170,9 +180,11 @@ std::optional<engine::GuardObserved> GuardLink::poll(Instant now) {
     return observed;
 }
 
+Duration GuardLink::take_lateness() { return Duration(impl_->lateness_ns.exchange(0)); }
+
 GuardSummary GuardLink::summary() const {
     const guard::GuardReport& report = impl_->reader.value();
-    return {impl_->last_observed && impl_->last_observed->alive, report.armed != 0, watchdog_text(report), report.realtime != 0,
+    return {impl_->last_observed && impl_->last_observed->alive, report.armed != 0, watchdog_text(report), report.watchdog_tested != 0, report.realtime != 0,
             report.memory_locked != 0};
 }
 

@@ -18,6 +18,7 @@ struct GuardSummary {        // for status displays
     bool alive = false;
     bool armed = false;
     std::string watchdog;    // "none", "hardware: iTCO_wdt", "simulated"
+    bool watchdog_tested = false;  // `kagami-guard test` has passed with this driver and kernel
     bool realtime = false;
     bool memory_locked = false;
 };
@@ -34,6 +35,8 @@ class GuardLink {
     // Call it every T_guard / 2: what changed since the last call, or nothing.
     std::optional<engine::GuardObserved> poll(Instant now);
     GuardSummary summary() const;
+    // The largest lateness of the guard's beat seen since the last call, for the monitor userw. From any thread.
+    Duration take_lateness();
 
  private:
     struct Impl;

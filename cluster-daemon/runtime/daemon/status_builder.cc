@@ -182,7 +182,7 @@ void fill_node(const View& view, const config::Node& node, proto::Node& out) {
     out.set_state(node_state(view, node.id));
     out.set_member_state(word(entry.state));
     out.set_incarnation(to_string(entry.boot).substr(0, 8));
-    out.set_armed(entry.armed);
+    out.set_armed(entry.armed && entry.state == NodeState::kMember);
     out.set_message(node_message(view, node.id));
     if (view.is_self(node.id)) {
         const Duration left = view.in.snapshot.run_until - view.in.now;
@@ -271,8 +271,7 @@ std::string group_message(const View& view, const config::Group& group) {
 // protocol.md 2. A needs a proof better than the guard alone; C only exists with heuristics.
 std::string safety_class(const View& view, const config::Group& group) {
     if (view.config.arbitration.option == config::ArbitrationOption::kPing) return "C";
-    const bool hardware = view.in.guard.watchdog.rfind("hardware", 0) == 0;
-    return group.exclusion == config::ExclusionKind::kStrict && hardware ? "A" : "B";
+    return group.exclusion == config::ExclusionKind::kStrict && view.in.guard.watchdog_tested ? "A" : "B";
 }
 
 const char* detail_parameter(const std::string& type) {

@@ -28,7 +28,7 @@ StatusInput healthy() {
     StatusInput input;
     input.now = kNow;
     input.timing = engine::Timing::derive({});
-    input.guard = {true, true, "simulated", true, true};
+    input.guard = {true, true, "simulated", false, true, true};
     engine::Snapshot& s = input.snapshot;
     s.config = kagami::testing::sample_config();
     s.document = engine::genesis(Uuid{7}, *s.config, kagami::testing::sample_packed());
