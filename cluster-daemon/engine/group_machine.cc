@@ -28,9 +28,9 @@ std::string because(const std::string& message) {
 // ---- what the machine knows ----
 
 const config::Resource* GroupMachine::resource(const std::string& name) const {
-    const auto at = std::find_if(config_->resources.begin(), config_->resources.end(),
+    const auto at = std::find_if(config_.resources.begin(), config_.resources.end(),
                                  [&](const config::Resource& r) { return r.name == name; });
-    return at == config_->resources.end() ? nullptr : &*at;
+    return at == config_.resources.end() ? nullptr : &*at;
 }
 
 const std::string* GroupMachine::resource_of(uint64_t operation) const {
@@ -50,7 +50,7 @@ std::set<std::string> GroupMachine::with_dependents(const std::set<std::string>&
     std::set<std::string> found = names;
     for (bool grown = true; grown;) {
         grown = false;
-        for (const config::Resource& r : config_->resources) {
+        for (const config::Resource& r : config_.resources) {
             const bool depends =
                 std::any_of(r.after.begin(), r.after.end(), [&](const std::string& a) { return found.contains(a); });
             if (depends && found.insert(r.name).second) grown = true;
@@ -109,12 +109,13 @@ void GroupMachine::adopt(const LocalGroup& durable) {
 
 void GroupMachine::load(const config::Group& group) {
     config_ = group;
+    loaded_ = true;
     runs_.clear();
     for (const config::Resource& r : group.resources) runs_[r.name] = Run{};
 }
 
 void GroupMachine::reconfigure(const config::Group& group) {
-    if (phase_ == Phase::kIdle || !config_) return;
+    if (phase_ == Phase::kIdle || !loaded_) return;
     const bool same = group.resources.size() == runs_.size() &&
                       std::all_of(group.resources.begin(), group.resources.end(),
                                   [&](const config::Resource& r) { return runs_.contains(r.name); });
@@ -210,7 +211,7 @@ void GroupMachine::drive_probes(LocalContext& context) {
 
 void GroupMachine::drive_up(LocalContext& context) {
     if (!may_activate(context)) return;
-    for (const config::Resource& r : config_->resources) {
+    for (const config::Resource& r : config_.resources) {
         Run& candidate = runs_[r.name];
         if (candidate.state != ResourceState::kOffline || candidate.operation != 0) continue;
         const bool ready = std::all_of(r.after.begin(), r.after.end(), [&](const std::string& a) {
@@ -221,7 +222,7 @@ void GroupMachine::drive_up(LocalContext& context) {
 }
 
 bool GroupMachine::dependents_down(const std::string& name) const {
-    return std::all_of(config_->resources.begin(), config_->resources.end(), [&](const config::Resource& r) {
+    return std::all_of(config_.resources.begin(), config_.resources.end(), [&](const config::Resource& r) {
         if (std::find(r.after.begin(), r.after.end(), name) == r.after.end()) return true;
         const Run& run = runs_.at(r.name);
         return run.operation == 0 && (run.state == ResourceState::kOffline || run.passed_over);
@@ -358,7 +359,7 @@ void GroupMachine::settle(LocalGroup& durable, LocalContext& context) {
         case Phase::kStopFailed: return;
         case Phase::kAdopting:
         case Phase::kCleaning:
-            if (!config_) {
+            if (!loaded_) {
                 if (context.input.config == nullptr || !context.input.config_stored) return;
                 const config::Group* group = context.input.config->group(name_);
                 if (group == nullptr) return finish_stop(durable, context);
@@ -433,7 +434,7 @@ void GroupMachine::down_done(LocalGroup& durable, LocalContext& context) {
 }
 
 void GroupMachine::broken(LocalGroup& durable, LocalContext& context) {
-    const config::FinalAction action = *broken_;
+    const config::FinalAction action = broken_.value_or(config::FinalAction::kStay);
     broken_.reset();
     const bool stop_failed =
         phase_ == Phase::kStopping || std::any_of(runs_.begin(), runs_.end(), [](const auto& item) {

@@ -71,7 +71,7 @@ class GroupMachine {
     bool suspended() const { return suspended_at_.has_value(); }
     bool up(const std::string& resource) const;  // online
     Verdict verdict(const LocalInput& input) const;
-    bool strict() const { return config_ && config_->exclusion == config::ExclusionKind::kStrict; }
+    bool strict() const { return loaded_ && config_.exclusion == config::ExclusionKind::kStrict; }
     Token token() const { return token_; }
     GroupReport report(const LocalGroup& durable) const;
     const std::string* resource_of(uint64_t operation) const;  // under way; null = not of this group
@@ -121,7 +121,8 @@ class GroupMachine {
     std::string here(const LocalContext& context) const;
 
     std::string name_;
-    std::optional<config::Group> config_;  // as it was when the group started here
+    config::Group config_;  // as it was when the group started here, or when it was adopted
+    bool loaded_ = false;
     Phase phase_ = Phase::kIdle;
     RunMark adopted_mark_ = RunMark::kNone;
     Token token_;

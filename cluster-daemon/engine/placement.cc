@@ -41,21 +41,21 @@ Candidate judge(const PolicyInput& input, const Document& document, const config
     const NodeEntry& entry = document.node(node);
     const auto facts = input.facts.find(node);
     const bool known = facts != input.facts.end() && facts->second.heartbeat.has_value();
-    if (known && facts->second.heartbeat->leaving) return unfit(node, "leaving the cluster");
+    const Heartbeat heartbeat = known ? facts->second.heartbeat.value_or(Heartbeat{}) : Heartbeat{};
+    if (known && heartbeat.leaving) return unfit(node, "leaving the cluster");
     if (entry.state != NodeState::kMember) {
-        const bool coming = known && facts->second.heartbeat->joining && entry.state != NodeState::kFenced;
+        const bool coming = known && heartbeat.joining && entry.state != NodeState::kFenced;
         return {node, coming ? Fitness::kSoon : Fitness::kUnfit,
                 coming ? "joining the cluster" : state_obstacle(entry.state)};
     }
     if (entry.leaving != Leaving::kNo) return unfit(node, "leaving the cluster");
     if (entry.isolated) return unfit(node, "isolated until it is returned");
-    if (known && facts->second.heartbeat->incarnation.boot != entry.boot)
-        return {node, Fitness::kSoon, "joining the cluster"};
-    if (known && !facts->second.heartbeat->guard_alive) return {node, Fitness::kSoon, "its guard does not run"};
+    if (known && heartbeat.incarnation.boot != entry.boot) return {node, Fitness::kSoon, "joining the cluster"};
+    if (known && !heartbeat.guard_alive) return {node, Fitness::kSoon, "its guard does not run"};
     const auto in_document = document.groups.find(group.name);
     if (in_document != document.groups.end() && in_document->second.failed_on.contains(node))
         return unfit(node, "the group failed there before");
-    if (known && node != input.self && !hears(*facts->second.heartbeat, input.self))
+    if (known && node != input.self && !hears(heartbeat, input.self))
         return {node, Fitness::kSoon, "does not hear the leader"};
     return {node, Fitness::kFit, ""};
 }

@@ -94,6 +94,9 @@ void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
 void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
     memory_.healthy_since.erase(group.name);
     memory_.stop_again.erase(group.name);
+    // It stopped only because its node leaves: it goes on as soon as another one can take it.
+    const bool left = next_.node(owner_of(entry).node).leaving != Leaving::kNo && !entry.held && !next_.cluster_stopped;
+    if (left && entry.target == kNobody) entry.goal = Goal::kStarted;
     if (proof == Proof::kStopped) return release_stopped(group, entry);
     if (entry.goal == Goal::kStopped && entry.target == kNobody) {
         clear_owner(entry);
@@ -120,8 +123,6 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
             assign(group, entry, node, entry.failed_on.contains(from), true);
         return;
     }
-    // It stopped only because its node leaves: it goes on as soon as another one can take it.
-    if (next_.node(from).leaving != Leaving::kNo && !entry.held && !next_.cluster_stopped) entry.goal = Goal::kStarted;
     if (entry.goal == Goal::kStopped)
         return say(Reason::kGroupStopped, subject_of(group),
                    "Group " + group.name + " is stopped on " + name_of(from) + ".");

@@ -127,7 +127,10 @@ void Plan::leave_alone(NodeId node) {
     uint32_t order = 0;
     for (const auto& [other, entry] : next_.nodes) order = std::max(order, entry.leave_order);
     set_left(node, order + 1);
-    if (members().empty()) next_.last_standing = LastStanding{node, chosen_.version.epoch};
+    if (!members().empty()) return;
+    next_.last_standing = LastStanding{node, chosen_.version.epoch};
+    for (auto& [name, group] : next_.groups)
+        if (!group.owner) group.goal = Goal::kStopped;  // the next start of the cluster starts what starts by itself
 }
 
 // A leader that leaves lets another node lead first, so that nobody has to wait for its lease to run out.

@@ -11,7 +11,7 @@ void Plan::send_orders() {
         const auto planned = next_.groups.find(group);
         const bool unchanged = planned != next_.groups.end() && planned->second.owner == entry.owner &&
                                planned->second.goal == entry.goal && planned->second.token == entry.token;
-        if (!entry.owner || !unchanged || !is_heard(entry.owner->node) || !chosen_.names(*entry.owner)) continue;
+        if (!entry.owner || !unchanged || !is_heard(owner_of(entry).node) || !chosen_.names(owner_of(entry))) continue;
         if (entry.goal == Goal::kStarted)
             order_start(group, entry);
         else
@@ -20,7 +20,7 @@ void Plan::send_orders() {
 }
 
 void Plan::order_start(const std::string& group, const GroupEntry& entry) {
-    const GroupReport* report = report_of(*entry.owner, group);
+    const GroupReport* report = report_of(owner_of(entry), group);
     if (report != nullptr && report->token >= entry.token) return;
     if (!input_.startup_complete || !due(group, entry.token, true)) return;
     StartGroup order;
@@ -28,15 +28,15 @@ void Plan::order_start(const std::string& group, const GroupEntry& entry) {
     order.token = entry.token;
     order.previous = entry.last_owner;
     const auto known = memory_.assigned.find(group);
-    if (known != memory_.assigned.end() && known->second.owner == *entry.owner) {
+    if (known != memory_.assigned.end() && known->second.owner == owner_of(entry)) {
         order.failover = known->second.failover;
         order.proven_stopped = known->second.proven_stopped;
     }
-    out_.orders.push_back({entry.owner->node, order, 0});
+    out_.orders.push_back({owner_of(entry).node, order, 0});
 }
 
 void Plan::order_stop(const std::string& group, const GroupEntry& entry) {
-    const GroupReport* report = report_of(*entry.owner, group);
+    const GroupReport* report = report_of(owner_of(entry), group);
     const bool seen = report != nullptr && report->token >= entry.token;
     const bool again = memory_.stop_again.contains(group);
     if (seen && report->state == GroupState::kStopFailed && !again) return;
@@ -49,9 +49,9 @@ void Plan::order_stop(const std::string& group, const GroupEntry& entry) {
     order.group = group;
     order.token = entry.token;
     order.reason = stop_reason(entry);
-    const Leaving leaving = chosen_.node(entry.owner->node).leaving;
+    const Leaving leaving = chosen_.node(owner_of(entry).node).leaving;
     order.last_action = leaving == Leaving::kHalt ? 1 : leaving == Leaving::kReboot ? 2 : 0;
-    out_.orders.push_back({entry.owner->node, order, 0});
+    out_.orders.push_back({owner_of(entry).node, order, 0});
 }
 
 bool Plan::due(const std::string& group, const Token& token, bool start) {
@@ -68,10 +68,10 @@ bool Plan::due(const std::string& group, const Token& token, bool start) {
 }
 
 StopReason Plan::stop_reason(const GroupEntry& entry) const {
-    if (chosen_.node(entry.owner->node).leaving != Leaving::kNo)
+    if (chosen_.node(owner_of(entry).node).leaving != Leaving::kNo)
         return chosen_.cluster_stopped ? StopReason::kClusterShutdown : StopReason::kServerShutdown;
     if (entry.target == kNobody) return StopReason::kGroupStop;
-    return entry.failed_on.contains(entry.owner->node) ? StopReason::kGroupFailover : StopReason::kGroupMove;
+    return entry.failed_on.contains(owner_of(entry).node) ? StopReason::kGroupFailover : StopReason::kGroupMove;
 }
 
 // ---- replies ----
@@ -106,8 +106,8 @@ bool Plan::settle(OwedReply& owed) {
 // A group that cannot be stopped keeps its node, kNobody = any node, in the cluster.
 bool Plan::stuck(const OwedReply& owed, NodeId node) {
     for (const auto& [group, entry] : chosen_.groups) {
-        if (!entry.stop_failed || !entry.owner || (node != kNobody && entry.owner->node != node)) continue;
-        const std::string place = name_of(entry.owner->node);
+        if (!entry.stop_failed || !entry.owner || (node != kNobody && owner_of(entry).node != node)) continue;
+        const std::string place = name_of(owner_of(entry).node);
         reply(
             owed, OperatorOutcome::kFailed,
             "group " + group + " could not be stopped on " + place + ": " + place + " stays in the cluster",
@@ -142,7 +142,7 @@ bool Plan::settle_group(OwedReply& owed) {
         return true;
     }
     const GroupEntry& entry = at->second;
-    const GroupReport* report = entry.owner ? report_of(*entry.owner, owed.subject) : nullptr;
+    const GroupReport* report = entry.owner ? report_of(owner_of(entry), owed.subject) : nullptr;
     if (report != nullptr && report->token < entry.token) report = nullptr;
     const bool ended =
         owed.verb == OperatorVerb::kGroupStop ? settle_stop(owed, entry, report) : settle_start(owed, entry, report);
@@ -164,14 +164,14 @@ bool Plan::settle_start(const OwedReply& owed, const GroupEntry& entry, const Gr
         return true;
     }
     if (entry.stop_failed) {
-        reply(owed, OperatorOutcome::kFailed, group + " could not be stopped on " + name_of(entry.owner->node),
+        reply(owed, OperatorOutcome::kFailed, group + " could not be stopped on " + name_of(owner_of(entry).node),
               "repair what its stop reported, then run `kagami group stop " + owed.subject + "` again");
         return true;
     }
     if (report == nullptr || entry.goal != Goal::kStarted) return false;
-    const std::string place = name_of(entry.owner->node);
+    const std::string place = name_of(owner_of(entry).node);
     if (report->state == GroupState::kActive) {
-        const bool elsewhere = owed.node != kNobody && owed.node != entry.owner->node;
+        const bool elsewhere = owed.node != kNobody && owed.node != owner_of(entry).node;
         reply(owed, elsewhere ? OperatorOutcome::kFailed : OperatorOutcome::kDone,
               group + " is active on " + place + (elsewhere ? ", not on " + name_of(owed.node) : "") + ".",
               elsewhere ? "look at `kagami why " + owed.subject + "`" : "");
@@ -197,7 +197,7 @@ bool Plan::settle_stop(OwedReply& owed, const GroupEntry& entry, const GroupRepo
     if (report->state == GroupState::kStopping) owed.saw_stopping = true;
     if (report->state != GroupState::kStopFailed || !owed.saw_stopping) return false;
     reply(owed, OperatorOutcome::kFailed,
-          group + " could not be stopped on " + name_of(entry.owner->node) + ": " + report->cause,
+          group + " could not be stopped on " + name_of(owner_of(entry).node) + ": " + report->cause,
           "repair what its stop reported, then run `kagami group stop " + owed.subject + "` again");
     return true;
 }
@@ -210,10 +210,10 @@ bool Plan::quiet() const {
     return std::all_of(chosen_.groups.begin(), chosen_.groups.end(), [&](const auto& item) {
         const GroupEntry& entry = item.second;
         if (!entry.owner) return entry.target == kNobody;
-        const GroupReport* report = report_of(*entry.owner, item.first);
+        const GroupReport* report = report_of(owner_of(entry), item.first);
         const bool settled = report != nullptr && report->token == entry.token &&
                              (report->state == GroupState::kActive || report->state == GroupState::kStartFailed);
-        return entry.goal == Goal::kStarted && settled && !report->wants_failover && is_heard(entry.owner->node);
+        return entry.goal == Goal::kStarted && settled && !report->wants_failover && is_heard(owner_of(entry).node);
     });
 }
 
@@ -227,7 +227,7 @@ void Plan::plan_hand_over() {
     if (!memory_.quiet_since) memory_.quiet_since = input_.now;
     std::map<NodeId, size_t> owned;
     for (const auto& [name, entry] : chosen_.groups)
-        if (entry.owner) ++owned[entry.owner->node];
+        if (entry.owner) ++owned[owner_of(entry).node];
     NodeId best = input_.self;
     for (const auto& [node, count] : owned)
         if (count > owned[best]) best = node;

@@ -11,6 +11,7 @@
 
 #include "cluster-daemon/engine/placement.h"
 #include "cluster-daemon/engine/policy.h"
+#include "common/assert.h"
 #include "common/result.h"
 
 namespace kagami::engine {
@@ -57,6 +58,12 @@ struct PolicyMemory {
     std::optional<Instant> quiet_since;                 // nothing pending
     std::optional<Instant> leave_handover;              // first try to hand over in order to leave
 };
+
+// Of a group that is known to have an owner.
+inline const Incarnation& owner_of(const GroupEntry& entry) {
+    KAGAMI_ASSERT(entry.owner.has_value(), "the group has an owner");
+    return *entry.owner;
+}
 
 enum class Proof : uint8_t { kNone, kStopped, kRebooted, kFenced, kExpired };
 const char* words_of(Proof proof);

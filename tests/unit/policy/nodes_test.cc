@@ -232,3 +232,32 @@ TEST_CASE("a report of before a cancelled shutdown does not bring the shutdown b
     out = s.policy.plan(in);
     CHECK((!out.next || out.next->node(n2).leaving == Leaving::kNo));
 }
+
+TEST_CASE(
+    "a group whose node leaves without another place goes on when a node comes, but not after the last one has left") {
+    Scene s;
+    s.group().start = config::StartAttribute::kManual;
+    s.run_on(n2);
+    s.node(n1).isolated = true;
+    s.settle();
+    s.ask(OperatorVerb::kNodeShutdown, "node2");
+    s.settle();
+    s.leaving.insert(n2);
+    s.report_state(n2, GroupState::kStopped);
+    s.settle();
+    REQUIRE(s.node(n2).state == NodeState::kLeft);
+    CHECK(s.owner() == kNobody);
+    SECTION("a node comes") {
+        s.node(n1).isolated = false;
+        s.settle();
+        CHECK(s.owner() == n1);
+    }
+    SECTION("the last one leaves as well") {
+        s.silence(n2);
+        s.leaving.insert(n1);
+        s.ask(OperatorVerb::kNodeShutdown, "node1");
+        s.settle();
+        REQUIRE(s.document.last_standing);
+        CHECK(s.entry().goal == Goal::kStopped);
+    }
+}
