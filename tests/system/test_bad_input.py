@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 from devcluster import wait_until
@@ -177,6 +178,35 @@ def test_a_store_restored_from_an_older_image_is_recognised_and_its_voter_replac
     reboot(cluster, "node2", lambda: store_of(cluster, "node2").write_bytes(old))
     codes = {entry["code"] for node in ("node1", "node2") for entry in log_entries(cluster, node)}
     assert {"store-mismatch", "voter-replaced"} <= codes
+
+
+@pytest.fixture
+def small_disk():
+    """small_disk(directory): from now on a full file system of 16 MiB with the directory's files."""
+    mounted = []
+
+    def make(directory):
+        kept = directory.with_name("kept")
+        shutil.copytree(directory, kept)
+        subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", directory], check=True)
+        mounted.append(directory)
+        shutil.copytree(kept, directory, dirs_exist_ok=True)
+        shutil.rmtree(kept)
+        with pytest.raises(OSError):
+            (directory / "filler").write_bytes(bytes(32 << 20))
+
+    yield make
+    for directory in mounted:
+        subprocess.run(["/bin/umount", "-l", directory], check=True)
+
+
+def test_a_full_disk_under_the_state_directory_does_not_stop_a_failover(new_cluster, small_disk):
+    cluster = new_cluster()
+    wait_status(cluster, "node1", all_well, 30, "the cluster whole")
+    reboot(cluster, "node2", lambda: small_disk(cluster.paths.var("node2")))
+    cluster.kill("node1")
+    wait_status(cluster, "node2", lambda s: group_of(s, "web")["state"] == "Online", 20, "web on node2")
+    assert group_of(cluster.cluster_status("node2"), "web")["current_node"] == "node2"
 
 
 def test_a_stop_script_that_fails_is_told_and_the_group_starts_nowhere_else(new_cluster):

@@ -14,6 +14,7 @@
 #include "common/config/bundle.h"
 #include "common/config/reader.h"
 #include "common/files.h"
+#include "common/hash.h"
 #include "monitors/monitor.h"
 #include "resources/resource.h"
 
@@ -34,7 +35,14 @@ Status make_directories(const std::string& top, const std::string& relative) {
     }
 }
 
-Status write_bundle(const std::string& directory, const config::Bundle& bundle) {
+constexpr const char* kHashFile = "/hash";  // sha256 of the packed bundle, written last
+
+std::string hash_text(const Bytes& packed) {
+    const Hash hash = sha256(packed);
+    return to_hex(hash.data(), hash.size());
+}
+
+Status write_bundle(const std::string& directory, const config::Bundle& bundle, const std::string& hash) {
     if (Status made = make_private_directory(directory); !made) return made;
     if (Status done = write_file_atomically(directory + "/cluster.toml", bundle.text); !done) return done;
     const std::string scripts = directory + "/scripts";
@@ -43,7 +51,7 @@ Status write_bundle(const std::string& directory, const config::Bundle& bundle) 
         if (Status made = make_directories(scripts, name); !made) return made;
         if (Status done = write_file_atomically(scripts + "/" + name, content, 0700); !done) return done;
     }
-    return {};
+    return write_file_atomically(directory + kHashFile, hash);
 }
 
 // Puts `fresh` in the place of `active`; what stood there is removed. A script that runs from the old directory keeps its open file.
@@ -81,10 +89,13 @@ std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
 Status store_active_config(const std::string& state_directory, const Bytes& packed) {
     const auto bundle = config::unpack(packed);
     if (!bundle) return tl::unexpected<Error>(bundle.error());
+    const std::string hash = hash_text(packed);
+    const auto present = read_file(state_directory + "/active" + kHashFile, 2 * hash.size());
+    if (present && *present == hash) return {};  // a node whose disk is full can still start what it knew before
     const std::string fresh = state_directory + "/active.new";
     std::error_code ignored;
     fs::remove_all(fresh, ignored);
-    if (Status written = write_bundle(fresh, *bundle); !written) return written;
+    if (Status written = write_bundle(fresh, *bundle, hash); !written) return written;
     return swap_in(fresh, state_directory + "/active");
 }
 

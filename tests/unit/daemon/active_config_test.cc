@@ -50,6 +50,16 @@ TEST_CASE("a new configuration replaces the old one as a whole") {
     CHECK_FALSE(std::filesystem::exists(state / "active.new"));
 }
 
+TEST_CASE("a configuration that is in force already is not written again, so that a full disk does not matter") {
+    TemporaryDirectory state;
+    REQUIRE(store_active_config(state.path(), kagami::testing::sample_packed()));
+    const auto before = std::filesystem::last_write_time(state / "active/cluster.toml");
+    REQUIRE(make_private_directory(state / "active.new"));  // what a write would remove first
+    REQUIRE(store_active_config(state.path(), kagami::testing::sample_packed()));
+    CHECK(std::filesystem::exists(state / "active.new"));
+    CHECK(std::filesystem::last_write_time(state / "active/cluster.toml") == before);
+}
+
 TEST_CASE("what an interrupted write left behind does not disturb the next one") {
     TemporaryDirectory state;
     REQUIRE(make_private_directory(state / "active.new"));
