@@ -205,8 +205,12 @@ def test_a_full_disk_under_the_state_directory_does_not_stop_a_failover(new_clus
     wait_status(cluster, "node1", all_well, 30, "the cluster whole")
     reboot(cluster, "node2", lambda: small_disk(cluster.paths.var("node2")))
     cluster.kill("node1")
-    wait_status(cluster, "node2", lambda s: group_of(s, "web")["state"] == "Online", 20, "web on node2")
-    assert group_of(cluster.cluster_status("node2"), "web")["current_node"] == "node2"
+
+    def serves(status):
+        group = group_of(status, "web")
+        return group["current_node"] == "node2" and group["state"] == "Online"
+
+    wait_status(cluster, "node2", serves, 20, "web on node2")
 
 
 def test_a_stop_script_that_fails_is_told_and_the_group_starts_nowhere_else(new_cluster):
