@@ -85,7 +85,7 @@ def test_every_script_explains_itself(script):
     assert done.returncode == 0 and "usage" in done.stdout.lower()
 
 
-@pytest.mark.parametrize("script", ["setup", "build", "test", "lint", "devcluster", "model"])
+@pytest.mark.parametrize("script", ["setup", "build", "test", "lint", "devcluster", "model", "demo", "bench"])
 def test_a_script_refuses_what_it_does_not_know(script):
     done = subprocess.run([source.TOP / "scripts" / script, "--bogus"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "usage" in (done.stdout + done.stderr).lower()
