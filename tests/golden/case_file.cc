@@ -54,15 +54,19 @@ class Reader {
 
     Status finish() {
         if (in_configuration_) return wrong("end-configuration is missing");
-        if (case_.toml.empty()) return wrong("no configuration: write `use NAME` or `configuration` ... `end-configuration`");
+        if (case_.toml.empty())
+            return wrong("no configuration: write `use NAME` or `configuration` ... `end-configuration`");
         if (case_.end == Duration::zero()) return wrong("`end TIME` is missing");
         const auto by_time = [](const Command& a, const Command& b) { return a.at < b.at; };
-        if (!std::is_sorted(case_.commands.begin(), case_.commands.end(), by_time)) return wrong("the commands are not in order of time");
+        if (!std::is_sorted(case_.commands.begin(), case_.commands.end(), by_time))
+            return wrong("the commands are not in order of time");
         return {};
     }
 
  private:
-    Status wrong(const std::string& text) const { return fail(case_.path + ":" + std::to_string(number_) + ": " + text, "see tests/golden/README.md"); }
+    Status wrong(const std::string& text) const {
+        return fail(case_.path + ":" + std::to_string(number_) + ": " + text, "see tests/golden/README.md");
+    }
 
     Status begin_configuration() {
         in_configuration_ = true;

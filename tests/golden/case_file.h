@@ -1,4 +1,5 @@
-// A golden case: one text file with a story, a cluster, timed commands and the transcript that is expected (format: README.md).
+// A golden case: one text file with a story, a cluster, timed commands and the transcript that is expected (format:
+// README.md).
 #pragma once
 
 #include <string>
@@ -18,11 +19,11 @@ struct Command {
 
 struct Case {
     std::string path;
-    std::string head;                // everything above the transcript, kept as it is by --update
+    std::string head;  // everything above the transcript, kept as it is by --update
     std::string toml;
-    std::vector<Command> commands;   // in order of time
+    std::vector<Command> commands;  // in order of time
     Duration end{};
-    std::string expected;            // the transcript
+    std::string expected;  // the transcript
 };
 
 constexpr const char* kDivider = "--- transcript ---\n";

@@ -1,4 +1,5 @@
-// kagami-golden: plays every case of a folder and compares the transcript with the one in the file; --update rewrites it.
+// kagami-golden: plays every case of a folder and compares the transcript with the one in the file; --update rewrites
+// it.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -36,8 +37,10 @@ void show_difference(const std::string& expected, const std::string& found) {
     size_t first = 0;
     while (first < shorter && old_lines[first] == new_lines[first]) ++first;
     for (size_t i = first > 3 ? first - 3 : 0; i < first; ++i) std::printf("    %s\n", old_lines[i].c_str());
-    for (size_t i = first; i < std::min(first + 8, old_lines.size()); ++i) std::printf("  - %s\n", old_lines[i].c_str());
-    for (size_t i = first; i < std::min(first + 8, new_lines.size()); ++i) std::printf("  + %s\n", new_lines[i].c_str());
+    for (size_t i = first; i < std::min(first + 8, old_lines.size()); ++i)
+        std::printf("  - %s\n", old_lines[i].c_str());
+    for (size_t i = first; i < std::min(first + 8, new_lines.size()); ++i)
+        std::printf("  + %s\n", new_lines[i].c_str());
 }
 
 bool play_case(const std::string& path, const Arguments& arguments) {
@@ -62,7 +65,8 @@ bool play_case(const std::string& path, const Arguments& arguments) {
 }
 
 bool asked_for(const std::string& name, const std::vector<std::string>& names) {
-    return names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& part) { return name.find(part) != std::string::npos; });
+    return names.empty() || std::any_of(names.begin(), names.end(),
+                                        [&](const std::string& part) { return name.find(part) != std::string::npos; });
 }
 
 }  // namespace
@@ -77,7 +81,8 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
     std::vector<std::string> paths;
     for (const auto& entry : std::filesystem::directory_iterator(arguments.directory + "/cases")) {
-        if (entry.path().extension() == ".case" && asked_for(entry.path().stem(), arguments.names)) paths.push_back(entry.path());
+        if (entry.path().extension() == ".case" && asked_for(entry.path().stem(), arguments.names))
+            paths.push_back(entry.path());
     }
     std::sort(paths.begin(), paths.end());
     size_t passed = 0;

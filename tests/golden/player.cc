@@ -33,7 +33,9 @@ const char* word(engine::OperatorOutcome outcome) {
     return "";
 }
 
-tl::unexpected<Error> usage(const std::string& form) { return fail(ErrorCode::kUsage, "write: " + form); }
+tl::unexpected<Error> usage(const std::string& form) {
+    return fail(ErrorCode::kUsage, "write: " + form);
+}
 
 }  // namespace
 
@@ -43,7 +45,8 @@ Player::Player(const Case& played) : case_(played), world_(calm_world(played)) {
         for (const std::string& rejected : decision.rejected) write("        not " + rejected);
     };
     world_.on_reply = [this](const sim::Node&, const engine::OperatorReply& reply) {
-        write(std::string("answer: ") + word(reply.outcome) + ": " + reply.message + (reply.remedy.empty() ? "" : " (" + reply.remedy + ")"));
+        write(std::string("answer: ") + word(reply.outcome) + ": " + reply.message +
+              (reply.remedy.empty() ? "" : " (" + reply.remedy + ")"));
     };
     add_machine_commands();
     add_network_commands();
@@ -60,7 +63,8 @@ Played Player::play() {
     }
     world_.run_until(sim::Moment{} + case_.end);
     write_places();
-    if (!world_.checker().violated().empty()) played_.failures.push_back(world_.checker().violated() + "\n" + world_.last_lines());
+    if (!world_.checker().violated().empty())
+        played_.failures.push_back(world_.checker().violated() + "\n" + world_.last_lines());
     return played_;
 }
 
@@ -69,11 +73,15 @@ void Player::carry_out(const Command& command) {
     const bool silent = command.words.front() == "expect";
     if (!silent && world_.now() > sim::Moment{}) write_places();
     if (!silent) write("> " + command.text);
-    Status status = action == actions_.end() ? fail("unknown command \"" + command.words.front() + "\"") : action->second(command.words);
-    if (!status) played_.failures.push_back(case_.path + ":" + std::to_string(command.line) + ": " + status.error().message);
+    Status status = action == actions_.end() ? fail("unknown command \"" + command.words.front() + "\"")
+                                             : action->second(command.words);
+    if (!status)
+        played_.failures.push_back(case_.path + ":" + std::to_string(command.line) + ": " + status.error().message);
 }
 
-void Player::write(const std::string& text) { played_.transcript += stamp(world_.now()) + text + "\n"; }
+void Player::write(const std::string& text) {
+    played_.transcript += stamp(world_.now()) + text + "\n";
+}
 
 std::string Player::places_of(const std::string& group) {
     std::string places;
@@ -94,7 +102,8 @@ std::string Player::places_of(const std::string& group) {
 
 void Player::write_places() {
     std::string text;
-    for (const auto& [name, entry] : world_.checker().chosen().groups) text += (text.empty() ? "" : ", ") + name + " on " + places_of(name);
+    for (const auto& [name, entry] : world_.checker().chosen().groups)
+        text += (text.empty() ? "" : ", ") + name + " on " + places_of(name);
     const sim::Node* leader = world_.leader();
     write("= " + text + "; leader: " + (leader == nullptr ? "nobody" : world_.name(leader->id())));
 }
@@ -103,9 +112,12 @@ void Player::write_places() {
 Status Player::expect(const Words& words) {
     if (words.size() < 3) return usage("expect GROUP on NODE, expect GROUP nowhere, or expect leader NODE");
     std::string wanted;
-    for (size_t i = words[2] == "nowhere" || words[1] == "leader" ? 2 : 3; i < words.size(); ++i) wanted += (wanted.empty() ? "" : " ") + words[i];
+    for (size_t i = words[2] == "nowhere" || words[1] == "leader" ? 2 : 3; i < words.size(); ++i)
+        wanted += (wanted.empty() ? "" : " ") + words[i];
     const sim::Node* leader = world_.leader();
-    const std::string found = words[1] != "leader" ? places_of(words[1]) : leader == nullptr ? "nobody" : world_.name(leader->id());
+    const std::string found = words[1] != "leader" ? places_of(words[1])
+                              : leader == nullptr  ? "nobody"
+                                                   : world_.name(leader->id());
     if (found != wanted) return fail("expected " + words[1] + ": " + wanted + ", found: " + found);
     return {};
 }
@@ -164,7 +176,8 @@ void Player::add_machine_commands() {
     timed("guard-kill", [](sim::Node& n, Duration away) { n.crash_guard(away); });
     timed("slow-disk", [](sim::Node& n, Duration takes) { n.disk().set_speed({takes, takes}); });
     timed("restore-store", [this](sim::Node& n, Duration at) {
-        if (!world_.restore_store(n, sim::Moment{} + at)) played_.failures.push_back("restore-store: the daemon runs, or there is no image that old");
+        if (!world_.restore_store(n, sim::Moment{} + at))
+            played_.failures.push_back("restore-store: the daemon runs, or there is no image that old");
     });
 }
 
@@ -218,7 +231,8 @@ Status Player::impostor(const Words& words) {
 
 // fail start RESOURCE on NODE xN
 Status Player::trouble(const Words& words, bool hangs) {
-    if (words.size() != 6 || words[5].front() != 'x' || (words[1] != "start" && words[1] != "stop")) return usage(words[0] + " start|stop RESOURCE on NODE xN");
+    if (words.size() != 6 || words[5].front() != 'x' || (words[1] != "start" && words[1] != "stop"))
+        return usage(words[0] + " start|stop RESOURCE on NODE xN");
     auto found = node(words, 4);
     if (!found) return tl::unexpected(found.error());
     const auto action = words[1] == "start" ? engine::ResourceAction::kActivate : engine::ResourceAction::kDeactivate;
@@ -257,7 +271,8 @@ Status Player::ask(OperatorVerb verb, const Words& words, engine::OperatorReques
     request.halt = has("halt");
     request.reboot = has("reboot");
     const std::string target = option(words, "to");
-    if (const config::Node* known = world_.config().node(target.empty() ? request.subject : target)) request.node = known->id;
+    if (const config::Node* known = world_.config().node(target.empty() ? request.subject : target))
+        request.node = known->id;
     const std::string via = option(words, "via");
     for (size_t i = 0; i < world_.configured(); ++i) {
         sim::Node& node = world_.at(i);
@@ -273,7 +288,8 @@ Status Player::apply(const Words& words) {
     std::string text;
     for (size_t i = 1; i < words.size(); ++i) text += (i > 1 ? " " : "") + words[i];
     const size_t arrow = text.find("` -> `");
-    if (arrow == std::string::npos || text.front() != '`' || text.find('`', arrow + 6) == std::string::npos) return usage("apply `this` -> `that`");
+    if (arrow == std::string::npos || text.front() != '`' || text.find('`', arrow + 6) == std::string::npos)
+        return usage("apply `this` -> `that`");
     const std::string from = text.substr(1, arrow - 1);
     const std::string to = text.substr(arrow + 6, text.find('`', arrow + 6) - arrow - 6);
     std::string toml = case_.toml;
@@ -295,8 +311,12 @@ void Player::add_person_commands() {
     actions_["shutdown"] = verb(OperatorVerb::kNodeShutdown);
     actions_["return"] = verb(OperatorVerb::kNodeReturn);
     actions_["confirm-down"] = verb(OperatorVerb::kConfirmDown);
-    actions_["cluster-start"] = [this](const Words& words) { return ask(OperatorVerb::kClusterStart, {words.begin() + 1, words.end()}); };
-    actions_["cluster-stop"] = [this](const Words& words) { return ask(OperatorVerb::kClusterStop, {words.begin() + 1, words.end()}); };
+    actions_["cluster-start"] = [this](const Words& words) {
+        return ask(OperatorVerb::kClusterStart, {words.begin() + 1, words.end()});
+    };
+    actions_["cluster-stop"] = [this](const Words& words) {
+        return ask(OperatorVerb::kClusterStop, {words.begin() + 1, words.end()});
+    };
     actions_["apply"] = [this](const Words& words) { return apply(words); };
 }
 

@@ -1,4 +1,5 @@
-// Plays a case in the simulated world, calm and without chance, and writes down what the cluster says and where the groups are.
+// Plays a case in the simulated world, calm and without chance, and writes down what the cluster says and where the
+// groups are.
 #pragma once
 
 #include <functional>
@@ -40,7 +41,7 @@ class Player {
     Status impostor(const Words& words);
     Result<sim::Node*> node(const Words& words, size_t index);
     void for_node(const std::string& command, std::function<void(sim::Node&)> action);  // NODE or "all"
-    std::string option(const Words& words, const std::string& key) const;              // the word after `key`
+    std::string option(const Words& words, const std::string& key) const;               // the word after `key`
 
     const Case& case_;
     sim::World world_;

@@ -14,8 +14,8 @@ using engine::NodeState;
 
 namespace {
 
-constexpr Duration kGrain = 1ms;      // rounding of clocks
-constexpr size_t kRemembered = 24;    // renewals a node
+constexpr Duration kGrain = 1ms;    // rounding of clocks
+constexpr size_t kRemembered = 24;  // renewals a node
 constexpr uint64_t kForcedStep = 1U << 24U;
 
 void trim(auto& by_stamp) {
@@ -40,9 +40,13 @@ void Checker::violation(const std::string& invariant, const std::string& text) {
     world_.queue().stop();
 }
 
-Checker::View& Checker::view(const Node& node) { return views_[node.id()]; }
+Checker::View& Checker::view(const Node& node) {
+    return views_[node.id()];
+}
 
-bool Checker::excused(const Node& node) const { return node.woke_lately(world_.timing().guard + kGrain); }
+bool Checker::excused(const Node& node) const {
+    return node.woke_lately(world_.timing().guard + kGrain);
+}
 
 // ---- the register ----
 
@@ -50,7 +54,8 @@ void Checker::on_stepped(const Node& node) {
     View& v = view(node);
     const Epoch epoch = node.engine().epoch();
     if (v.boot == node.boot() && epoch < v.promised_in_memory && !v.tampered) {
-        violation("I1", "the epoch of " + world_.name(node.id()) + " went back from " + to_string(v.promised_in_memory) + " to " + to_string(epoch));
+        violation("I1", "the epoch of " + world_.name(node.id()) + " went back from " +
+                            to_string(v.promised_in_memory) + " to " + to_string(epoch));
     }
     v.promised_in_memory = epoch;
     v.boot = node.boot();
@@ -60,13 +65,15 @@ void Checker::on_stepped(const Node& node) {
 void Checker::check_leader(const Node& node) {
     const auto [known, fresh] = leaders_.emplace(node.engine().epoch(), node.incarnation());
     if (!fresh && known->second != node.incarnation()) {
-        violation("I1", "epoch " + to_string(known->first) + " has two leaders: " + world_.name(known->second.node) + " and " + world_.name(node.id()));
+        violation("I1", "epoch " + to_string(known->first) + " has two leaders: " + world_.name(known->second.node) +
+                            " and " + world_.name(node.id()));
     }
     for (size_t i = 0; i < world_.configured(); ++i) {
         const Node& other = world_.at(i);
         if (&other == &node || !other.running() || other.frozen()) continue;
         if (other.engine().leading(other.local_now())) {
-            violation("I14", world_.name(node.id()) + " and " + world_.name(other.id()) + " both lead with a valid lease");
+            violation("I14",
+                      world_.name(node.id()) + " and " + world_.name(other.id()) + " both lead with a valid lease");
         }
     }
 }
@@ -74,13 +81,15 @@ void Checker::check_leader(const Node& node) {
 void Checker::on_durable(const Node& node, const engine::DurableState& state) {
     View& v = view(node);
     if (state.promised < v.promised && !v.tampered) {
-        violation("I1", "the durable epoch of " + world_.name(node.id()) + " went back from " + to_string(v.promised) + " to " + to_string(state.promised));
+        violation("I1", "the durable epoch of " + world_.name(node.id()) + " went back from " + to_string(v.promised) +
+                            " to " + to_string(state.promised));
     }
     v.promised = state.promised;
     for (const auto& [name, group] : state.groups) {
         Token& seen = v.max_tokens[name];
         if (group.max_token < seen && !v.tampered) {
-            violation("I3", world_.name(node.id()) + " forgot the token " + to_string(seen) + " of group " + name + ", it has " + to_string(group.max_token));
+            violation("I3", world_.name(node.id()) + " forgot the token " + to_string(seen) + " of group " + name +
+                                ", it has " + to_string(group.max_token));
         }
         seen = std::max(seen, group.max_token);
     }
@@ -89,7 +98,8 @@ void Checker::on_durable(const Node& node, const engine::DurableState& state) {
         return;
     }
     if (state.accepted < v.accepted && !v.tampered) {
-        violation("I1", "the accepted version of " + world_.name(node.id()) + " went back from " + to_string(v.accepted) + " to " + to_string(state.accepted));
+        violation("I1", "the accepted version of " + world_.name(node.id()) + " went back from " +
+                            to_string(v.accepted) + " to " + to_string(state.accepted));
     }
     v.accepted = state.accepted;
     v.accepted_bytes = state.document;
@@ -100,13 +110,16 @@ void Checker::accept(const Node& node, const engine::DurableState& state) {
     const Hash hash = sha256(state.document);
     const auto [known, fresh] = by_version_.emplace(state.accepted, hash);
     if (!fresh && known->second != hash) {
-        violation("I2", "two different documents of version " + to_string(state.accepted) + ", the second on " + world_.name(node.id()));
+        violation("I2", "two different documents of version " + to_string(state.accepted) + ", the second on " +
+                            world_.name(node.id()));
         return;
     }
     if (fresh) {
         const auto document = engine::decode_document(state.document);
         KAGAMI_ASSERT(document.has_value(), "a stored document does not read back");
-        if (document->version != state.accepted) violation("I2", "a document of version " + to_string(document->version) + " stored as " + to_string(state.accepted));
+        if (document->version != state.accepted)
+            violation("I2", "a document of version " + to_string(document->version) + " stored as " +
+                                to_string(state.accepted));
         known_[hash] = {document->version, document->previous};
         open_.emplace(state.accepted, *document);
     }
@@ -137,16 +150,19 @@ bool Checker::descends(Hash from, const Hash& ancestor) const {
 void Checker::choose(const Document& document, const Hash& hash) {
     const bool newer = document.version > chosen_.version;
     // A person's forced start begins a new chain, which wins (protocol.md 7).
-    const bool forced = document.version.epoch.counter() >= chosen_.version.epoch.counter() + kForcedStep / 2 && !confirmed_down_.empty();
+    const bool forced = document.version.epoch.counter() >= chosen_.version.epoch.counter() + kForcedStep / 2 &&
+                        !confirmed_down_.empty();
     if (forced) chosen_hash_ = hash;
     if (!(newer ? descends(hash, chosen_hash_) : descends(chosen_hash_, hash))) {
-        violation("I2", "the chosen documents " + to_string(chosen_.version) + " and " + to_string(document.version) + " are not in one chain");
+        violation("I2", "the chosen documents " + to_string(chosen_.version) + " and " + to_string(document.version) +
+                            " are not in one chain");
         return;
     }
     if (!newer) return;
     const Document before = std::move(chosen_);
     chosen_ = document;
     chosen_hash_ = hash;
+    if (chosen_.last_standing) left_last_ = chosen_.last_standing->node;
     check_next(before, chosen_);
 }
 
@@ -157,7 +173,8 @@ void Checker::check_next(const Document& before, const Document& next) {
     }
     for (const auto& [id, entry] : next.nodes) {
         if (entry.state != NodeState::kFenced || before.node(id).state == NodeState::kFenced) continue;
-        if (!confirmed_down_.contains(id)) violation("I21", world_.name(id) + " is recorded as fenced, nobody had verified or said that it is off");
+        if (!confirmed_down_.contains(id))
+            violation("I21", world_.name(id) + " is recorded as fenced, nobody had verified or said that it is off");
     }
 }
 
@@ -171,7 +188,8 @@ void Checker::check_voters(const Document& next) {
         if (voter->id != *v.tampered) {
             v.tampered.reset();  // replaced by a new voter: sound again
         } else if (const Node* node = world_.find(id); node != nullptr && voter->nonce == node->durable().nonce) {
-            violation("I13", "the voter of " + world_.name(id) + " was admitted again although its store had been put back or lost");
+            violation("I13", "the voter of " + world_.name(id) +
+                                 " was admitted again although its store had been put back or lost");
         }
     }
 }
@@ -197,13 +215,14 @@ void Checker::on_store_tampered(const Node& node) {
 void Checker::check_owner(const Document& before, const Document& next, const std::string& group) {
     const engine::GroupEntry& old = before.groups.at(group);
     const engine::GroupEntry& now = next.groups.at(group);
-    if (now.owner && (!old.owner || old.owner->node != now.owner->node) && old.last_owner != kNobody && old.last_owner != now.owner->node) {
+    if (now.owner && (!old.owner || old.owner->node != now.owner->node) && old.last_owner != kNobody &&
+        old.last_owner != now.owner->node) {
         ++moves_[group];
     }
     if (!old.owner || now.owner == old.owner) return;
     const Node* node = world_.find(old.owner->node);
     if (node == nullptr || !node->powered() || node->boot() != old.owner->boot) return;  // P2, P3
-    if (!node->machine().anything(group)) return;                                       // P1
+    if (!node->machine().anything(group)) return;                                        // P1
     const std::string text = "group " + group + " leaves " + world_.name(old.owner->node);
     if (next.names(*old.owner)) {
         violation("I16", text + " without a proof: the node is a member and something of the group is there");
@@ -211,7 +230,8 @@ void Checker::check_owner(const Document& before, const Document& next, const st
         violation("I16", text + " by expiry although its watchdog was not armed");
     } else if (node->machine().effects(group) && !excused(*node)) {
         violation("I16", text + " while it still has effects there");
-    } else if (world_.config().group(group) != nullptr && world_.config().group(group)->exclusion == config::ExclusionKind::kStrict) {
+    } else if (world_.config().group(group) != nullptr &&
+               world_.config().group(group)->exclusion == config::ExclusionKind::kStrict) {
         violation("I16", text + ", it is strict and something of it is still there");
     }
 }
@@ -222,7 +242,8 @@ void Checker::check_single_effects(const std::string& group) {
         const Node& node = world_.at(i);
         if (!node.powered() || !node.machine().effects(group) || excused(node)) continue;
         if (first != nullptr) {
-            violation("I14", "group " + group + " has effects on " + world_.name(first->id()) + " and on " + world_.name(node.id()));
+            violation("I14", "group " + group + " has effects on " + world_.name(first->id()) + " and on " +
+                                 world_.name(node.id()));
         }
         first = &node;
     }
@@ -240,13 +261,15 @@ void Checker::on_effects_changed(const Node& node, const std::string& group) {
 
 void Checker::on_run(const Node& node, const engine::RunResource& command) {
     if (command.action != engine::ResourceAction::kActivate) return;
-    const std::string text = "group " + command.group + ", resource " + command.resource + " on " + world_.name(node.id()) + ": ";
+    const std::string text =
+        "group " + command.group + ", resource " + command.resource + " on " + world_.name(node.id()) + ": ";
     const Instant now = node.local_now();
     const engine::SetGuard& page = node.guard().page();
     // The write of the mark may outlast the lease; then the group is suspended already, and what starts is so too.
     const bool in_time = now < std::min(page.deadline, node.engine().run_until()) + world_.timing().guard;
     if (!in_time && !node.machine().suspended(command.group)) violation("I15", text + "activated without a lease");
-    const bool covered = std::any_of(page.groups.begin(), page.groups.end(), [&](const auto& g) { return g.group == command.group; });
+    const bool covered =
+        std::any_of(page.groups.begin(), page.groups.end(), [&](const auto& g) { return g.group == command.group; });
     if (!covered) violation("I15", text + "activated, but the guard's page does not name the group");
     if (!page.armed) violation("I18", text + "activated while the guard is not armed");
     const engine::DurableState& durable = node.durable();
@@ -254,19 +277,22 @@ void Checker::on_run(const Node& node, const engine::RunResource& command) {
     if (mark == durable.groups.end() || mark->second.mark == engine::RunMark::kNone || durable.boot != node.boot()) {
         violation("I3", text + "activated before the mark of the start was durable");
     } else if (mark->second.running < mark->second.max_token) {
-        violation("I3", text + "activated under token " + to_string(mark->second.running) + " although it has seen " + to_string(mark->second.max_token));
+        violation("I3", text + "activated under token " + to_string(mark->second.running) + " although it has seen " +
+                            to_string(mark->second.max_token));
     }
     check_startup(node);
 }
 
 void Checker::on_publish(const Node& node, const engine::SetGuard& plan) {
     for (const std::string& group : node.machine().groups()) {
-        if (!plan.armed && node.machine().anything(group)) violation("I19", world_.name(node.id()) + " disarms its watchdog while group " + group + " is there");
+        if (!plan.armed && node.machine().anything(group))
+            violation("I19", world_.name(node.id()) + " disarms its watchdog while group " + group + " is there");
     }
     if (plan.deadline > node.local_now()) check_lease(node, plan);
 }
 
-// I17: what is published rests on a renewal or a grant that really was sent then and acknowledged. I12 and "no stale document" besides.
+// I17: what is published rests on a renewal or a grant that really was sent then and acknowledged. I12 and "no stale
+// document" besides.
 void Checker::check_lease(const Node& node, const engine::SetGuard& plan) {
     const std::string text = world_.name(node.id()) + " publishes a lease ";
     if (plan.deadline > plan.lease_sent_at + world_.timing().hold) {
@@ -276,8 +302,10 @@ void Checker::check_lease(const Node& node, const engine::SetGuard& plan) {
     View& v = view(node);
     const auto stamp = static_cast<uint64_t>(plan.lease_sent_at.time_since_epoch().count());
     if (const auto grant = v.grants.find(stamp); grant != v.grants.end()) {
-        if (plan.deadline > plan.lease_sent_at + grant->second.length) violation("I17", text + "longer than what was granted");
-        if (node.engine().document().version < grant->second.newest) violation("I12", text + "although a newer document is known to exist");
+        if (plan.deadline > plan.lease_sent_at + grant->second.length)
+            violation("I17", text + "longer than what was granted");
+        if (node.engine().document().version < grant->second.newest)
+            violation("I12", text + "although a newer document is known to exist");
         return;
     }
     const auto renewal = v.renewals.find(stamp);
@@ -285,7 +313,8 @@ void Checker::check_lease(const Node& node, const engine::SetGuard& plan) {
         violation("I17", text + "that rests on no renewal and no grant (sent at " + std::to_string(stamp) + ")");
         return;
     }
-    if (!majority_acknowledged(node, renewal->second.second)) violation("I17", text + "that no majority has acknowledged");
+    if (!majority_acknowledged(node, renewal->second.second))
+        violation("I17", text + "that no majority has acknowledged");
 }
 
 bool Checker::majority_acknowledged(const Node& node, std::set<engine::VoterId> who) const {
@@ -307,7 +336,8 @@ Instant Checker::leader_lease(const Node& node) {
 void Checker::on_system_action(const Node& node, const engine::ActOnSystem& action) {
     if (action.action != engine::SystemAction::kStopDaemon) return;
     for (const std::string& group : node.machine().groups()) {
-        if (node.machine().effects(group)) violation("I19", world_.name(node.id()) + " stops its daemon while group " + group + " runs");
+        if (node.machine().effects(group))
+            violation("I19", world_.name(node.id()) + " stops its daemon while group " + group + " runs");
     }
 }
 
@@ -322,8 +352,24 @@ void Checker::on_sent(const Node& from, NodeId to, const engine::Message& messag
         const Instant now = from.local_now();
         if (grant->length <= Duration::zero()) return;
         if (now + grant->length > leader_lease(from)) {
-            violation("I17", world_.name(from.id()) + " grants " + world_.name(to) + " more than is left of its own lease");
+            violation("I17",
+                      world_.name(from.id()) + " grants " + world_.name(to) + " more than is left of its own lease");
         }
+    } else {
+        check_durable_first(from, message);
+    }
+}
+
+// What a voter says must survive its crash.
+void Checker::check_durable_first(const Node& from, const engine::Message& message) {
+    const engine::DurableState& durable = from.durable();
+    const std::string text = world_.name(from.id()) + " answers before it is durable: ";
+    if (const auto* promise = std::get_if<engine::PrepareReply>(&message); promise != nullptr && promise->promised_it) {
+        if (durable.promised < promise->epoch) violation("I1", text + "a promise for " + to_string(promise->epoch));
+    } else if (const auto* accept = std::get_if<engine::AcceptReply>(&message); accept != nullptr && accept->accepted) {
+        if (durable.accepted < accept->version) violation("I2", text + "it has accepted " + to_string(accept->version));
+    } else if (const auto* ack = std::get_if<engine::RenewAck>(&message); ack != nullptr && ack->acknowledged) {
+        if (durable.promised < ack->epoch) violation("I1", text + "it acknowledges " + to_string(ack->epoch));
     }
 }
 
@@ -331,7 +377,8 @@ void Checker::on_delivered(NodeId /*from*/, const Node& to, const engine::Messag
     View& v = view(to);
     if (const auto* ack = std::get_if<engine::RenewAck>(&message)) {
         const auto at = v.renewals.find(ack->stamp);
-        if (ack->acknowledged && at != v.renewals.end() && at->second.first == ack->epoch) at->second.second.insert(ack->voter);
+        if (ack->acknowledged && at != v.renewals.end() && at->second.first == ack->epoch)
+            at->second.second.insert(ack->voter);
     } else if (const auto* grant = std::get_if<engine::LeaseGrant>(&message)) {
         engine::LeaseGrant& known = v.grants.emplace(grant->stamp, *grant).first->second;
         if (grant->length > known.length) known = *grant;
@@ -367,6 +414,10 @@ void Checker::on_boot(const Node& node) {
     seen_since_cold_.insert(node.id());
 }
 
+void Checker::on_daemon_start(const Node& node) {
+    view(node).promised_in_memory = {};
+}
+
 void Checker::on_power_off(const Node& node) {
     view(node).suspended.clear();
     note_cold();
@@ -379,15 +430,16 @@ void Checker::check_startup(const Node& node) {
     bool waited = false;
     for (size_t i = 0; i < world_.configured(); ++i) {
         const Node& other = world_.at(i);
-        waited = waited || (other.powered() && world_.now() - other.booted_at() >= world_.config().startup_wait * 99 / 100);
+        waited =
+            waited || (other.powered() && world_.now() - other.booted_at() >= world_.config().startup_wait * 99 / 100);
     }
-    const bool certificate = chosen_.last_standing && chosen_.last_standing->node == chosen_.leader.node;
-    const bool left_last = std::any_of(chosen_.nodes.begin(), chosen_.nodes.end(), [](const auto& n) { return n.second.state == NodeState::kLeft; });
-    if (!everybody && !waited && !certificate && !left_last && !start_now_) {
+    const bool certificate = left_last_ == chosen_.leader.node;
+    if (!everybody && !waited && !certificate && !start_now_) {
         violation("I20", world_.name(node.id()) + " starts a group before any start-up condition holds");
     }
     cold_ = false;
     start_now_ = false;
+    left_last_ = kNobody;
 }
 
 // ---- time ----
@@ -401,7 +453,8 @@ void Checker::tick() {
             if (!node.machine().effects(group)) continue;
             const Instant deadline = node.guard().page().deadline;
             if (node.local_now() > deadline + world_.timing().guard + kGrain) {
-                violation("I15", "group " + group + " has effects on " + world_.name(node.id()) + " later than deadline + T_guard");
+                violation("I15", "group " + group + " has effects on " + world_.name(node.id()) +
+                                     " later than deadline + T_guard");
             }
         }
     }

@@ -12,7 +12,10 @@ Disk::Disk(Queue& queue, Random& random, OnDurable on_durable, OnConfirmed on_co
 
 void Disk::write(uint64_t serial, engine::DurableState state) {
     waiting_ = Write{serial, std::move(state)};
-    if (lies_) queue_.after(1us, [this, serial, life = life_] { if (life == life_) on_confirmed_(serial); });
+    if (lies_)
+        queue_.after(1us, [this, serial, life = life_] {
+            if (life == life_) on_confirmed_(serial);
+        });
     if (!under_way_) begin();
 }
 

@@ -1,6 +1,7 @@
-// The store of one voter: a write becomes durable after a while; a crash loses what is not durable (or, as real disks do, keeps a write
-// that nobody had confirmed). Writes are taken one at a time; while one is under way only the newest further one waits.
-// An image of an older state can be taken and put back (A3 holds for the disk itself; the restore is a person's doing).
+// The store of one voter: a write becomes durable after a while; a crash loses what is not durable (or, as real disks
+// do, keeps a write that nobody had confirmed). Writes are taken one at a time; while one is under way only the newest
+// further one waits. An image of an older state can be taken and put back (A3 holds for the disk itself; the restore is
+// a person's doing).
 #pragma once
 
 #include <deque>
@@ -20,7 +21,8 @@ struct DiskSpeed {
 
 class Disk {
  public:
-    using OnDurable = std::function<void(const engine::DurableState&)>;          // everything that became durable, confirmed or not
+    using OnDurable =
+        std::function<void(const engine::DurableState&)>;  // everything that became durable, confirmed or not
     using OnConfirmed = std::function<void(uint64_t serial)>;
 
     Disk(Queue& queue, Random& random, OnDurable on_durable, OnConfirmed on_confirmed);

@@ -48,7 +48,9 @@ Node* Faults::someone_running() {
     return nullptr;
 }
 
-std::string Faults::any_group() { return random().pick(world_.config().groups).name; }
+std::string Faults::any_group() {
+    return random().pick(world_.config().groups).name;
+}
 
 // ---- machines and processes ----
 
@@ -65,8 +67,9 @@ void Faults::everybody_loses_power() {
 
 void Faults::freeze(Node& node) {
     const Duration hold = world_.timing().hold;
-    const Duration away = random().chance(0.5) ? random().between(hold / 10, hold * 9 / 10)
-                          : random().chance(0.8) ? random().between(hold, 5 * hold) : random().between(1s, 100s);
+    const Duration away = random().chance(0.5)   ? random().between(hold / 10, hold * 9 / 10)
+                          : random().chance(0.8) ? random().between(hold, 5 * hold)
+                                                 : random().between(1s, 100s);
     world_.note_fault(world_.name(node.id()) + " stands still for " + config::format_duration(away));
     node.freeze();
     world_.queue().after(away, [n = &node] { n->thaw(); });
@@ -75,7 +78,8 @@ void Faults::freeze(Node& node) {
 void Faults::machine_fault() {
     const uint64_t dice = random().below(20);
     if (dice == 0) return everybody_loses_power();
-    if (dice < 11) return power_cycle(any(), random().chance(0.5) ? random().between(100ms, 5s) : random().between(5s, 120s));
+    if (dice < 11)
+        return power_cycle(any(), random().chance(0.5) ? random().between(100ms, 5s) : random().between(5s, 120s));
     if (dice < 18) return freeze(any());
     slow_disk(any());
 }
@@ -85,7 +89,8 @@ void Faults::process_fault() {
     const uint64_t dice = random().below(10);
     if (node.witness() || dice < 6) {
         const Duration away = random().chance(0.7) ? random().between(10ms, 200ms) : random().between(200ms, 20s);
-        world_.note_fault("the daemon of " + world_.name(node.id()) + " dies, back in " + config::format_duration(away));
+        world_.note_fault("the daemon of " + world_.name(node.id()) + " dies, back in " +
+                          config::format_duration(away));
         node.kill_daemon();
         world_.queue().after(away, [n = &node] { n->start_daemon(); });
     } else {
@@ -106,7 +111,8 @@ void Faults::slow_disk(Node& node) {
 void Faults::cut_something() {
     const NodeId a = any().id();
     const NodeId b = any().id();
-    const Duration away = random().chance(0.5) ? random().between(50ms, 3 * world_.timing().hold) : random().between(1s, 90s);
+    const Duration away =
+        random().chance(0.5) ? random().between(50ms, 3 * world_.timing().hold) : random().between(1s, 90s);
     const bool one_way = random().chance(0.3);
     const std::string until = " for " + config::format_duration(away);
     if (a == b) {
@@ -123,7 +129,8 @@ void Faults::cut_something() {
 void Faults::bad_weather() {
     const double loss = random().chance(0.5) ? 0.05 : 0.4;
     const Duration jitter = random().between(1ms, world_.timing().hold);
-    world_.note_fault("bad weather on all networks: loss " + std::to_string(loss) + ", jitter up to " + config::format_duration(jitter));
+    world_.note_fault("bad weather on all networks: loss " + std::to_string(loss) + ", jitter up to " +
+                      config::format_duration(jitter));
     world_.network().for_all([&](PathQuality& path) {
         path.loss = loss;
         path.duplicates = 0.2;
@@ -145,11 +152,11 @@ void Faults::network_fault() {
     const Node& b = any();
     if (&a == &b) return cut_something();
     const size_t path = random().below(world_.network().paths());
-    world_.note_fault("network " + std::to_string(path + 1) + " between " + world_.name(a.id()) + " and " + world_.name(b.id()) + " is cut");
+    world_.note_fault("network " + std::to_string(path + 1) + " between " + world_.name(a.id()) + " and " +
+                      world_.name(b.id()) + " is cut");
     world_.network().cut_path(a.slot(), b.slot(), path, true);
-    world_.queue().after(random().between(1s, 60s), [this, x = a.slot(), y = b.slot(), path] {
-        world_.network().cut_path(x, y, path, false);
-    });
+    world_.queue().after(random().between(1s, 60s),
+                         [this, x = a.slot(), y = b.slot(), path] { world_.network().cut_path(x, y, path, false); });
 }
 
 // ---- stores ----
@@ -174,7 +181,8 @@ void Faults::restore(Node& node) {
     const auto image = node.disk().image(taken);
     if (voter == nullptr || !image) return;
     if (image->nonce == voter->nonce || image->nonce == voter->next_nonce || voter->id != image->voter) return;
-    if (image->next_nonce != Nonce{} && (image->next_nonce == voter->nonce || image->next_nonce == voter->next_nonce)) return;
+    if (image->next_nonce != Nonce{} && (image->next_nonce == voter->nonce || image->next_nonce == voter->next_nonce))
+        return;
     node.power_off();
     world_.restore_store(node, taken);
     world_.queue().after(random().between(1s, 20s), [n = &node] { n->power_on(); });
@@ -203,7 +211,8 @@ void Faults::service_fault() {
     switch (random().below(5)) {
         case 0:
             world_.note_fault("the start of " + resource + " fails " + std::to_string(times) + " times on one node");
-            return machine.trouble(resource, {engine::ResourceAction::kActivate, times, random().chance(0.2), random().chance(0.5)});
+            return machine.trouble(
+                resource, {engine::ResourceAction::kActivate, times, random().chance(0.2), random().chance(0.5)});
         case 1:
             world_.note_fault("the stop of " + resource + " fails " + std::to_string(times) + " times on one node");
             return machine.trouble(resource, {engine::ResourceAction::kDeactivate, times, random().chance(0.2), false});
@@ -238,12 +247,14 @@ void Faults::group_command() {
     Node* node = someone_running();
     if (node == nullptr) return;
     OperatorRequest request;
-    const std::vector<OperatorVerb> verbs = {OperatorVerb::kGroupStart, OperatorVerb::kGroupStop, OperatorVerb::kGroupMove, OperatorVerb::kGroupMove};
+    const std::vector<OperatorVerb> verbs = {OperatorVerb::kGroupStart, OperatorVerb::kGroupStop,
+                                             OperatorVerb::kGroupMove, OperatorVerb::kGroupMove};
     request.verb = random().pick(verbs);
     request.subject = random().chance(0.95) ? any_group() : "nonsense";
     if (random().chance(0.5)) request.node = random().chance(0.95) ? any_node().id() : NodeId{17};
     request.force = random().chance(0.1);
-    world_.note_fault("a person gives group command " + std::to_string(static_cast<int>(request.verb)) + " for " + request.subject + " on " + world_.name(node->id()));
+    world_.note_fault("a person gives group command " + std::to_string(static_cast<int>(request.verb)) + " for " +
+                      request.subject + " on " + world_.name(node->id()));
     world_.ask(*node, request);
 }
 
@@ -255,11 +266,15 @@ void Faults::node_command() {
     request.subject = world_.name(target.id());
     request.node = target.id();
     const uint64_t dice = random().below(10);
-    request.verb = dice < 4 ? OperatorVerb::kNodeShutdown : dice < 7 ? OperatorVerb::kNodeReturn : dice < 8 ? OperatorVerb::kClusterStart : OperatorVerb::kClusterStop;
+    request.verb = dice < 4   ? OperatorVerb::kNodeShutdown
+                   : dice < 7 ? OperatorVerb::kNodeReturn
+                   : dice < 8 ? OperatorVerb::kClusterStart
+                              : OperatorVerb::kClusterStop;
     request.reboot = random().chance(0.4);
     request.halt = !request.reboot && random().chance(0.5);
     if (!target.powered() && dice < 7) request.verb = OperatorVerb::kConfirmDown;
-    world_.note_fault("a person gives node command " + std::to_string(static_cast<int>(request.verb)) + " for " + request.subject + " on " + world_.name(node->id()));
+    world_.note_fault("a person gives node command " + std::to_string(static_cast<int>(request.verb)) + " for " +
+                      request.subject + " on " + world_.name(node->id()));
     world_.ask(*node, request);
 }
 

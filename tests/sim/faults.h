@@ -1,6 +1,7 @@
-// What goes wrong in a run, drawn from the seed: machines, processes, networks, disks, scripts, and people with good and foolish commands.
-// It stays within the fault model of protocol.md 2: one store at a time is put back or lost, and never the witness's; a node is confirmed
-// as down only while it is off; an image that is put back is older than the node's last admission.
+// What goes wrong in a run, drawn from the seed: machines, processes, networks, disks, scripts, and people with good
+// and foolish commands. It stays within the fault model of protocol.md 2: one store at a time is put back or lost, and
+// never the witness's; a node is confirmed as down only while it is off; an image that is put back is older than the
+// node's last admission.
 #pragma once
 
 #include <string>
@@ -16,7 +17,7 @@ class Faults {
 
     void schedule(int count, Moment from, Moment to);  // `count` faults at random moments
     void one();                                        // a single fault of a random machine kind, for calm clusters
-    void heal();                                       // everything works again, whatever was switched off is switched on
+    void heal();  // everything works again, whatever was switched off is switched on
     uint64_t injected() const { return injected_; }
 
  private:
@@ -38,7 +39,7 @@ class Faults {
     void apply_configuration();
     void group_command();
     void node_command();
-    void caretaker(Moment until);                      // switches on again what shut itself down
+    void caretaker(Moment until);  // switches on again what shut itself down
 
     Random& random() { return world_.random(); }
     Node& any() { return world_.at(random().below(world_.count())); }

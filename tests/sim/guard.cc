@@ -9,7 +9,9 @@ namespace {
 
 constexpr Duration kPatience = 1min;  // a suspended group that nobody decides about is killed
 
-bool runs(GuardGroupState state) { return state == GuardGroupState::kRunning || state == GuardGroupState::kResumed; }
+bool runs(GuardGroupState state) {
+    return state == GuardGroupState::kRunning || state == GuardGroupState::kResumed;
+}
 
 }  // namespace
 

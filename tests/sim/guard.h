@@ -1,7 +1,8 @@
-// The guard of one machine, as protocol.md 5 describes it: the reference against which the engine is judged. It reads only the published
-// page. At the deadline it suspends every group of the page within T_guard (strict ones it kills then, within T_kill); it resumes or kills on the
-// daemon's verdict, kills what was suspended for a minute, and pets the watchdog while that is right; else the machine is reset in T_wd.
-// The page and what is suspended outlive guard and daemon; nothing outlives the machine.
+// The guard of one machine, as protocol.md 5 describes it: the reference against which the engine is judged. It reads
+// only the published page. At the deadline it suspends every group of the page within T_guard (strict ones it kills
+// then, within T_kill); it resumes or kills on the daemon's verdict, kills what was suspended for a minute, and pets
+// the watchdog while that is right; else the machine is reset in T_wd. The page and what is suspended outlive guard and
+// daemon; nothing outlives the machine.
 #pragma once
 
 #include <functional>
@@ -21,15 +22,15 @@ class Guard {
     struct Hooks {
         std::function<Instant()> local_now;
         std::function<Moment(Instant)> when;
-        std::function<void()> observed;                      // the report page changed
-        std::function<void()> watchdog_bites;                // power loss
-        std::function<void(const std::string& what)> broken; // a rule of the page was broken by the daemon
+        std::function<void()> observed;                       // the report page changed
+        std::function<void()> watchdog_bites;                 // power loss
+        std::function<void(const std::string& what)> broken;  // a rule of the page was broken by the daemon
     };
     Guard(Queue& queue, Random& random, Machine& machine, Hooks hooks);
 
     void set_timing(const engine::Timing& timing) { timing_ = timing; }
     void set_calm(bool calm) { calm_ = calm; }
-    void set_late(Duration late) { late_ = late; }   // mutation: suspends too late
+    void set_late(Duration late) { late_ = late; }  // mutation: suspends too late
     // Hardware counts on while the machine stands still; a virtual watchdog stands still with it.
     void set_hardware_watchdog(bool on) { hardware_watchdog_ = on; }
     void set_kill_fails(bool on) { kill_fails_ = on; }
@@ -37,7 +38,7 @@ class Guard {
     void crash();
     void power_off();
     void publish(const engine::SetGuard& plan);
-    void pause_found();                              // BOOTTIME went on while nothing ran
+    void pause_found();  // BOOTTIME went on while nothing ran
     void freeze();
     void thaw();
 
@@ -53,11 +54,11 @@ class Guard {
         bool strict = false;
         engine::Verdict verdict = engine::Verdict::kNone;
         engine::GuardGroupState state = engine::GuardGroupState::kRunning;
-        Instant over_at{};      // the deadline after which it was suspended
+        Instant over_at{};  // the deadline after which it was suspended
         Instant suspended_at{};
-        bool busy = false;      // suspending or killing now
+        bool busy = false;  // suspending or killing now
     };
-    void look();                // everything that is due now
+    void look();  // everything that is due now
     void look_at(const std::string& name, Held& held, Instant now);
     void begin_suspend(const std::string& name, Held& held);
     void begin_kill(const std::string& name);
@@ -83,9 +84,9 @@ class Guard {
     bool hardware_watchdog_ = false;
     Duration late_{};
     Moment timer_ = Moment::max();
-    uint64_t life_ = 0;         // of the guard process
+    uint64_t life_ = 0;  // of the guard process
     uint64_t power_ = 0;
-    uint64_t hunger_ = 0;       // grows whenever the watchdog is fed again
+    uint64_t hunger_ = 0;  // grows whenever the watchdog is fed again
     bool hungry_ = false;
 };
 

@@ -7,7 +7,8 @@ namespace kagami::sim {
 using engine::ProbeResult;
 using engine::ResourceAction;
 
-Machine::Machine(Queue& queue, Random& random, Hooks hooks) : queue_(queue), random_(random), hooks_(std::move(hooks)) {}
+Machine::Machine(Queue& queue, Random& random, Hooks hooks)
+    : queue_(queue), random_(random), hooks_(std::move(hooks)) {}
 
 void Machine::run(const engine::RunResource& command) {
     Item& at = item(command.group, command.resource);
@@ -20,7 +21,8 @@ void Machine::run(const engine::RunResource& command) {
 
 std::optional<Trouble> Machine::next_trouble(const engine::RunResource& command) {
     auto& waiting = troubles_[command.resource];
-    const auto found = std::find_if(waiting.begin(), waiting.end(), [&](const Trouble& t) { return t.action == command.action; });
+    const auto found =
+        std::find_if(waiting.begin(), waiting.end(), [&](const Trouble& t) { return t.action == command.action; });
     if (found == waiting.end()) return std::nullopt;
     const Trouble taken = *found;
     if (--found->times <= 0) waiting.erase(found);
@@ -75,7 +77,8 @@ void Machine::end(const std::string& group, const std::string& resource, bool ti
     if (!again.work.empty() && !again.work.front().begun) begin(group, resource);
 }
 
-void Machine::finish(const std::string& group, const std::string& resource, const Operation& operation, bool timed_out) {
+void Machine::finish(const std::string& group, const std::string& resource, const Operation& operation,
+                     bool timed_out) {
     Item& at = item(group, resource);
     const engine::RunResource& command = operation.command;
     engine::ResourceDone done;
@@ -148,10 +151,13 @@ void Machine::power_off() {
 bool Machine::anything(const std::string& group) const {
     const auto box = boxes_.find(group);
     if (box == boxes_.end()) return false;
-    return std::any_of(box->second.items.begin(), box->second.items.end(), [](const auto& entry) { return entry.second.active; });
+    return std::any_of(box->second.items.begin(), box->second.items.end(),
+                       [](const auto& entry) { return entry.second.active; });
 }
 
-bool Machine::effects(const std::string& group) const { return !frozen_ && !suspended(group) && anything(group); }
+bool Machine::effects(const std::string& group) const {
+    return !frozen_ && !suspended(group) && anything(group);
+}
 
 bool Machine::suspended(const std::string& group) const {
     const auto box = boxes_.find(group);
@@ -197,7 +203,8 @@ void Machine::service_dies(const std::string& group, const std::string& resource
     if (at == box->second.items.end() || !at->second.active) return;
     at->second.dead = true;
     for (const config::Monitor& monitor : config_->monitors) {
-        if (monitor.target == resource && watched_.contains(monitor.name)) hooks_.report(engine::MonitorStirred{monitor.name});
+        if (monitor.target == resource && watched_.contains(monitor.name))
+            hooks_.report(engine::MonitorStirred{monitor.name});
     }
 }
 
@@ -220,7 +227,8 @@ void Machine::watch(const engine::WatchMonitor& command) {
 
 bool Machine::troubled(const std::string& name) const {
     if (failing_.contains(name)) return true;
-    const auto monitor = std::find_if(config_->monitors.begin(), config_->monitors.end(), [&](const auto& m) { return m.name == name; });
+    const auto monitor =
+        std::find_if(config_->monitors.begin(), config_->monitors.end(), [&](const auto& m) { return m.name == name; });
     if (monitor == config_->monitors.end() || monitor->target.empty()) return false;
     for (const auto& [group, box] : boxes_) {
         const auto at = box.items.find(monitor->target);

@@ -1,6 +1,6 @@
-// What the resources of one machine are really doing: started, half started, suspended by the guard, killed. The engine's commands take
-// time here, fail when told to, hang, and go on when the daemon dies. A group has effects while anything of it is active or being started
-// and it is not suspended.
+// What the resources of one machine are really doing: started, half started, suspended by the guard, killed. The
+// engine's commands take time here, fail when told to, hang, and go on when the daemon dies. A group has effects while
+// anything of it is active or being started and it is not suspended.
 #pragma once
 
 #include <deque>
@@ -19,7 +19,7 @@
 namespace kagami::sim {
 
 struct WorkPace {
-    Duration fastest = 10ms;   // an activation or deactivation
+    Duration fastest = 10ms;  // an activation or deactivation
     Duration slowest = 200ms;
     Duration probe = 2ms;
 };
@@ -35,7 +35,7 @@ struct Trouble {
 class Machine {
  public:
     struct Hooks {
-        std::function<void(const engine::Event&)> report;   // to the daemon, if it is still the one that asked
+        std::function<void(const engine::Event&)> report;  // to the daemon, if it is still the one that asked
         std::function<uint64_t()> daemon_life;
         std::function<void(const std::string& group)> changed;  // effects may have begun or ended
     };
@@ -53,8 +53,8 @@ class Machine {
     void kill(const std::string& group);
     void power_off();
 
-    bool anything(const std::string& group) const;         // suspended or not
-    bool effects(const std::string& group) const;          // unsuspended
+    bool anything(const std::string& group) const;  // suspended or not
+    bool effects(const std::string& group) const;   // unsuspended
     bool suspended(const std::string& group) const;
     std::vector<std::string> groups() const;
     std::vector<std::string> active_resources(const std::string& group) const;
@@ -75,10 +75,10 @@ class Machine {
         bool begun = false;
     };
     struct Item {
-        bool active = false;      // something of it exists
-        bool dead = false;        // its process has ended by itself
+        bool active = false;  // something of it exists
+        bool dead = false;    // its process has ended by itself
         std::deque<Operation> work;
-        uint64_t turn = 0;        // invalidates what was entered in the queue for an earlier state
+        uint64_t turn = 0;  // invalidates what was entered in the queue for an earlier state
     };
     struct Box {
         std::map<std::string, Item> items;
@@ -102,7 +102,7 @@ class Machine {
     std::map<std::string, std::deque<Trouble>> troubles_;
     std::set<std::string> watched_;
     std::set<std::string> failing_;
-    uint64_t life_ = 0;           // of the machine: power
+    uint64_t life_ = 0;  // of the machine: power
     bool frozen_ = false;
 };
 

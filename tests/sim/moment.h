@@ -1,4 +1,5 @@
-// True time of the simulated world, and how each machine's BOOTTIME clock shows it. The two never mix: engines see only Instants.
+// True time of the simulated world, and how each machine's BOOTTIME clock shows it. The two never mix: engines see only
+// Instants.
 #pragma once
 
 #include "common/time.h"

@@ -1,5 +1,5 @@
-// Proof that the observer sees: the world is broken behind the engine's back, and a rule must be reported within a few seeds. Faults that
-// keep to the fault model must break none.
+// Proof that the observer sees: the world is broken behind the engine's back, and a rule must be reported within a few
+// seeds. Faults that keep to the fault model must break none.
 #include <catch2/catch.hpp>
 
 #include "tests/sim/run.h"
@@ -27,13 +27,21 @@ bool one_of(const std::string& invariant, const std::vector<std::string>& expect
 
 }  // namespace
 
-TEST_CASE("a guard that suspends too late is noticed") { CHECK(one_of(first_violation(Mutation::kLateGuard, 20), {"I14", "I15", "I16"})); }
+TEST_CASE("a guard that suspends too late is noticed") {
+    CHECK(one_of(first_violation(Mutation::kLateGuard, 20), {"I14", "I15", "I16"}));
+}
 
-TEST_CASE("a guard that does not suspend at all is noticed") { CHECK(one_of(first_violation(Mutation::kDeafGuard, 20), {"I14", "I15", "I16"})); }
+TEST_CASE("a guard that does not suspend at all is noticed") {
+    CHECK(one_of(first_violation(Mutation::kDeafGuard, 20), {"I14", "I15", "I16"}));
+}
 
-TEST_CASE("clocks that differ by a fifth are noticed") { CHECK(one_of(first_violation(Mutation::kWildClock, 200), {"I14", "I15", "I16", "I17"})); }
+TEST_CASE("clocks that differ by a fifth are noticed") {
+    CHECK(one_of(first_violation(Mutation::kWildClock, 200), {"I14", "I15", "I16", "I17"}));
+}
 
-TEST_CASE("a disk that confirms what is not durable is noticed") { CHECK(one_of(first_violation(Mutation::kLyingDisk, 60), {"I1", "I2", "I3"})); }
+TEST_CASE("a disk that confirms what is not durable is noticed") {
+    CHECK(one_of(first_violation(Mutation::kLyingDisk, 60), {"I1", "I2", "I3"}));
+}
 
 TEST_CASE("a shell that sends before the write is durable is noticed") {
     CHECK(one_of(first_violation(Mutation::kImpatientShell, 60), {"I1", "I2", "I3"}));

@@ -3,8 +3,13 @@
 namespace kagami::sim {
 
 Network::Network(Queue& queue, Random& random, size_t endpoints, size_t paths, Hooks hooks)
-    : queue_(queue), random_(random), endpoints_(endpoints), paths_(paths), hooks_(std::move(hooks)),
-      paths_between_(endpoints * endpoints * paths), streams_(endpoints * endpoints) {}
+    : queue_(queue),
+      random_(random),
+      endpoints_(endpoints),
+      paths_(paths),
+      hooks_(std::move(hooks)),
+      paths_between_(endpoints * endpoints * paths),
+      streams_(endpoints * endpoints) {}
 
 void Network::for_all(const std::function<void(PathQuality&)>& change) {
     for (PathQuality& path : paths_between_) change(path);
@@ -88,7 +93,8 @@ void Network::process_started(size_t endpoint) {
     }
 }
 
-// An ended process resets its connections where the packets get through; a silent peer is noticed by the keepalive only.
+// An ended process resets its connections where the packets get through; a silent peer is noticed by the keepalive
+// only.
 void Network::process_ended(size_t endpoint, bool silent) {
     for (size_t other = 0; other < endpoints_; ++other) {
         Stream& s = stream(endpoint, other);

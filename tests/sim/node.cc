@@ -9,9 +9,13 @@
 namespace kagami::sim {
 
 Node::Node(World& world, NodeId id, size_t slot)
-    : world_(world), id_(id), slot_(slot),
-      disk_(world.queue(), world.random(), [this](const engine::DurableState& state) { world_.checker().on_durable(*this, state); },
-            [this](uint64_t serial) { on_confirmed(serial); }),
+    : world_(world),
+      id_(id),
+      slot_(slot),
+      disk_(
+          world.queue(), world.random(),
+          [this](const engine::DurableState& state) { world_.checker().on_durable(*this, state); },
+          [this](uint64_t serial) { on_confirmed(serial); }),
       machine_(world.queue(), world.random(),
                {[this](const engine::Event& event) { feed(event); }, [this] { return daemon_life_; },
                 [this](const std::string& group) { world_.checker().on_effects_changed(*this, group); }}),
@@ -23,13 +27,20 @@ Node::Node(World& world, NodeId id, size_t slot)
                   power_off();
                   world_.queue().after(world_.timing().inputs.reset + 10s, [this] { power_on(); });
               },
-              [this](const std::string& what) { world_.checker().violation("I15", world_.name(id_) + ": " + what); }}) {}
+              [this](const std::string& what) { world_.checker().violation("I15", world_.name(id_) + ": " + what); }}) {
+}
 
-Instant Node::local_now() const { return clock_.local(world_.now()); }
+Instant Node::local_now() const {
+    return clock_.local(world_.now());
+}
 
-engine::Timing Node::timing() const { return world_.timing(); }
+engine::Timing Node::timing() const {
+    return world_.timing();
+}
 
-bool Node::woke_lately(Duration within) const { return thawed_at_ != Moment{} && world_.now() - thawed_at_ <= within; }
+bool Node::woke_lately(Duration within) const {
+    return thawed_at_ != Moment{} && world_.now() - thawed_at_ <= within;
+}
 
 void Node::power_on() {
     if (powered_) return;
@@ -84,6 +95,7 @@ void Node::start_daemon() {
     ++daemon_life_;
     confirmed_ = 0;
     engine_ = std::make_unique<engine::Engine>(std::move(settings));
+    world_.checker().on_daemon_start(*this);
     world_.network().process_started(slot_);
     if (!witness()) feed(guard_.observed());
     if (running()) feed(engine::Woken{});
@@ -272,7 +284,8 @@ void Node::act(const engine::ActOnSystem& action) {
             case engine::SystemAction::kReboot:
                 world_.note_fault(world_.name(id_) + " reboots: " + action.why);
                 power_off();
-                world_.queue().after(world_.calm() ? Duration(5s) : world_.random().between(2s, 30s), [this] { power_on(); });
+                world_.queue().after(world_.calm() ? Duration(5s) : world_.random().between(2s, 30s),
+                                     [this] { power_on(); });
                 break;
         }
     });
@@ -300,9 +313,11 @@ void Node::wake(Moment entered, uint64_t life) {
         spin_since_ = world_.now();
         spins_ = 0;
     }
-    if (++spins_ > 500) world_.checker().violation("spin", world_.name(id_) + ": the engine asks to be woken again and again at once (at " +
-                                                           std::to_string(wake_asked_.time_since_epoch().count()) + " ns, it is " +
-                                                           std::to_string(local_now().time_since_epoch().count()) + " ns)");
+    if (++spins_ > 500)
+        world_.checker().violation("spin", world_.name(id_) +
+                                               ": the engine asks to be woken again and again at once (at " +
+                                               std::to_string(wake_asked_.time_since_epoch().count()) + " ns, it is " +
+                                               std::to_string(local_now().time_since_epoch().count()) + " ns)");
     step(engine::Woken{});
 }
 

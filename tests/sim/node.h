@@ -1,6 +1,6 @@
-// One simulated machine: its power, clock, disk, guard, resources, and the daemon process with the real engine in it. This is the third
-// shell around the engine: it makes `persist` durable, then sends and runs what waited for it.
-// Fates: power loss and boot (new boot id), daemon crash and restart (same boot), freeze and thaw of the whole machine.
+// One simulated machine: its power, clock, disk, guard, resources, and the daemon process with the real engine in it.
+// This is the third shell around the engine: it makes `persist` durable, then sends and runs what waited for it. Fates:
+// power loss and boot (new boot id), daemon crash and restart (same boot), freeze and thaw of the whole machine.
 #pragma once
 
 #include <memory>
@@ -83,10 +83,10 @@ class Node {
     Moment booted_at_{};
     uint64_t boots_ = 0;
     uint64_t power_life_ = 0;
-    uint64_t daemon_life_ = 0;   // grows with every start and end of the daemon
+    uint64_t daemon_life_ = 0;  // grows with every start and end of the daemon
 
     std::unique_ptr<engine::Engine> engine_;
-    uint64_t confirmed_ = 0;     // serial of this daemon
+    uint64_t confirmed_ = 0;  // serial of this daemon
     std::vector<engine::Envelope> held_messages_;
     std::vector<engine::HeldCommand> held_commands_;
     Instant wake_at_ = kNever;

@@ -21,10 +21,13 @@ struct GuardBench {
     NodeClock clock{0.0, Instant(100s), Moment{}};
     int observed = 0;
     bool bitten = false;
-    Machine machine{queue, random, {[](const engine::Event&) {}, [] { return uint64_t{1}; }, [](const std::string&) {}}};
-    Guard guard{queue, random, machine,
-                {[this] { return clock.local(queue.now()); }, [this](Instant at) { return clock.when(at); }, [this] { ++observed; },
-                 [this] { bitten = true; }, [](const std::string&) {}}};
+    Machine machine{
+        queue, random, {[](const engine::Event&) {}, [] { return uint64_t{1}; }, [](const std::string&) {}}};
+    Guard guard{queue,
+                random,
+                machine,
+                {[this] { return clock.local(queue.now()); }, [this](Instant at) { return clock.when(at); },
+                 [this] { ++observed; }, [this] { bitten = true; }, [](const std::string&) {}}};
 
     GuardBench() {
         guard.set_timing(engine::Timing::derive({}));
@@ -88,7 +91,10 @@ TEST_CASE("streams keep their order, datagrams need not arrive, and a cut loses 
     std::vector<bool> connected;
     Network network(queue, random, 2, 1,
                     {[&](size_t, size_t, const Bytes& m) { got.push_back(m[0]); },
-                     [&](size_t at, size_t, bool on) { if (at == 0) connected.push_back(on); }, [](size_t) { return true; }});
+                     [&](size_t at, size_t, bool on) {
+                         if (at == 0) connected.push_back(on);
+                     },
+                     [](size_t) { return true; }});
     network.quality(0, 1, 0).jitter = 50ms;
     network.review();
     queue.run_until(Moment{} + 1s);
@@ -128,7 +134,9 @@ TEST_CASE("the guard kills on the verdict, and by itself after a minute") {
         bench.guard.publish(bench.plan(103s, 101s, engine::Verdict::kKill));
         bench.queue.run_until(Moment{} + 5s);
     }
-    SECTION("a minute") { bench.queue.run_until(Moment{} + 65s); }
+    SECTION("a minute") {
+        bench.queue.run_until(Moment{} + 65s);
+    }
     CHECK_FALSE(bench.machine.anything("web"));
     CHECK_FALSE(bench.bitten);
 }

@@ -1,4 +1,5 @@
-// The agenda of the simulated world: what happens when, in true time; equal times in the order in which they were entered.
+// The agenda of the simulated world: what happens when, in true time; equal times in the order in which they were
+// entered.
 #pragma once
 
 #include <algorithm>
@@ -42,7 +43,9 @@ class Queue {
         uint64_t number = 0;
         Action action;
     };
-    static bool later(const Entry& a, const Entry& b) { return std::pair(a.when, a.number) > std::pair(b.when, b.number); }
+    static bool later(const Entry& a, const Entry& b) {
+        return std::pair(a.when, a.number) > std::pair(b.when, b.number);
+    }
 
     std::vector<Entry> heap_;
     Moment now_{};

@@ -22,7 +22,9 @@ class Random {
     double fraction() { return static_cast<double>(next() >> 11U) * 0x1.0p-53; }
     bool chance(double p) { return p > 0 && fraction() < p; }
     Duration between(Duration low, Duration high) {
-        return high <= low ? low : low + Duration(static_cast<Duration::rep>(below(static_cast<uint64_t>((high - low).count()))));
+        return high <= low
+                   ? low
+                   : low + Duration(static_cast<Duration::rep>(below(static_cast<uint64_t>((high - low).count()))));
     }
     template <typename T>
     const T& pick(const std::vector<T>& from) {

@@ -1,4 +1,5 @@
-// One run of the simulator: a cluster drawn from a seed, faults, healing, and the verdict on safety (checker.h) and liveness (L1, L2, L4).
+// One run of the simulator: a cluster drawn from a seed, faults, healing, and the verdict on safety (checker.h) and
+// liveness (L1, L2, L4).
 #pragma once
 
 #include <string>
@@ -17,8 +18,8 @@ enum class Kind {
 struct RunOptions {
     uint64_t seed = 1;
     Kind kind = Kind::kFaults;
-    int nodes = 0;                     // 0: drawn
-    std::string profile;               // "": drawn
+    int nodes = 0;        // 0: drawn
+    std::string profile;  // "": drawn
     int minutes = 30;
     Mutation mutation = Mutation::kNone;
     bool verbose = false;
@@ -26,11 +27,11 @@ struct RunOptions {
 
 struct RunResult {
     bool passed = false;
-    std::string invariant;             // "I14", "L1", "calm" ...
-    std::string failure;               // sentence
-    std::string story;                 // the last messages, decisions and faults
-    std::string cluster;               // "2 nodes + witness, profile lan"
-    Duration at{};                     // of the failure
+    std::string invariant;  // "I14", "L1", "calm" ...
+    std::string failure;    // sentence
+    std::string story;      // the last messages, decisions and faults
+    std::string cluster;    // "2 nodes + witness, profile lan"
+    Duration at{};          // of the failure
     Duration simulated{};
     uint64_t faults = 0;
     uint64_t messages = 0;

@@ -13,21 +13,25 @@ using config::Parameter;
 using config::ParameterKind;
 using config::TypeDescription;
 
-constexpr std::array<Parameter, 1> kExec = {{{"start", ParameterKind::kString, false, "start.sh", 0, 0, "Its start script."}}};
+constexpr std::array<Parameter, 1> kExec = {
+    {{"start", ParameterKind::kString, false, "start.sh", 0, 0, "Its start script."}}};
 constexpr std::array<Parameter, 1> kFip = {{{"address", ParameterKind::kString, false, "", 0, 0, "Its address."}}};
 constexpr std::array<std::string_view, 1> kExecAfter = {"fip"};
 
 std::string node_text(int id) {
     const std::string n = std::to_string(id);
-    return "[[node]]\nname = \"node" + n + "\"\naddress = { net1 = \"10.77.1." + n + "\", net2 = \"10.77.2." + n + "\" }\n";
+    return "[[node]]\nname = \"node" + n + "\"\naddress = { net1 = \"10.77.1." + n + "\", net2 = \"10.77.2." + n +
+           "\" }\n";
 }
 
 std::string group_text(const std::string& name, const std::string& keys, int nodes, int first) {
     std::string order;
-    for (int i = 0; i < nodes; ++i) order += (i > 0 ? ", " : "") + ("\"node" + std::to_string((first + i) % nodes + 1) + "\"");
+    for (int i = 0; i < nodes; ++i)
+        order += (i > 0 ? ", " : "") + ("\"node" + std::to_string((first + i) % nodes + 1) + "\"");
     return "[[group]]\nname = \"" + name + "\"\nnodes = [" + order + "]\n" + keys +
            "[[group.resource]]\ntype = \"fip\"\nname = \"" + name + "-ip\"\n" +
-           "[[group.resource]]\ntype = \"exec\"\nname = \"" + name + "-app\"\nactivate_timeout = \"3s\"\ndeactivate_timeout = \"3s\"\n" +
+           "[[group.resource]]\ntype = \"exec\"\nname = \"" + name +
+           "-app\"\nactivate_timeout = \"3s\"\ndeactivate_timeout = \"3s\"\n" +
            "on_activation_failure = { retry = 1, failover = 1 }\n"
            "on_deactivation_failure = { retry = 1, final = \"stop-cluster-and-reboot\" }\n";
 }
@@ -35,9 +39,10 @@ std::string group_text(const std::string& name, const std::string& keys, int nod
 }  // namespace
 
 const config::TypeCatalogue& simulated_types() {
-    static const config::TypeCatalogue types = {
-        {TypeDescription{"exec", "runs scripts", kExec, kExecAfter, false}, TypeDescription{"fip", "an address", kFip, {}, false}},
-        {TypeDescription{"pidw", "watches a process", {}, {}, true}, TypeDescription{"genw", "runs a script", {}, {}, false}}};
+    static const config::TypeCatalogue types = {{TypeDescription{"exec", "runs scripts", kExec, kExecAfter, false},
+                                                 TypeDescription{"fip", "an address", kFip, {}, false}},
+                                                {TypeDescription{"pidw", "watches a process", {}, {}, true},
+                                                 TypeDescription{"genw", "runs a script", {}, {}, false}}};
     return types;
 }
 
@@ -68,12 +73,14 @@ std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
 }
 
 std::string write_toml(const Shape& shape) {
-    std::string text = "[cluster]\nname = \"sim\"\nprofile = \"" + shape.profile + "\"\nstartup_wait = \"" + shape.startup_wait +
-                       "\"\nauto_return = " + (shape.auto_return ? "true" : "false") + "\ncomment = \"" + std::to_string(shape.comment) +
+    std::string text = "[cluster]\nname = \"sim\"\nprofile = \"" + shape.profile + "\"\nstartup_wait = \"" +
+                       shape.startup_wait + "\"\nauto_return = " + (shape.auto_return ? "true" : "false") +
+                       "\ncomment = \"" + std::to_string(shape.comment) +
                        "\"\n[[network]]\nname = \"net1\"\n[[network]]\nname = \"net2\"\n";
     for (int id = 1; id <= shape.nodes; ++id) text += node_text(id);
-    text += shape.witness ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n"
-                          : "[arbitration]\noption = \"tie\"\n";
+    text += shape.witness
+                ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n"
+                : "[arbitration]\noption = \"tie\"\n";
     text += group_text("web", "", shape.nodes, 0) + group_text("db", "", shape.nodes, 1);
     if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
     if (shape.manual_group) text += group_text("batch", "failover = \"manual\"\n", shape.nodes, 1);

@@ -1,4 +1,5 @@
-// The cluster that is simulated: its configuration as cluster.toml text, read by the product's own reader with a small table of types.
+// The cluster that is simulated: its configuration as cluster.toml text, read by the product's own reader with a small
+// table of types.
 #pragma once
 
 #include <memory>
@@ -9,7 +10,8 @@
 
 namespace kagami::sim {
 
-// The types a simulated cluster.toml may use: exec and fip resources, pidw and genw monitors, without parameters that must be given.
+// The types a simulated cluster.toml may use: exec and fip resources, pidw and genw monitors, without parameters that
+// must be given.
 const config::TypeCatalogue& simulated_types();
 
 struct Packed {
@@ -32,7 +34,7 @@ struct Shape {
     bool manual_group = false;  // one more group, failover = "manual"
     bool auto_return = true;
     bool monitors = true;
-    int comment = 0;            // changes the text, and so the hash
+    int comment = 0;  // changes the text, and so the hash
 };
 std::string write_toml(const Shape& shape);
 

@@ -39,9 +39,9 @@ struct Totals {
 };
 
 void tell_failure(const RunOptions& options, const RunResult& result) {
-    std::printf("seed %llu FAILED at %.6f s (%s): %s\n%sreproduce: %s --verbose\n\n", static_cast<unsigned long long>(options.seed),
-                kagami::seconds(result.at), result.cluster.c_str(), result.failure.c_str(), result.story.c_str(),
-                kagami::sim::command_of(options).c_str());
+    std::printf("seed %llu FAILED at %.6f s (%s): %s\n%sreproduce: %s --verbose\n\n",
+                static_cast<unsigned long long>(options.seed), kagami::seconds(result.at), result.cluster.c_str(),
+                result.failure.c_str(), result.story.c_str(), kagami::sim::command_of(options).c_str());
 }
 
 void run_one(const RunOptions& options, bool brief, Totals& totals) {
@@ -57,9 +57,12 @@ void run_one(const RunOptions& options, bool brief, Totals& totals) {
     size.first += kagami::seconds(result.simulated);
     size.second += real;
     if (result.passed) {
-        if (!brief) std::printf("seed %llu passed: %s, %llu faults, %llu elections, %llu messages\n", static_cast<unsigned long long>(options.seed),
-                                result.cluster.c_str(), static_cast<unsigned long long>(result.faults),
-                                static_cast<unsigned long long>(result.elections), static_cast<unsigned long long>(result.messages));
+        if (!brief)
+            std::printf("seed %llu passed: %s, %llu faults, %llu elections, %llu messages\n",
+                        static_cast<unsigned long long>(options.seed), result.cluster.c_str(),
+                        static_cast<unsigned long long>(result.faults),
+                        static_cast<unsigned long long>(result.elections),
+                        static_cast<unsigned long long>(result.messages));
         return;
     }
     totals.broken[result.invariant] += 1;
@@ -81,9 +84,12 @@ void write_json(const Arguments& arguments, const Totals& totals) {
     rows.push_back(value_row("sim", "violations", "1", static_cast<double>(totals.failed)));
     rows.push_back(value_row("sim", "faults", "1", static_cast<double>(totals.faults)));
     rows.push_back(value_row("sim", "speed", "x", totals.simulated_s / totals.real_s));
-    for (const auto& [size, times] : totals.by_size) rows.push_back(value_row(size, "speed", "x", times.first / times.second));
-    for (const auto& [invariant, count] : totals.broken) rows.push_back(value_row("violations", invariant, "1", static_cast<double>(count)));
-    const nlohmann::json all = {{"name", "sim"}, {"profile", arguments.run.profile.empty() ? "drawn" : arguments.run.profile}, {"rows", rows}};
+    for (const auto& [size, times] : totals.by_size)
+        rows.push_back(value_row(size, "speed", "x", times.first / times.second));
+    for (const auto& [invariant, count] : totals.broken)
+        rows.push_back(value_row("violations", invariant, "1", static_cast<double>(count)));
+    const nlohmann::json all = {
+        {"name", "sim"}, {"profile", arguments.run.profile.empty() ? "drawn" : arguments.run.profile}, {"rows", rows}};
     std::ofstream(arguments.json) << all.dump(2) << "\n";
 }
 
@@ -101,9 +107,12 @@ int run_all(const Arguments& arguments) {
         std::printf("%s broken in %llu seeds\n", invariant.c_str(), static_cast<unsigned long long>(times));
     }
     std::printf("%.0f simulated minutes, %llu faults, %llu elections, %.0f x real time", totals.simulated_s / 60,
-                static_cast<unsigned long long>(totals.faults), static_cast<unsigned long long>(totals.elections), totals.simulated_s / totals.real_s);
-    for (const auto& [size, times] : totals.by_size) std::printf(", %s %.0f x", size.c_str(), times.first / times.second);
-    std::printf("\n%llu passed, %llu failed\n", static_cast<unsigned long long>(totals.passed), static_cast<unsigned long long>(totals.failed));
+                static_cast<unsigned long long>(totals.faults), static_cast<unsigned long long>(totals.elections),
+                totals.simulated_s / totals.real_s);
+    for (const auto& [size, times] : totals.by_size)
+        std::printf(", %s %.0f x", size.c_str(), times.first / times.second);
+    std::printf("\n%llu passed, %llu failed\n", static_cast<unsigned long long>(totals.passed),
+                static_cast<unsigned long long>(totals.failed));
     if (!arguments.json.empty()) write_json(arguments, totals);
     return totals.failed == 0 ? 0 : 1;
 }
@@ -114,12 +123,16 @@ int main(int argc, char** argv) {
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     Arguments arguments;
     if (const char* seeds = std::getenv("KAGAMI_SIM_SEEDS")) arguments.seeds = std::strtoull(seeds, nullptr, 10);
-    CLI::App app{"Simulates whole clusters with the real engine, each from one seed, and checks the invariants of protocol.md.", "sim"};
+    CLI::App app{
+        "Simulates whole clusters with the real engine, each from one seed, and checks the invariants of protocol.md.",
+        "sim"};
     app.add_option("--seed", arguments.seed, "run this seed only");
     app.add_option("--seeds", arguments.seeds, "how many seeds (default: KAGAMI_SIM_SEEDS, else 20)");
     app.add_option("--first", arguments.first, "the first of them");
-    app.add_option("--nodes", arguments.run.nodes, "number of nodes (default: drawn from the seed)")->check(CLI::Range(2, 32));
-    app.add_option("--profile", arguments.run.profile, "timing (default: drawn)")->check(CLI::IsMember({"test", "fast", "lan", "vm"}));
+    app.add_option("--nodes", arguments.run.nodes, "number of nodes (default: drawn from the seed)")
+        ->check(CLI::Range(2, 32));
+    app.add_option("--profile", arguments.run.profile, "timing (default: drawn)")
+        ->check(CLI::IsMember({"test", "fast", "lan", "vm"}));
     app.add_option("--minutes", arguments.run.minutes, "simulated minutes of a seed")->check(CLI::Range(10, 100000));
     app.add_flag("--calm", arguments.calm, "no faults: nothing may happen");
     app.add_flag("--single", arguments.single, "one fault: at most one move of a group");

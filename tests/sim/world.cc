@@ -23,13 +23,19 @@ std::string time_text(Moment at) {
     return text;
 }
 
-size_t endpoints(const config::Config& config) { return config.nodes.size() + (config.arbitration.witness_address.empty() ? 0 : 1); }
+size_t endpoints(const config::Config& config) {
+    return config.nodes.size() + (config.arbitration.witness_address.empty() ? 0 : 1);
+}
 
 }  // namespace
 
 World::World(WorldOptions options)
-    : options_(std::move(options)), packed_(packed_or_abort(options_.toml)), timing_(engine::Timing::derive(packed_.config->timing)),
-      random_(options_.seed), configured_(packed_.config->nodes.size()), checker_(*this),
+    : options_(std::move(options)),
+      packed_(packed_or_abort(options_.toml)),
+      timing_(engine::Timing::derive(packed_.config->timing)),
+      random_(options_.seed),
+      configured_(packed_.config->nodes.size()),
+      checker_(*this),
       network_(queue_, random_, endpoints(*packed_.config), options_.paths,
                {[this](size_t from, size_t to, const Bytes& message) { deliver(from, to, message); },
                 [this](size_t where, size_t peer, bool connected) {
@@ -43,7 +49,9 @@ World::World(WorldOptions options)
     for (size_t slot = 0; slot < endpoints(*packed_.config); ++slot) {
         const NodeId id = slot < configured_ ? packed_.config->nodes[slot].id : kWitnessId;
         auto node = std::make_unique<Node>(*this, id, slot);
-        const double skew = options_.mutation == Mutation::kWildClock ? (slot % 2 == 0 ? 0.1 : -0.1) : options_.max_skew / 2 * (2 * random_.fraction() - 1);
+        const double skew = options_.mutation == Mutation::kWildClock
+                                ? (slot % 2 == 0 ? 0.1 : -0.1)
+                                : options_.max_skew / 2 * (2 * random_.fraction() - 1);
         node->set_skew(options_.calm ? 0 : skew);
         node->disk().replace(engine::initial_state(id, genesis));
         node->disk().set_speed(options_.calm ? DiskSpeed{1ms, 1ms} : DiskSpeed{});
@@ -71,14 +79,16 @@ Node* World::find(NodeId id) {
 
 Node* World::leader() {
     for (size_t i = 0; i < configured_; ++i) {
-        if (nodes_[i]->running() && !nodes_[i]->frozen() && nodes_[i]->engine().leading(nodes_[i]->local_now())) return nodes_[i].get();
+        if (nodes_[i]->running() && !nodes_[i]->frozen() && nodes_[i]->engine().leading(nodes_[i]->local_now()))
+            return nodes_[i].get();
     }
     return nullptr;
 }
 
 void World::boot_all(Duration spread) {
     for (auto& node : nodes_) {
-        queue_.after(spread > Duration::zero() ? random_.between(Duration::zero(), spread) : Duration::zero(), [n = node.get()] { n->power_on(); });
+        queue_.after(spread > Duration::zero() ? random_.between(Duration::zero(), spread) : Duration::zero(),
+                     [n = node.get()] { n->power_on(); });
     }
 }
 
@@ -113,7 +123,8 @@ bool World::restore_store(Node& node, Moment taken) {
     const bool forged = options_.mutation == Mutation::kForgedNonce;
     node.disk().replace(std::move(state));
     checker_.on_store_tampered(node);
-    note_fault("an older image of its store is put back on " + name(node.id()) + (forged ? ", with the present nonce" : ""));
+    note_fault("an older image of its store is put back on " + name(node.id()) +
+               (forged ? ", with the present nonce" : ""));
     return true;
 }
 
@@ -182,12 +193,14 @@ void World::note_message(NodeId from, NodeId to, const char* message) {
 
 void World::note_reply(const Node& node, const engine::OperatorReply& reply) {
     if (on_reply) on_reply(node, reply);
-    keep(story_, {now(), node.id(), kNobody, nullptr, "answers request " + std::to_string(reply.id) + ": " + reply.message});
+    keep(story_,
+         {now(), node.id(), kNobody, nullptr, "answers request " + std::to_string(reply.id) + ": " + reply.message});
 }
 
 std::string World::show(const Line& line) const {
     std::string text = time_text(line.at) + "  ";
-    if (line.node != kNobody) text += name(line.node) + (line.message != nullptr ? " -> " + name(line.peer) + " " + line.message : ": ");
+    if (line.node != kNobody)
+        text += name(line.node) + (line.message != nullptr ? " -> " + name(line.peer) + " " + line.message : ": ");
     return text + line.text;
 }
 

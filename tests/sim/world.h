@@ -1,5 +1,6 @@
-// The simulated cluster: nodes, witness, networks, one agenda, one source of chance, one observer who sees everything (checker.h).
-// A person's hands are methods here: power, cables, images of disks, commands. What happened is kept for the story of a failure.
+// The simulated cluster: nodes, witness, networks, one agenda, one source of chance, one observer who sees everything
+// (checker.h). A person's hands are methods here: power, cables, images of disks, commands. What happened is kept for
+// the story of a failure.
 #pragma once
 
 #include <deque>
@@ -33,7 +34,7 @@ enum class Mutation {
 struct WorldOptions {
     uint64_t seed = 1;
     std::string toml;
-    bool calm = false;      // small fixed delays, exact clocks: for stories
+    bool calm = false;  // small fixed delays, exact clocks: for stories
     size_t paths = 2;
     bool hardware_watchdog = false;  // resets a machine that stands still
     double max_skew = 0.005;
@@ -57,14 +58,14 @@ class World {
     Moment now() const { return queue_.now(); }
     bool calm() const { return options_.calm; }
 
-    size_t count() const { return nodes_.size(); }                  // the witness counted in
-    size_t configured() const { return configured_; }               // without it
+    size_t count() const { return nodes_.size(); }     // the witness counted in
+    size_t configured() const { return configured_; }  // without it
     Node& at(size_t slot) { return *nodes_[slot]; }
     const Node& at(size_t slot) const { return *nodes_[slot]; }
     Node* find(NodeId id);
     Node* witness() { return configured_ < nodes_.size() ? nodes_.back().get() : nullptr; }
     std::string name(NodeId id) const { return packed_.config->node_name(id); }
-    Node* leader();                                                  // who leads with a valid lease now
+    Node* leader();  // who leads with a valid lease now
 
     void boot_all(Duration spread);
     void cut(NodeId a, NodeId b, bool on, bool one_way = false);
