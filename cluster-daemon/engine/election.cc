@@ -80,7 +80,10 @@ void Election::note_refusal(NodeId from, Epoch promised, Duration lease_left, In
     free_at_[from] = now + std::clamp(lease_left, Duration{}, 2 * acceptor_.timing().grant);
     const Instant free = quorum_free_at(now);
     if (free > now) {
-        if (free != kNever) act_at_ = std::min(act_at_, free + terms_.patience);
+        if (free == kNever) return;
+        // Soon: exactly then, so that who is preferred comes first; asking at a random moment would take that away.
+        const bool soon = free - now <= acceptor_.timing().renew;
+        act_at_ = soon ? free + terms_.patience : std::min(act_at_, free + terms_.patience);
     } else if (overtaken) {
         act_at_ = std::min(act_at_, now + random_.up_to(acceptor_.timing().renew / 4));
     }
