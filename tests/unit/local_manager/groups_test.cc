@@ -77,6 +77,23 @@ TEST_CASE("what the scripts are told comes from the orders") {
     CHECK(b.running[0].last_action == 2);
 }
 
+namespace {
+
+// Refused with `why`, without any step, and not said again when the order is repeated.
+void check_refused_once(Bench& b, const StartGroup& order, const std::string& why) {
+    b.history.clear();
+    b.manager.on_start(order, b.input());
+    b.take();
+    CHECK(b.sentence(Reason::kStartRefused).find(why) != std::string::npos);
+    CHECK(b.steps().empty());
+    b.decisions.clear();
+    b.manager.on_start(order, b.input());
+    b.take();
+    CHECK_FALSE(b.said(Reason::kStartRefused));
+}
+
+}  // namespace
+
 TEST_CASE("a start is refused with its reason, once") {
     Bench b;
     b.resource("app");
@@ -125,15 +142,7 @@ TEST_CASE("a start is refused with its reason, once") {
         b.advance();
         why = "leaving";
     }
-    b.history.clear();
-    b.manager.on_start(order, b.input());
-    b.take();
-    CHECK(b.sentence(Reason::kStartRefused).find(why) != std::string::npos);
-    CHECK(b.steps().empty());
-    b.decisions.clear();
-    b.manager.on_start(order, b.input());
-    b.take();
-    CHECK_FALSE(b.said(Reason::kStartRefused));
+    check_refused_once(b, order, why);
 }
 
 TEST_CASE("a start is refused while anything of an older start is left") {
