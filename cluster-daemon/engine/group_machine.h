@@ -122,27 +122,26 @@ class GroupMachine {
 
     std::string name_;
     config::Group config_;  // as it was when the group started here, or when it was adopted
-    bool loaded_ = false;
+    std::map<std::string, Run> runs_;
+    std::set<std::string> restarting_;       // still to go down in Restarting
+    std::set<std::string> failed_monitors_;  // monitors that want a failover
+    StartGroup order_;
+    std::string cause_;
+    Token token_;
+    std::optional<Instant> suspended_at_;
+    Instant last_deadline_;
+    uint64_t stale_probes_ = 0;                  // operations up to here speak of before the kill
+    std::optional<config::FinalAction> broken_;  // a resource is used up: nothing new; what follows when all is quiet
+    std::optional<GuardGroupState> guard_state_;
     Phase phase_ = Phase::kIdle;
     RunMark adopted_mark_ = RunMark::kNone;
-    Token token_;
-    StartGroup order_;
     StopReason stop_reason_ = StopReason::kGroupStop;
     uint8_t last_action_ = 0;
-    std::map<std::string, Run> runs_;
-    std::set<std::string> restarting_;  // still to go down in Restarting
-    std::optional<config::FinalAction>
-        broken_;                   // a resource is used up: nothing new is begun; what follows when all is quiet
+    bool loaded_ = false;          // config_ is known
     bool wants_failover_ = false;  // of an activation
-    std::set<std::string> failed_monitors_;  // monitors that want a failover
     bool failed_ = false;
-    std::string cause_;
-    std::optional<Instant> suspended_at_;
-    std::optional<GuardGroupState> guard_state_;
-    bool killed_ = false;        // by the guard: nothing is left to suspend
-    uint64_t stale_probes_ = 0;  // operations up to here speak of before the kill
+    bool killed_ = false;  // by the guard: nothing is left to suspend
     bool had_lease_ = false;
-    Instant last_deadline_;
 };
 
 }  // namespace kagami::engine

@@ -69,7 +69,8 @@ void Plan::watch(NodeId node) {
     const std::string name = name_of(node);
     if (is_heard(node)) {
         consider(facts->heard_at + input_.timing->detect);
-        if (!facts->heartbeat->guard_alive)
+        const Heartbeat* heartbeat = heartbeat_of(node);
+        if (heartbeat != nullptr && !heartbeat->guard_alive)
             say_once("guard" + name, Reason::kGuardLost, subject_of(name),
                      "The guard of " + name + " does not run: no group starts there and its groups are suspended.");
         return;

@@ -105,16 +105,17 @@ bool Plan::settle(OwedReply& owed) {
 
 // A group that cannot be stopped keeps its node, kNobody = any node, in the cluster.
 bool Plan::stuck(const OwedReply& owed, NodeId node) {
-    for (const auto& [group, entry] : chosen_.groups) {
-        if (!entry.stop_failed || !entry.owner || (node != kNobody && owner_of(entry).node != node)) continue;
-        const std::string place = name_of(owner_of(entry).node);
-        reply(
-            owed, OperatorOutcome::kFailed,
-            "group " + group + " could not be stopped on " + place + ": " + place + " stays in the cluster",
-            "repair what its stop reported and run `kagami group stop " + group + "` again; the shutdown goes on then");
-        return true;
-    }
-    return false;
+    const auto at = std::find_if(chosen_.groups.begin(), chosen_.groups.end(), [&](const auto& item) {
+        const GroupEntry& entry = item.second;
+        return entry.stop_failed && entry.owner && (node == kNobody || owner_of(entry).node == node);
+    });
+    if (at == chosen_.groups.end()) return false;
+    const std::string place = name_of(owner_of(at->second).node);
+    reply(
+        owed, OperatorOutcome::kFailed,
+        "group " + at->first + " could not be stopped on " + place + ": " + place + " stays in the cluster",
+        "repair what its stop reported and run `kagami group stop " + at->first + "` again; the shutdown goes on then");
+    return true;
 }
 
 bool Plan::settle_shutdown(const OwedReply& owed) {

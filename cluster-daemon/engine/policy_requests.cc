@@ -16,6 +16,7 @@ std::string quoted(const std::string& text) {
 template <typename Named>
 std::string suggestion(const std::string& name, const std::vector<Named>& known, std::string_view plural) {
     std::vector<std::string_view> names;
+    names.reserve(known.size());
     for (const Named& item : known) names.push_back(item.name);
     return names.empty() ? "none is configured" : config::nearest(name, names, plural);
 }
