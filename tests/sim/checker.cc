@@ -380,6 +380,7 @@ void Checker::on_delivered(NodeId /*from*/, const Node& to, const engine::Messag
         if (ack->acknowledged && at != v.renewals.end() && at->second.first == ack->epoch)
             at->second.second.insert(ack->voter);
     } else if (const auto* grant = std::get_if<engine::LeaseGrant>(&message)) {
+        if (to.engine().document().version < grant->newest) return;  // it must not count
         engine::LeaseGrant& known = v.grants.emplace(grant->stamp, *grant).first->second;
         if (grant->length > known.length) known = *grant;
         trim(v.grants);
