@@ -93,6 +93,10 @@ void Faults::process_fault() {
                           config::format_duration(away));
         node.kill_daemon();
         world_.queue().after(away, [n = &node] { n->start_daemon(); });
+    } else if (dice == 6) {
+        world_.note_fault("the guard of " + world_.name(node.id()) + " can kill nothing for a minute");
+        node.guard().set_kill_fails(true);
+        world_.queue().after(1min, [n = &node] { n->guard().set_kill_fails(false); });
     } else {
         world_.note_fault("the guard of " + world_.name(node.id()) + " dies");
         node.crash_guard(random().between(1ms, world_.timing().guard / 2));
@@ -307,6 +311,7 @@ void Faults::heal() {
         Node& node = world_.at(i);
         node.disk().set_speed({});
         node.machine().forget_troubles();
+        node.guard().set_kill_fails(false);
         node.thaw();
         node.power_on();
         node.start_daemon();
