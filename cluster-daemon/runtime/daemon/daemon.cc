@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <future>
 #include <mutex>
@@ -27,6 +29,8 @@
 
 namespace kagami::runtime {
 namespace {
+
+namespace asio = boost::asio;
 
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
 constexpr Duration kWatchPeriod = 1s;
@@ -74,6 +78,7 @@ struct Daemon::Impl {
     ShellActions actions();
     void act(const engine::Command& command);
     void store_config(const engine::StoreConfig& command);
+    void take_config(const engine::StoreConfig& command, const std::shared_ptr<const config::Config>& parsed);
     void act_on_system(const engine::ActOnSystem& command);
     void observe(engine::GuardObserved observed);
     void answer(const engine::OperatorReply& reply);
@@ -97,6 +102,7 @@ struct Daemon::Impl {
     std::unique_ptr<Enrolment> enrolment;
     std::unique_ptr<ControlServer> control;
     std::unique_ptr<host::LinuxHost> machine;
+    asio::thread_pool disk_worker{1};
 
     std::mutex mutex;  // of the replies
     std::map<uint64_t, ControlBackend::ReplyHandler> waiting;
@@ -234,14 +240,21 @@ void Daemon::Impl::act(const engine::Command& command) {
     std::visit(Visitor{*this}, command);
 }
 
-// A node whose disk refuses the configuration starts nothing (the engine waits for ConfigStored) and says so.
+// Not on the engine's thread: a slow disk must not delay a renewal. A node whose disk refuses the configuration starts nothing (the engine
+// waits for ConfigStored) and says so.
 void Daemon::Impl::store_config(const engine::StoreConfig& command) {
-    const auto parsed = parse_packed(command.packed);
-    const Status stored = parsed ? store_active_config(paths.state, command.packed) : Status(tl::unexpected<Error>(no_configuration()));
-    if (!stored) {
-        spdlog::error("the configuration in force could not be stored: {} {}", stored.error().message, stored.error().remedy);
-        return;
-    }
+    asio::post(disk_worker, [this, command] {
+        const auto parsed = parse_packed(command.packed);
+        const Status stored = parsed ? store_active_config(paths.state, command.packed) : Status(tl::unexpected<Error>(no_configuration()));
+        if (!stored) {
+            spdlog::error("the configuration in force could not be stored: {} {}", stored.error().message, stored.error().remedy);
+            return;
+        }
+        shell->on_loop([this, command, parsed](const engine::Engine&) { take_config(command, parsed); });
+    });
+}
+
+void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::shared_ptr<const config::Config>& parsed) {
     config = parsed;
     timing = engine::Timing::derive(parsed->timing);
     drivers->set_config(parsed);
@@ -350,6 +363,7 @@ Daemon::~Daemon() {
     // Channels first: their threads post to the shell.
     impl_->control.reset();
     impl_->peers.reset();
+    impl_->disk_worker.join();
     impl_->drivers.reset();
 }
 
