@@ -53,14 +53,16 @@ def count(text):
     return int(text)
 
 
-def show(screen, rows):
-    def cells(row):
-        goal = row.get("goal", "")
-        if "value" in row:
-            return (row["case"], row["figure"], "1", "", figures.text(row["value"], row["unit"]), "", "", goal)
-        return (row["case"], row["figure"], row["n"], *(figures.text(row[k], row["unit"]) for k in ("min", "median", "p99", "max")),
-                goal)
+def cells(row):
+    name = " ".join(filter(None, (row["figure"], row.get("node"))))
+    goal = row.get("goal", "")
+    if "value" in row:
+        return (row["case"], name, "1", "", figures.text(row["value"], row["unit"]), "", "", goal)
+    spread = [figures.text(row[key], row["unit"]) for key in ("min", "median", "p99", "max")]
+    return (row["case"], name, row["n"], *spread, goal)
 
+
+def show(screen, rows):
     screen.line()
     screen.line(figures.table(("case", "figure", "n", "min", "median", "p99", "max", "goal"), [cells(row) for row in rows]))
 
