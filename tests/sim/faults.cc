@@ -34,7 +34,7 @@ void Faults::one() {
     switch (random().below(4)) {
         case 0: return machine_fault();
         case 1: return process_fault();
-        case 2: return network_fault();
+        case 2: return cut_something();  // bad weather is many faults
         default: return service_fault();
     }
 }

@@ -79,7 +79,7 @@ std::string write_toml(const Shape& shape) {
                        "\"\n[[network]]\nname = \"net1\"\n[[network]]\nname = \"net2\"\n";
     for (int id = 1; id <= shape.nodes; ++id) text += node_text(id);
     text += shape.witness
-                ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.9\" }]\n"
+                ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.250\" }]\n"
                 : "[arbitration]\noption = \"tie\"\n";
     text += group_text("web", "", shape.nodes, 0) + group_text("db", "", shape.nodes, 1);
     if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
