@@ -6,7 +6,7 @@ import time
 from . import figures
 from .failover import NODES, WAIT_S, pause
 from .prober import Prober
-from .watch import all_well, log_entries, wait_status
+from .watch import all_well, group_of, log_entries, wait_status
 
 PYTHON = "/usr/bin/python3"
 MEMORY = "import os\nblock = bytearray(512 << 20)\nwhile True:\n for at in range(0, len(block), 4096): block[at] ^= 1"
@@ -15,6 +15,11 @@ FSYNC = "import os\nf = os.open('/var/lib/kagami/load', os.O_WRONLY | os.O_CREAT
 BUSY = "while True: pass"
 COUNTED = {"suspended": "suspensions", "group-failover": "moves", "group-move-started": "moves", "elected": "elections",
            "lease-lost": "leases_lost"}  # codes of decisions
+
+
+def is_settled(status):
+    """Complete, and the leadership has gone to the node that serves: a planned hand-over is no sign of unrest."""
+    return all_well(status) and status["leader"] == group_of(status)["current_node"]
 
 
 def load(cluster):
@@ -28,7 +33,7 @@ def measure(cluster, screen, seconds):
     """(rows, failures)"""
     screen.passing("  the cluster comes up ...")
     cluster.up()
-    wait_status(cluster, "node1", all_well, WAIT_S, "the cluster complete and web Online")
+    wait_status(cluster, "node1", is_settled, WAIT_S, "the cluster complete, led by the node that serves")
     with Prober(cluster) as prober:
         prober.wait_served(WAIT_S)
         begin = time.time()
