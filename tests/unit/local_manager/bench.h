@@ -26,6 +26,8 @@ class Bench {
         group.name = "web";
         group.nodes = {self.node, other.node};
         config.groups.push_back(group);
+        config.groups[0].resources.reserve(16);  // the tests keep references
+        config.monitors.reserve(16);
         timing = Timing::derive(config.timing);
         document.version = {Epoch::make(1, other.node), 1};
         document.leader = other;
