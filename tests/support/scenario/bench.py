@@ -82,16 +82,16 @@ def main():
                          scripts=failover.scripts())
     cluster.down()
     screen.line(screen.paint(f"bench {args.verb}", BOLD) + f", profile {args.profile}")
-    done = False
+    failed = False
     try:
         rows, failures = measure(cluster, args, screen)
-        done = True
     except DevClusterError as error:
+        failed = True
         screen.line(f"bench: {error}")
         show_logs(screen, cluster)
     finally:
-        cluster.down(keep_files=not done)
-    if not done:
+        cluster.down(keep_files=failed)
+    if failed:
         return 1
     show(screen, rows)
     for text in failures:
@@ -106,6 +106,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("\nbench: interrupted; the cluster is ended")
+        print("\nbench: interrupted; the cluster is ended", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except (DevClusterError, OSError) as error:
         sys.exit(f"bench: {error}")

@@ -36,7 +36,7 @@ def parser():
     what.add_argument("--keep", action="store_true", help="run the steps, then leave the cluster running")
     what.add_argument("--clean", action="store_true", help="end a cluster that --keep left, and remove its files")
     top.add_argument("--json", metavar="FILE", help="write the figures of the steps")
-    top.add_argument("--profile", default="lan", choices=("fast", "lan", "vm"), help="timing profile (default lan)")
+    top.add_argument("--profile", default="lan", choices=("fast", "lan"), help="timing profile (default lan)")
     top.add_argument("--dir", default=DEFAULT_DIR, help=f"directory of the cluster (default {DEFAULT_DIR})")
     return top
 
@@ -157,14 +157,13 @@ def conclude(screen, results, both_sides, seconds):
 
 
 def say_how_to_use(screen, cluster):
-    tool = f"{SOURCE / 'scripts' / 'devcluster'}"
-    place = "" if str(cluster.paths.top) == "/var/tmp/kagami-dev" else f" --dir {cluster.paths.top}"
     screen.line("\nThe cluster goes on. Look at it, and break it:")
-    for words in (f"exec{place} node1 -- kagami status", f"exec{place} node1 -- kagami why web",
-                  f"exec{place} node1 -- kagami group move web --wait", f"exec{place} client -- curl -s http://{FLOATING}/",
-                  f"kill{place} node1", f"boot{place} node1", f"cut{place} node1 node2", f"heal{place}"):
-        screen.line(f"  {tool} {words}")
-    screen.line(f"End it with:\n  {SOURCE / 'scripts' / 'demo'} --clean" + (f" --dir {cluster.paths.top}" if place else ""))
+    screen.line(f"  cd {SOURCE}; export KAGAMI_DEV_DIR={cluster.paths.top}")
+    for words in ("exec node1 -- kagami status", "exec node1 -- kagami why web", "exec node1 -- kagami group move web --wait",
+                  f"exec client -- curl -s http://{FLOATING}/", "kill node1", "boot node1", "cut node1 node2", "heal"):
+        screen.line(f"  scripts/devcluster {words}")
+    place = "" if str(cluster.paths.top) == DEFAULT_DIR else f" --dir {cluster.paths.top}"
+    screen.line(f"End it with:\n  scripts/demo --clean{place}")
 
 
 def remove_left_over(cluster, screen):
@@ -204,14 +203,14 @@ def main():
     prepare(screen)
     remove_left_over(cluster, screen)
     introduce(screen, cluster, args.profile)
-    ok = False
+    ok = None  # interrupted
     try:
         ok = play(cluster, args, screen)
     finally:
-        if args.keep and cluster.paths.state.exists():
+        if args.keep and ok is not None and cluster.paths.state.exists():
             say_how_to_use(screen, cluster)
         else:
-            cluster.down(keep_files=not ok)
+            cluster.down(keep_files=ok is False)
     return 0 if ok else 1
 
 
@@ -220,6 +219,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("\ndemo: interrupted; the cluster is ended")
+        print("\ndemo: interrupted; the cluster is ended", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except (DevClusterError, OSError) as error:
         sys.exit(f"demo: {error}")
