@@ -322,15 +322,16 @@ bool Checker::majority_acknowledged(const Node& node, std::set<engine::VoterId> 
     return is_quorum(node.engine().document(), who) || is_quorum(node.engine().chosen(), who);
 }
 
-// Until when `node` may lead: its newest renewal that a majority acknowledged + T_hold.
+// Until when `node` may lead: its newest renewal that a majority acknowledged + T_hold. What has counted under the
+// voters of its moment still counts when they change.
 Instant Checker::leader_lease(const Node& node) {
-    const View& v = view(node);
+    View& v = view(node);
     for (auto renewal = v.renewals.rbegin(); renewal != v.renewals.rend(); ++renewal) {
-        if (majority_acknowledged(node, renewal->second.second)) {
-            return Instant(Duration(static_cast<Duration::rep>(renewal->first))) + world_.timing().hold;
-        }
+        const Instant until = Instant(Duration(static_cast<Duration::rep>(renewal->first))) + world_.timing().hold;
+        if (until <= v.leads_until) break;
+        if (majority_acknowledged(node, renewal->second.second)) v.leads_until = until;
     }
-    return {};
+    return v.leads_until;
 }
 
 void Checker::on_system_action(const Node& node, const engine::ActOnSystem& action) {
@@ -379,6 +380,7 @@ void Checker::on_delivered(NodeId /*from*/, const Node& to, const engine::Messag
         const auto at = v.renewals.find(ack->stamp);
         if (ack->acknowledged && at != v.renewals.end() && at->second.first == ack->epoch)
             at->second.second.insert(ack->voter);
+        leader_lease(to);
     } else if (const auto* grant = std::get_if<engine::LeaseGrant>(&message)) {
         if (to.engine().document().version < grant->newest) return;  // it must not count
         engine::LeaseGrant& known = v.grants.emplace(grant->stamp, *grant).first->second;
@@ -410,6 +412,7 @@ void Checker::on_boot(const Node& node) {
     v.promised_in_memory = {};
     v.grants.clear();
     v.renewals.clear();
+    v.leads_until = {};
     v.suspended.clear();
     note_cold();
     seen_since_cold_.insert(node.id());

@@ -61,6 +61,7 @@ class Checker {
         Bytes accepted_bytes;
         std::set<std::string> suspended;
         std::optional<engine::VoterId> tampered;        // the voter whose store was put back or lost
+        Instant leads_until{};
         std::map<uint64_t, engine::LeaseGrant> grants;  // by stamp
         std::map<uint64_t, std::pair<Epoch, std::set<engine::VoterId>>> renewals;  // by stamp: who acknowledged
     };
