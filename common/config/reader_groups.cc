@@ -5,7 +5,8 @@
 namespace kagami::config {
 namespace {
 
-constexpr size_t kMaxGroups = 256;
+constexpr size_t kMaxGroups = 64;      // what the guard's page holds (guard_page.h)
+constexpr size_t kMaxAddresses = 16;   // of a group, likewise
 constexpr size_t kMaxResources = 128;  // of a group
 constexpr size_t kMaxMonitors = 1024;
 // What a driver needs around its scripts before the engine may give up on it.
@@ -141,6 +142,16 @@ void claim_addresses(const Item& table, const Resource& resource, ReadContext& c
     }
 }
 
+void check_addresses(const Item& table, const Group& group, ReadContext& context) {
+    const auto has_address = [](const Resource& resource) {
+        return std::any_of(resource.values.begin(), resource.values.end(), [](const auto& each) { return each.second.has("address"); });
+    };
+    const auto count = static_cast<size_t>(std::count_if(group.resources.begin(), group.resources.end(), has_address));
+    if (count <= kMaxAddresses) return;
+    context.problems.add(table.at, "group " + group.name + " has " + std::to_string(count) + " floating addresses, more than the limit of " +
+                                       std::to_string(kMaxAddresses) + " that the guard covers", "divide the group");
+}
+
 void check_scripts(const Item& table, const TypeDescription& type, const Group& group, const Resource& resource,
                    ReadContext& context) {
     if (context.stored_scripts == nullptr) return;
@@ -243,6 +254,8 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     group.name = values.text("name");
     group.comment = values.text("comment");
     names.claim(group.name, place(table, "name"), context.problems);
+    if (group.name == "monitors")
+        context.problems.add(place(table, "name"), "a group must not be called \"monitors\"", "recovery scripts of monitors use that name; choose another");
     group.nodes = nodes_of(table, values, where, context);
     group.start = values.text("start") == "auto" ? StartAttribute::kAuto : StartAttribute::kManual;
     group.failover = values.text("failover") == "auto" ? FailoverAttribute::kAuto : FailoverAttribute::kManual;
@@ -258,6 +271,7 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     }
     for (size_t i = 0; i < tables.size(); ++i) resolve_after(*tables[i], group.resources[i], group, context);
     check_order(group, places, context.problems);
+    check_addresses(table, group, context);
     context.config.groups.push_back(std::move(group));
 }
 

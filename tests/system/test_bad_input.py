@@ -176,8 +176,12 @@ def test_a_store_restored_from_an_older_image_is_recognised_and_its_voter_replac
     old = store_of(cluster, "node2").read_bytes()
     reboot(cluster, "node2")  # a new admission renews the nonce that the old image does not have
     reboot(cluster, "node2", lambda: store_of(cluster, "node2").write_bytes(old))
-    codes = {entry["code"] for node in ("node1", "node2") for entry in log_entries(cluster, node)}
-    assert {"store-mismatch", "voter-replaced"} <= codes
+
+    def replaced():
+        codes = {entry["code"] for node in ("node1", "node2") for entry in log_entries(cluster, node)}
+        return {"store-mismatch", "voter-replaced"} <= codes
+
+    wait_until(replaced, 10, "the replaced voter", 0.1)
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ namespace asio = boost::asio;
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
 constexpr Duration kWatchPeriod = 1s;
 constexpr Duration kLoopAnswer = 5s;
+constexpr int kSystemActionFailed = 1;  // still here after a halt or reboot: the supervisor starts the daemon again
 
 Result<BootId> read_boot_id() {
     const auto text = read_file(kBootIdPath, 64);
@@ -109,8 +110,9 @@ struct Daemon::Impl {
     uint64_t next_request = fresh_seed() >> 16U;
     std::atomic<uint64_t> sequence = 0;
     std::map<std::string, std::pair<std::string, Instant>> situations;  // of groups, and since when; on the loop
+    std::optional<engine::StoreConfig> unstored;  // could not be written; on the loop
     std::set<std::string> resumed;  // groups that the guard let go on and that have announced themselves since
-    int exit_status = 0;
+    std::optional<engine::ActOnSystem> system_action;  // done once the loop has ended: it may block
 };
 
 // ---- opening ----
@@ -148,6 +150,7 @@ Status Daemon::Impl::open_machine(const Incarnation& self) {
     auto link = GuardLink::open(paths.runtime + "/guard.page", self.boot, [this](const std::string& group) { return drivers->footprint(group); });
     if (!link) return tl::unexpected<Error>(link.error());
     guard = std::move(*link);
+    drivers->set_guard_check([this](const std::string& group) { return guard->uncovered(group); });
     guard->set_timing(timing);
     return {};
 }
@@ -166,6 +169,7 @@ Status Daemon::Impl::open_network() {
     for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(EngineShell::now()); });
     shell->every(kWatchPeriod, [this] {
         peers->watch_paths(EngineShell::now());
+        if (const auto again = std::exchange(unstored, std::nullopt)) store_config(*again);
         if (!witness) shell->on_loop([this](const engine::Engine& engine) { look(engine); });  // notices since when groups are as they are
     });
     return {};
@@ -247,10 +251,13 @@ void Daemon::Impl::store_config(const engine::StoreConfig& command) {
         const auto parsed = parse_packed(command.packed);
         const Status stored = parsed ? store_active_config(paths.state, command.packed) : Status(tl::unexpected<Error>(no_configuration()));
         if (!stored) {
-            spdlog::error("the configuration in force could not be stored: {} {}", stored.error().message, stored.error().remedy);
-            return;
+            spdlog::error("the configuration in force could not be stored, so no group starts here: {} {}", stored.error().message,
+                          stored.error().remedy);
         }
-        shell->on_loop([this, command, parsed](const engine::Engine&) { take_config(command, parsed); });
+        shell->on_loop([this, command, parsed, ok = stored.has_value()](const engine::Engine&) {
+            if (ok) return take_config(command, parsed);
+            unstored = command;  // tried again by the watch
+        });
     });
 }
 
@@ -266,7 +273,7 @@ void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::sh
 
 void Daemon::Impl::act_on_system(const engine::ActOnSystem& command) {
     spdlog::warn("{}", command.why);
-    if (command.action != engine::SystemAction::kStopDaemon) halt_or_reboot(command.action, command.why);
+    system_action = command;
     shell->stop();
 }
 
@@ -380,7 +387,11 @@ int Daemon::run() {
         });
     }
     impl_->shell->run();
-    return impl_->exit_status;
+    impl_->journal->flush();
+    const auto& action = impl_->system_action;
+    if (!action || action->action == engine::SystemAction::kStopDaemon) return 0;
+    halt_or_reboot(action->action, action->why);
+    return kSystemActionFailed;
 }
 
 void Daemon::stop() { impl_->shell->stop(); }

@@ -20,7 +20,8 @@ class Daemon {
     // Loads keys, store and configuration and opens every channel. Nothing is decided before run().
     static Result<std::unique_ptr<Daemon>> open(const DaemonPaths& paths, bool witness);
     ~Daemon();
-    // Until a signal or the cluster ends it; the exit status. 0 = ended on purpose: the supervisor does not start it again.
+    // Until a signal or the cluster ends it; the exit status. 0 = ended on purpose: the supervisor does not start it again. End the
+    // process at once then: destructors would wait for workers.
     int run();
     void stop();  // from any thread or a signal's handler thread
 

@@ -108,6 +108,11 @@ struct Drivers::Impl {
             done.message = fmt::format("resource {} of group {} is not in the configuration in force", command.resource, command.group);
             return done;
         }
+        const bool activates = command.action == engine::ResourceAction::kActivate;
+        if (const auto why = activates && uncovered ? uncovered(command.group) : std::nullopt) {
+            done.message = fmt::format("resource {} is not activated: {}", command.resource, *why);
+            return done;
+        }
         const auto driver = type->make(host);
         const auto context = resource_context(in_force, found, command);
         if (command.action == engine::ResourceAction::kProbe) {
@@ -117,8 +122,7 @@ struct Drivers::Impl {
             if (!probe) done.message = sentence(probe.error());
             return done;
         }
-        const Status status =
-            command.action == engine::ResourceAction::kActivate ? driver->activate(context) : driver->deactivate(context);
+        const Status status = activates ? driver->activate(context) : driver->deactivate(context);
         done.ok = status.has_value();
         if (!status) done.message = sentence(status.error());
         return done;
@@ -172,8 +176,9 @@ struct Drivers::Impl {
         const config::Monitor* monitor = find_monitor(in_force, command.monitor);
         if (monitor == nullptr) return {command.operation, false, fmt::format("monitor {} is unknown", command.monitor)};
         host::ScriptRequest request;
-        request.group = "monitors";
-        request.resource = command.monitor;
+        // In the group's cgroup, so that whatever it starts is covered by the guard and ends with the group.
+        request.group = monitor->target_group.empty() ? "monitors" : monitor->target_group;
+        request.resource = monitor->target.empty() ? command.monitor : monitor->target;
         request.argv = {fmt::format("{}/monitors/{}/recovery.sh", script_directory, command.monitor)};
         request.environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
                                {"CLP_MONITORNAME", command.monitor},
@@ -181,6 +186,11 @@ struct Drivers::Impl {
                                {"CLP_RECOVERYCOUNT", std::to_string(command.count)}};
         request.log_name = "monitors." + command.monitor;
         const auto result = host.scripts->run(request, host.now() + monitor->timeout);
+        if (monitor->target_group.empty()) {
+            // Nothing covers what it may have left.
+            const Status ended = host.scripts->kill_all(request.group, request.resource, host.now() + monitor->timeout);
+            if (!ended) spdlog::error("monitor {}: {}", command.monitor, sentence(ended.error()));
+        }
         if (!result) return {command.operation, false, sentence(result.error())};
         const bool ok = result->exit_code == 0 && !result->timed_out;
         return {command.operation, ok, ok ? "" : fmt::format("recovery script of monitor {} failed: {}", command.monitor, result->last_output)};
@@ -197,6 +207,7 @@ struct Drivers::Impl {
         std::shared_ptr<void> handle;
     };
     std::map<std::string, Subscription> subscriptions;
+    std::function<std::optional<std::string>(const std::string& group)> uncovered;
     asio::thread_pool pool;  // last: its workers use what stands above
 };
 
@@ -238,13 +249,19 @@ void Drivers::run_script(const engine::RunRecoveryScript& command) {
 
 void Drivers::announce(const std::string& group) {
     impl_->submit([this, group](const config::Config&) {
-        for (const host::Address& address : footprint(group).addresses) {
+        const auto covered = footprint(group);
+        if (!covered) return spdlog::warn("{}", covered.error().message);
+        for (const host::Address& address : covered->addresses) {
             if (const Status told = impl_->host.network->announce(address); !told) spdlog::warn("group {}: {}", group, sentence(told.error()));
         }
     });
 }
 
-resources::Footprint Drivers::footprint(const std::string& group) const {
+void Drivers::set_guard_check(std::function<std::optional<std::string>(const std::string& group)> uncovered) {
+    impl_->uncovered = std::move(uncovered);
+}
+
+Result<resources::Footprint> Drivers::footprint(const std::string& group) const {
     resources::Footprint all;
     const ConfigPointer in_force = impl_->current();
     const config::Group* found = in_force ? in_force->group(group) : nullptr;
@@ -258,8 +275,8 @@ resources::Footprint Drivers::footprint(const std::string& group) const {
         context.values = values_on(resource.values, impl_->self);
         const auto part = type->make(impl_->host)->footprint(context);
         if (!part) {
-            spdlog::warn("group {}: the guard cannot cover resource {}: {}", group, resource.name, sentence(part.error()));
-            continue;
+            return fail(fmt::format("the guard cannot cover resource {} of group {}: {}", resource.name, group, part.error().message),
+                        part.error().remedy);
         }
         all.cgroup = all.cgroup || part->cgroup;
         all.addresses.insert(all.addresses.end(), part->addresses.begin(), part->addresses.end());

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cluster-daemon/engine/io.h"
@@ -26,8 +27,11 @@ class Drivers {
     void run_script(const engine::RunRecoveryScript& command);
     // Tells the network where the group's addresses are again, after the guard has given them back.
     void announce(const std::string& group);
-    // What the guard must cover while the group may be active here; empty when the group is not in the configuration.
-    resources::Footprint footprint(const std::string& group) const;
+    // What the guard must cover while the group may be active here; empty when the group is not in the configuration. An error when a
+    // part is not known now (an address without an interface).
+    Result<resources::Footprint> footprint(const std::string& group) const;
+    // Asked before every activation: why the guard does not cover the group, or nothing. Set it before the first command.
+    void set_guard_check(std::function<std::optional<std::string>(const std::string& group)> uncovered);
 
  private:
     struct Impl;

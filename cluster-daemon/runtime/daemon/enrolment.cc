@@ -80,10 +80,13 @@ Status Enrolment::remember(const std::string& serial) {
 Result<JoinAnswer> Enrolment::admit(const JoinAttempt& attempt) {
     const auto ca = load_ca(key_directory_);
     if (!ca) return fail(ErrorCode::kRefused, "this node does not hold the cluster's CA key", "join through the node where the token was made");
-    if (Status remembered = remember(attempt.token_serial); !remembered) return tl::unexpected<Error>(remembered.error());
+    const auto [document, config] = present_();
+    if (!config) return fail("this node is too busy to answer now", "try again with the same token");
     const auto certificate = sign_csr(*ca, attempt.csr_pem, attempt.becomes);
     if (!certificate) return tl::unexpected<Error>(certificate.error());
-    return JoinAnswer{*certificate, ca->certificate_pem, engine::encode(present_().first)};
+    // Last: what failed before leaves the token good.
+    if (Status remembered = remember(attempt.token_serial); !remembered) return tl::unexpected<Error>(remembered.error());
+    return JoinAnswer{*certificate, ca->certificate_pem, engine::encode(document)};
 }
 
 }  // namespace kagami::runtime

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <map>
+#include <mutex>
 
 #include "cluster-daemon/guard/guard_page.h"
 #include "common/files.h"
@@ -68,20 +69,24 @@ struct GuardLink::Impl {
          const BootId& boot_id, Footprints footprints_of)
         : writer(std::move(plan_writer)), reader(std::move(report_reader)), boot(boot_id), footprints(std::move(footprints_of)) {}
 
-    const resources::Footprint& footprint(const std::string& group) {
+    // Only a whole footprint is remembered; what is known of a group that is not wholly known is still better than nothing.
+    resources::Footprint footprint(const std::string& group, std::map<std::string, std::string>& missing) {
         const auto known = cached.find(group);
         if (known != cached.end()) return known->second;
-        return cached[group] = footprints(group);
+        auto found = footprints(group);
+        if (found) return cached[group] = std::move(*found);
+        missing[group] = found.error().message;
+        return {};
     }
 
-    guard::GuardGroup to_page(const engine::GuardedGroup& group) {
+    guard::GuardGroup to_page(const engine::GuardedGroup& group, std::map<std::string, std::string>& missing) {
         guard::GuardGroup out;
         out.name = guard::Text<31>(group.group);
         out.token = group.token;
         out.kind = group.strict ? guard::GroupKind::kStrict : guard::GroupKind::kData;
         out.verdict = to_guard(group.verdict);
         out.cgroup = guard::Text<127>(group.group);
-        const resources::Footprint& covered = footprint(group.group);
+        const resources::Footprint covered = footprint(group.group, missing);
         for (const auto& address : covered.addresses) {
             if (const auto known = to_guard(address)) out.addresses.push_back(*known);
         }
@@ -90,8 +95,9 @@ struct GuardLink::Impl {
     }
 
     bool alive(Instant now) const {
-        // The guard beats every T_guard / 2; a missing beat is counted from when the next one was due.
-        return now - reader.value().alive_at <= 2 * timing.guard;
+        // The guard beats every T_guard / 2; a missing beat is counted from when the next one was due. A guard that cannot be told the
+        // plan is as good as none.
+        return published && now - reader.value().alive_at <= 2 * timing.guard;
     }
 
     void note_lateness(Instant now) {
@@ -129,6 +135,9 @@ struct GuardLink::Impl {
     engine::SetGuard last_plan;
     std::optional<engine::GuardObserved> last_observed;
     uint32_t pauses_seen = 0;
+    bool published = true;  // the newest plan lies on the page
+    mutable std::mutex mutex;
+    std::map<std::string, std::string> uncovered;  // group -> why the page does not say all of it
     std::atomic<int64_t> lateness_ns = 0;
 };
 
@@ -158,11 +167,24 @@ void GuardLink::publish(const engine::SetGuard& plan) {
     page.terms.t_kill = impl_->timing.kill;
     page.terms.watchdog_timeout = impl_->timing.inputs.watchdog;
     page.terms.armed = plan.armed ? 1 : 0;
-    for (const auto& group : plan.groups) page.groups.push_back(impl_->to_page(group));
+    std::map<std::string, std::string> missing;
+    for (const auto& group : plan.groups) page.groups.push_back(impl_->to_page(group, missing));
     impl_->last_plan = plan;
-    if (const Status published = impl_->writer.publish(page); !published) {
+    const Status published = impl_->writer.publish(page);
+    impl_->published = published.has_value();
+    if (!published) {
         spdlog::error("{} {}", published.error().message, published.error().remedy);
+        for (const auto& group : plan.groups) missing[group.group] = published.error().message;
     }
+    const std::lock_guard lock(impl_->mutex);
+    impl_->uncovered = std::move(missing);
+}
+
+std::optional<std::string> GuardLink::uncovered(const std::string& group) const {
+    const std::lock_guard lock(impl_->mutex);
+    const auto at = impl_->uncovered.find(group);
+    if (at == impl_->uncovered.end()) return std::nullopt;
+    return at->second;
 }
 
 std::optional<engine::GuardObserved> GuardLink::poll(Instant now) {

@@ -25,13 +25,15 @@ struct GuardSummary {        // for status displays
 
 class GuardLink {
  public:
-    using Footprints = std::function<resources::Footprint(const std::string& group)>;
+    using Footprints = std::function<Result<resources::Footprint>(const std::string& group)>;
     static Result<std::unique_ptr<GuardLink>> open(const std::string& page_path, const BootId& boot, Footprints footprints);
     ~GuardLink();
 
     void set_timing(const engine::Timing& timing);
     void forget_footprints();                     // the configuration has changed
     void publish(const engine::SetGuard& plan);
+    // Why the guard does not cover the group now, so that nothing of it may be activated; nothing when it does. From any thread.
+    std::optional<std::string> uncovered(const std::string& group) const;
     // Call it every T_guard / 2: what changed since the last call, or nothing.
     std::optional<engine::GuardObserved> poll(Instant now);
     GuardSummary summary() const;

@@ -106,6 +106,8 @@ void Journal::record(const engine::Decision& decision) {
     impl_->history->record(std::move(row));
 }
 
+void Journal::flush() { impl_->history->flush(1s); }
+
 void Journal::record_config(const engine::StoreConfig& config) {
     ConfigurationRecord row;
     row.version = history_version(config.version);

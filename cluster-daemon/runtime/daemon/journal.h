@@ -16,6 +16,7 @@ class Journal {
     static std::unique_ptr<Journal> open(const std::string& path);
     ~Journal();
     void record(const engine::Decision& decision);
+    void flush();  // waits a moment for what is not written yet
     void record_config(const engine::StoreConfig& config);
     std::vector<LogLine> lines(const LogQuery& query) const;
     Result<std::vector<ConfigRecord>> configurations(size_t limit) const;  // newest first

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <thread>
 
 #include "cluster-daemon/runtime/daemon/daemon.h"
@@ -55,7 +56,11 @@ int run_daemon(int argc, char** argv, bool witness) {
         return static_cast<int>(daemon.error().code);
     }
     stop_on_signal(**daemon);
-    return (*daemon)->run();
+    const int status = (*daemon)->run();
+    // Without destructors: they would wait for scripts and pings that are under way, while nobody renews a lease. Scripts go on in the
+    // helper, and all that matters is durable.
+    spdlog::shutdown();
+    std::_Exit(status);
 }
 
 }  // namespace kagami::runtime

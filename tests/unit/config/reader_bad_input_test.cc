@@ -308,3 +308,22 @@ TEST_CASE("all problems are returned at once, in the order of the file") {
 TEST_CASE("a file beyond a mebibyte is not read") {
     CHECK(problems_of(std::string(1024 * 1024 + 1, '#')) == Lines{"cluster.toml:1:1: the file is larger than 1 MiB"});
 }
+
+TEST_CASE("a group with more floating addresses than the guard covers is refused") {
+    const auto with_fips = [](int count) {
+        std::string fips;
+        for (int i = 0; i < count; ++i)
+            fips += "[[group.resource]]\ntype = \"fip\"\nname = \"more" + std::to_string(i) + "\"\naddress = \"10.77.1." + std::to_string(120 + i) + "/24\"\n";
+        return problems_of(kSample + "[[group]]\nname = \"many\"\nnodes = [\"node1\", \"node2\"]\n" + fips);
+    };
+    CHECK(with_fips(16).empty());
+    const Lines lines = with_fips(17);
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].find("group many has 17 floating addresses, more than the limit of 16 that the guard covers; divide the group") != std::string::npos);
+}
+
+TEST_CASE("a group does not take the name under which scripts of monitors run") {
+    const Lines lines = problems_of(kSample + "[[group]]\nname = \"monitors\"\nnodes = [\"node1\"]\n");
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].find("a group must not be called \"monitors\"") != std::string::npos);
+}

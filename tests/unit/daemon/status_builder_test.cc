@@ -123,6 +123,22 @@ TEST_CASE("a group that failed to start is in Error with the script's own words 
     CHECK(status.alerts(0).message() == report.cause);
 }
 
+TEST_CASE("messages of reports that are not UTF-8 do not cost the whole status") {
+    StatusInput input = healthy();
+    auto report = web_report(engine::GroupState::kStartFailed, engine::ResourceState::kOnlineFailure);
+    report.cause = "nginx: M\xfcller";
+    for (auto& resource : report.resources) resource.message = "cut \xe6\x9d";
+    input.snapshot.own_report.groups = {report};
+    input.snapshot.own_report.monitors = {{"nginx-alive", engine::MonitorState::kError, "\xff", 1, 0}};
+    const proto::Status status = status_of(input);
+    CHECK(status.groups(0).message() == "nginx: M?ller");
+    CHECK(status.groups(0).resources(0).message() == "cut ??");
+    REQUIRE(status.monitors_size() == 1);
+    CHECK(status.monitors(0).message() == "?");
+    CHECK(status.monitors(0).nodes(0).message() == "?");
+    CHECK(proto::Status().ParseFromString(status.SerializeAsString()));
+}
+
 TEST_CASE("without a majority or a guard the answering node says so loudly") {
     StatusInput input = healthy();
     input.snapshot.quorum = false;
