@@ -244,6 +244,7 @@ StoreResult<RegisterStore> RegisterStore::open(const std::string& path, StoreKin
         return store_error(StoreFault::kInUse, path + ": another process has it open",
                            "stop the other kagamid or kagami-witness first");
     if (auto loaded = store.load(); !loaded) return tl::unexpected(std::move(loaded.error()));
+    if (auto durable = store.make_loaded_durable(); !durable) return tl::unexpected(std::move(durable.error()));
     return store;
 }
 
@@ -272,6 +273,16 @@ StoreResult<void> RegisterStore::load() {
     return {};
 }
 
+StoreResult<void> RegisterStore::make_loaded_durable() {
+    const auto put_again = put(current_slot_, serial_, loaded_.payload);
+    if (put_again) return {};
+    const Error& cause = put_again.error().error;
+    return store_error(
+        StoreFault::kFailed,
+        path_ + ": cannot make the value that was read durable, so it must not be used: " + cause.message,
+        cause.remedy);
+}
+
 StoreResult<void> RegisterStore::write(std::span<const uint8_t> payload) {
     if (broken_)
         return store_error(StoreFault::kFatal, path_ + ": an earlier flush failed, the state on disk is unknown",
@@ -282,7 +293,14 @@ StoreResult<void> RegisterStore::write(std::span<const uint8_t> payload) {
                                std::to_string(kStorePayloadLimitBytes),
                            "make the configuration smaller");
     const size_t slot = 1 - current_slot_;
-    const Bytes image = encode_slot(kind_, cluster_, serial_ + 1, payload);
+    if (auto done = put(slot, serial_ + 1, payload); !done) return done;
+    current_slot_ = slot;
+    ++serial_;
+    return {};
+}
+
+StoreResult<void> RegisterStore::put(size_t slot, uint64_t serial, std::span<const uint8_t> payload) {
+    const Bytes image = encode_slot(kind_, cluster_, serial, payload);
     for (size_t done = 0; done < image.size();) {
         const ssize_t written = calls_.pwrite(fd_.get(), image.data() + done, image.size() - done,
                                               static_cast<off_t>(slot * kSlotBytes + done));
@@ -297,8 +315,6 @@ StoreResult<void> RegisterStore::write(std::span<const uint8_t> payload) {
         return store_error(StoreFault::kFatal, path_ + ": cannot flush to the disk: " + errno_text(errno),
                            errno_remedy(errno, path_));
     }
-    current_slot_ = slot;
-    ++serial_;
     return {};
 }
 

@@ -14,7 +14,9 @@
 //              CONFIRMED: loaded().may_be_rolled_back; a voter must then treat its store as lost (protocol.md 3, I13).
 // Errors carry a StoreFault. kNotWritten leaves the value as it was, and the write may be repeated. kFatal means that
 // fdatasync failed: what lies on the disk is unknown, and by A3 of protocol.md the caller must end the process; further
-// writes are refused. Left to others: the meaning of the bytes, and which thread may block on the disk.
+// writes are refused. The next process may read that lost write from the page cache, so open() writes what it read once
+// more, to the slot that it came from (the other one may be the only whole one on the disk), and flushes it; a store
+// where that fails is not opened. Left to others: the meaning of the bytes, and which thread may block on the disk.
 #pragma once
 
 #include <sys/types.h>
@@ -81,6 +83,8 @@ class RegisterStore {
  private:
     RegisterStore() = default;
     StoreResult<void> load();
+    StoreResult<void> make_loaded_durable();
+    StoreResult<void> put(size_t slot, uint64_t serial, std::span<const uint8_t> payload);
 
     std::string path_;
     UniqueFd fd_;

@@ -271,7 +271,7 @@ TEST_CASE("a failed write leaves the value and may be repeated") {
     const Store store;
     REQUIRE(store.create(value("old")));
     for (const int error_number : {ENOSPC, EIO}) {
-        int failures = 2;
+        int failures = 0;
         StoreCalls calls = system_store_calls();
         calls.pwrite = [&](int fd, const void* data, size_t length, off_t offset) -> ssize_t {
             if (failures-- > 0 && length > kBlock) {
@@ -281,6 +281,7 @@ TEST_CASE("a failed write leaves the value and may be repeated") {
             return ::pwrite(fd, data, length, offset);
         };
         auto open = store.open(calls);
+        failures = 2;
         const auto refused = open->write(large(5, 4'000));
         REQUIRE_FALSE(refused);
         CHECK(refused.error().fault == StoreFault::kNotWritten);
@@ -294,14 +295,110 @@ TEST_CASE("a failed write leaves the value and may be repeated") {
 TEST_CASE("a failed flush is fatal: nothing is written through this store any more") {
     const Store store;
     REQUIRE(store.create(value("old")));
-    bool fail_now = true;
+    bool fail_now = false;
     StoreCalls calls = system_store_calls();
     calls.fdatasync = [&](int fd) {
         errno = EIO;
         return fail_now ? -1 : ::fdatasync(fd);
     };
     auto open = store.open(calls);
+    fail_now = true;
     CHECK(open->write(value("new")).error().fault == StoreFault::kFatal);
     fail_now = false;
     CHECK(open->write(value("newer")).error().fault == StoreFault::kFatal);
+}
+
+// The file is the page cache; `durable` is what a power loss leaves.
+struct CachedDisk {
+    explicit CachedDisk(const Store& s) : store(s) {}
+    const Store& store;
+    std::string durable;
+    bool failing = false;
+    std::string written;  // by the last pwrite
+    size_t offset = 0;
+
+    StoreCalls calls() {
+        StoreCalls calls = system_store_calls();
+        calls.pwrite = [this](int fd, const void* data, size_t length, off_t at) {
+            written.assign(static_cast<const char*>(data), length);
+            offset = static_cast<size_t>(at);
+            return ::pwrite(fd, data, length, at);
+        };
+        calls.fdatasync = [this](int) {
+            errno = EIO;
+            if (failing) return -1;
+            durable = store.image();
+            return 0;
+        };
+        return calls;
+    }
+};
+
+// Three confirmed values, then one that the disk refused and the page cache kept.
+void lose_a_write(const Store& store, CachedDisk& disk) {
+    REQUIRE(store.create(value("one")));
+    auto open = store.open(disk.calls());
+    REQUIRE(open->write(large(2, 5'000)));
+    REQUIRE(open->write(large(3, 5'000)));
+    disk.failing = true;
+    REQUIRE(open->write(large(4, 5'000)).error().fault == StoreFault::kFatal);
+    disk.failing = false;
+}
+
+TEST_CASE("a value that a failed flush left in the page cache is durable before a restarted process uses it") {
+    const Store store;
+    CachedDisk disk(store);
+    lose_a_write(store, disk);
+    REQUIRE(store.open(disk.calls())->loaded().payload == large(4, 5'000));
+    store.put_image(disk.durable);  // the power fails
+    CHECK((store.payload() == large(4, 5'000)));
+}
+
+TEST_CASE("a power loss while the start makes the value durable costs no confirmed value") {
+    const Store store;
+    CachedDisk disk(store);
+    lose_a_write(store, disk);
+    const std::string before = disk.durable;
+    REQUIRE(store.open(disk.calls()));
+    const size_t blocks = disk.written.size() / kBlock;
+    REQUIRE(blocks > 10);
+    for (size_t count = 0; count <= blocks; ++count) {
+        std::string image = before;
+        image.replace(disk.offset, count * kBlock, disk.written, 0, count * kBlock);
+        store.put_image(image);
+        const auto opened = store.open();
+        REQUIRE(opened);
+        CHECK((opened->loaded().payload == large(count == blocks ? 4 : 3, 5'000)));
+        CHECK_FALSE(opened->loaded().may_be_rolled_back);
+    }
+}
+
+TEST_CASE("a store whose value cannot be made durable is not opened, and the error says why") {
+    const Store store;
+    CachedDisk disk(store);
+    lose_a_write(store, disk);
+    disk.failing = true;
+    const auto unflushed = store.open(disk.calls());
+    REQUIRE_FALSE(unflushed);
+    CHECK(unflushed.error().fault == StoreFault::kFailed);
+    CHECK_THAT(unflushed.error().error.message,
+               Catch::Contains("voter.store: cannot make the value that was read durable"));
+    CHECK_FALSE(unflushed.error().error.remedy.empty());
+    StoreCalls calls = system_store_calls();
+    calls.pwrite = [](int, const void*, size_t, off_t) -> ssize_t {
+        errno = ENOSPC;
+        return -1;
+    };
+    const auto unwritten = store.open(calls);
+    REQUIRE_FALSE(unwritten);
+    CHECK(unwritten.error().fault == StoreFault::kFailed);
+}
+
+TEST_CASE("opening a store that may be rolled back leaves the damage in place for the next start to see") {
+    const Store store;
+    REQUIRE(store.create(value("one")));
+    REQUIRE(store.open()->write(value("two")));
+    store.flip(kSlot + 10);
+    CHECK(store.open()->loaded().may_be_rolled_back);
+    CHECK(store.open()->loaded().may_be_rolled_back);
 }
