@@ -107,14 +107,18 @@ void RunTable::adopt_one(uint64_t id, Record record) {
 RunTable::RunPtr RunTable::find(const host::ScriptRequest& script) const {
     for (const auto& [id, run] : runs_) {
         const auto& known = run->record.script;
-        if (known.group == script.group && known.resource == script.resource && known.argv == script.argv) return run;
+        if (!run->discarded && known.group == script.group && known.resource == script.resource &&
+            known.argv == script.argv)
+            return run;
     }
     return nullptr;
 }
 
 void RunTable::run(const Request& request, Asker asker) {
-    if (const RunPtr known = find(request.script)) return attach(known, request, asker);
-    if (request.verb == Verb::kFetch) return respond_(asker, error_reply(lost_result(request.script)));
+    const RunPtr known = find(request.script);
+    const bool fetching = request.verb == Verb::kFetch;
+    if (known && (fetching || known->state != State::kEnded)) return attach(known, request, asker);
+    if (fetching) return respond_(asker, error_reply(lost_result(request.script)));
     const auto run = start(request);
     if (!run) return respond_(asker, error_reply(run.error()));
     (*run)->asker = asker;
@@ -209,6 +213,14 @@ void RunTable::drop_ended(const std::string& group, const std::string& resource)
         if (run->state == State::kEnded && script.group == group && script.resource == resource) ended.push_back(run);
     }
     for (const RunPtr& run : ended) erase(run);
+}
+
+void RunTable::discard(const std::string& group, const std::string& resource) {
+    drop_ended(group, resource);
+    for (const auto& [id, run] : runs_) {
+        const auto& script = run->record.script;
+        if (script.group == group && script.resource == resource) run->discarded = true;
+    }
 }
 
 // ---- events of a run
@@ -348,6 +360,7 @@ void RunTable::end(const RunPtr& run, Reply reply) {
     run->reply = std::move(reply);
     if (answered) return erase(run);
     if (run->asker != 0) respond_(run->asker, run->reply);
+    if (run->discarded) return erase(run);
     limit_kept();
 }
 

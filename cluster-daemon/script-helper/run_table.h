@@ -6,11 +6,13 @@
 //   tells its end) ending     its deadline has passed: what it started got SIGTERM, and gets SIGKILL kTermGrace later
 //   ended      the result is known, or known to be lost; kept until it is acknowledged, the resource's next program or
 //   kill comes,
-//              or kMaxKept newer ones wait
-// Invariants: one run per (group, resource, argv); every pid is watched by pidfd; a run lives on when its asker
-// disconnects; what an earlier helper left behind is adopted before the first request is read, but its exit status
-// cannot be learnt (not our child). "What it started" = processes of the cgroup that were not there before it; of an
-// adopted run those that are not older than it. A service that was there before is spared.
+//              or kMaxKept newer ones wait. Told to a retry (kFetch) only: a kRun is a new activation and runs anew
+// A kill discards the runs of its resource: nobody attaches to them any more, and their ends are kept for nobody (who
+// waits for one at that moment still gets it).
+// Invariants: one run per (group, resource, argv) that is not discarded; every pid is watched by pidfd; a run lives on
+// when its asker disconnects; what an earlier helper left behind is adopted before the first request is read, but its
+// exit status cannot be learnt (not our child). "What it started" = processes of the cgroup that were not there before
+// it; of an adopted run those that are not older than it. A service that was there before is spared.
 #pragma once
 
 #include <csignal>
@@ -48,14 +50,14 @@ class RunTable {
  public:
     RunTable(host::EventLoop& loop, Places places, Respond respond);
     void adopt();
-    // Attaches to the same program if it is known (kRun, kFetch), else starts it (kRun only).
+    // Attaches to the same program if it runs (kRun, kFetch) or has ended (kFetch only), else starts it (kRun only).
     void run(const Request& request, Asker asker);
     void acknowledge(Asker asker);
     void detach(Asker asker);
     std::vector<Listed> list() const;
     host::Started started(const std::string& group, const std::string& resource) const;
-    // The results of earlier programs of the resource are no longer of interest.
-    void drop_ended(const std::string& group, const std::string& resource);
+    // A kill of the resource begins: what its programs have done, or die of now, is no later activation's result.
+    void discard(const std::string& group, const std::string& resource);
 
  private:
     enum class State { kStarting, kRunning, kEnding, kEnded };
@@ -69,6 +71,7 @@ class RunTable {
         std::vector<host::CgroupProcess> before;  // in the cgroup when it started
         bool adopted = false;
         bool timed_out = false;
+        bool discarded = false;
         bool killed = false;            // SIGKILL has been sent to all that it started
         std::optional<siginfo_t> exit;  // of the program itself; set while its children are still ending
         host::EventLoop::Timer timer = 0;
@@ -90,6 +93,8 @@ class RunTable {
     void end(const RunPtr& run, Reply reply);
     void reap_later(UniqueFd pidfd);
     void erase(const RunPtr& run);
+    // The results of earlier programs of the resource are no longer of interest.
+    void drop_ended(const std::string& group, const std::string& resource);
     void limit_kept();
     void set_mark(const Run& run) const;
     void signal_started(const Run& run, int signal) const;

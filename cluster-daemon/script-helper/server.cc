@@ -146,7 +146,7 @@ void Server::dispatch(const Request& request, Asker asker) {
             return respond(asker, reply);
         }
         case Verb::kKillAll: {
-            runs_.drop_ended(script.group, script.resource);
+            runs_.discard(script.group, script.resource);
             return kills_.start(request, asker);
         }
         case Verb::kStarted: {

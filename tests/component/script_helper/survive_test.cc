@@ -43,6 +43,19 @@ void ask_and_leave(const std::string& socket, const host::ScriptRequest& script,
     REQUIRE(::send(fd.get(), packet->data(), packet->size(), 0) > 0);
 }
 
+// One request as a retry sends it; the answer is acknowledged.
+Reply ask(const std::string& socket, const Request& request) {
+    const UniqueFd fd = raw_connection(socket);
+    const auto packet = encode(request);
+    REQUIRE(::send(fd.get(), packet->data(), packet->size(), 0) > 0);
+    Bytes answer(kMaxMessageBytes);
+    const ssize_t got = ::recv(fd.get(), answer.data(), answer.size(), 0);
+    REQUIRE(got > 0);
+    const uint8_t received = 1;
+    REQUIRE(::send(fd.get(), &received, sizeof received, 0) > 0);
+    return decode_reply({answer.data(), static_cast<size_t>(got)}).value();
+}
+
 bool ended(HelperFixture& fixture) {
     const auto list = fixture.client().list();
     return list && list->size() == 1 && !list->front().running;
@@ -89,23 +102,68 @@ TEST_CASE("a restarted daemon that asks again gets the running script's result, 
     CHECK(fixture.client().list()->empty());
 }
 
-TEST_CASE("a result that nobody fetched is kept for the same request, and dropped by another script of the resource") {
+TEST_CASE("a result that nobody fetched is told to who asks for it again, and to nobody who starts the script anew") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
     fixture.start_helper();
+    const std::string socket = fixture.path("run/helper.sock");
     const auto request = fixture.request(waiting_script(fixture, 7));
     touch(fixture.path("go"));
-    ask_and_leave(fixture.path("run/helper.sock"), request, soon());
+    ask_and_leave(socket, request, soon());
     REQUIRE(wait_until([&] { return ended(fixture); }));
-    CHECK(fixture.client().run(request, soon())->exit_code == 7);
+    const auto fetched = ask(socket, {Verb::kFetch, request, soon()});
+    CHECK_FALSE(fetched.error);
+    CHECK(fetched.result.exit_code == 7);
     CHECK(lines(fixture.path("runs")) == 1);
 
-    ask_and_leave(fixture.path("run/helper.sock"), request, soon());
-    REQUIRE(wait_until([&] { return ended(fixture); }));
-    REQUIRE(fixture.client().run(fixture.request("/usr/bin/true"), soon()));
-    CHECK(fixture.client().list()->empty());
+    ask_and_leave(socket, request, soon());
+    REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 2 && ended(fixture); }));
     CHECK(fixture.client().run(request, soon())->exit_code == 7);
     CHECK(lines(fixture.path("runs")) == 3);
+
+    ask_and_leave(socket, request, soon());
+    REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 4 && ended(fixture); }));
+    REQUIRE(fixture.client().run(fixture.request("/usr/bin/true"), soon()));
+    CHECK(fixture.client().list()->empty());
+    CHECK(ask(socket, {Verb::kFetch, request, soon()}).error);
+}
+
+TEST_CASE("what a killed daemon's start script died of is not the result of the next activation") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    const std::string socket = fixture.path("run/helper.sock");
+    const auto request = fixture.request(waiting_script(fixture, 0));
+    ask_and_leave(socket, request, soon());
+    REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 1; }));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
+    touch(fixture.path("go"));
+    const auto result = fixture.client().run(request, soon());
+    REQUIRE(result);
+    CHECK(result->signal == 0);
+    CHECK(result->exit_code == 0);
+    CHECK(lines(fixture.path("runs")) == 2);
+    CHECK(wait_until([&] { return fixture.client().list()->empty(); }));
+}
+
+TEST_CASE("a run that was killed for a new activation leaves no result, and its asker still gets his") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    const std::string socket = fixture.path("run/helper.sock");
+    const auto request = fixture.request(waiting_script(fixture, 0));
+    ask_and_leave(socket, request, soon());
+    REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 1; }));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
+    CHECK(wait_until([&] { return fixture.client().list()->empty(); }));
+    CHECK(ask(socket, {Verb::kFetch, request, soon()}).error);
+
+    auto waiting = std::async(std::launch::async, [&] { return Client(socket).run(request, soon()); });
+    REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 2; }));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
+    const auto killed = waiting.get();
+    REQUIRE(killed);
+    CHECK(killed->signal == SIGTERM);
 }
 
 TEST_CASE("a killed helper: the service goes on, the running script is found again and not started twice") {
@@ -151,9 +209,9 @@ TEST_CASE("a script that ended while no helper was there has an unknown result, 
     touch(fixture.path("go"));
     REQUIRE(wait_until([&] { return host::process_start_ticks(pid) == 0; }));
     fixture.start_helper();
-    const auto lost = fixture.client().run(request, soon());
-    REQUIRE_FALSE(lost);
-    CHECK_THAT(lost.error().message, Contains("is unknown") && Contains("0 processes"));
+    const auto lost = ask(fixture.path("run/helper.sock"), {Verb::kFetch, request, soon()});
+    REQUIRE(lost.error);
+    CHECK_THAT(lost.error->message, Contains("is unknown") && Contains("0 processes"));
     CHECK(fixture.client().run(request, soon())->exit_code == 0);
     CHECK(lines(fixture.path("runs")) == 2);
 }
