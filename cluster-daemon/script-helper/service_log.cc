@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "common/text.h"
+
 namespace kagami::script_helper {
 namespace {
 
@@ -27,11 +29,11 @@ std::string timestamp() {
     return text.data();
 }
 
-// Log lines reach terminals: no escape sequence may pass (security.md S21).
+// Log lines reach terminals: no escape sequence may pass (security.md S21); and protobuf, which takes UTF-8 only.
 std::string printable(std::string_view line) {
-    std::string text(line.substr(0, kMaxLineBytes));
+    std::string text = valid_utf8(line);
     std::replace_if(text.begin(), text.end(), [](char c) { return (c >= 0 && c < ' ') || c == 127; }, '?');
-    return text;
+    return std::string(utf8_prefix(text, kMaxLineBytes));
 }
 
 std::string_view last_nonempty_line(std::string_view text) {

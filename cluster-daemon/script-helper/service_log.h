@@ -28,7 +28,7 @@ class ServiceLogs {
     Result<OpenLog> open(const std::string& name) const;
     // One line of our own between those of the scripts; a log that cannot be written is not worth a failure.
     void note(const std::string& name, const std::string& text) const;
-    // The last line written since `begin` that is not empty, printable characters only, 300 bytes at most.
+    // The last line written since `begin` that is not empty, printable UTF-8 characters only, 300 bytes at most.
     std::string last_line(const std::string& name, off_t begin) const;
     void rotate_large() const;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/text.h"
 #include "proto/control.pb.h"
 
 namespace kagami::runtime {
@@ -258,7 +259,7 @@ std::string group_state(const View& view, const config::Group& group) {
 std::string group_message(const View& view, const config::Group& group) {
     const engine::GroupEntry* entry = view.entry(group.name);
     const engine::GroupReport* report = view.telling_report(group.name);
-    if (report != nullptr && !report->cause.empty()) return report->cause;
+    if (report != nullptr && !report->cause.empty()) return valid_utf8(report->cause);
     if (entry == nullptr) return {};
     if (entry->owner && !view.heard(entry->owner->node)) {
         return fmt::format("{} is not heard; the group starts elsewhere only after a proof that it has ended there", view.name(entry->owner->node));
@@ -292,7 +293,7 @@ void fill_resource(const View& view, const config::Resource& resource, const eng
     for (const auto& known : report->resources) {
         if (known.name != resource.name) continue;
         out.set_state(word(known.state));
-        out.set_message(known.message);
+        out.set_message(valid_utf8(known.message));
     }
 }
 
@@ -356,10 +357,10 @@ void fill_monitor(const View& view, const config::Monitor& monitor, proto::Monit
         proto::MonitorOnNode& line = *out.add_nodes();
         line.set_node(node.name);
         line.set_state(word_on_node(at->state));
-        line.set_message(at->message);
+        line.set_message(valid_utf8(at->message));
         if (badness(at->state) > badness(worst)) {
             worst = at->state;
-            out.set_message(at->message);
+            out.set_message(line.message());
         }
         out.mutable_recovery()->set_restarts(std::max(out.recovery().restarts(), at->restarts));
         out.mutable_recovery()->set_failovers(std::max(out.recovery().failovers(), at->failovers));

@@ -53,6 +53,20 @@ TEST_CASE("a script that kills itself tells the signal, and escape sequences do 
     CHECK(result->last_output == "bad ?[31m red");
 }
 
+TEST_CASE("the last line is valid UTF-8 whatever a script writes, and is cut between characters") {
+    if (skip_without_cgroups()) return;
+    HelperFixture fixture;
+    fixture.start_helper();
+    const auto said = [&](const std::string& command) {
+        const auto result = fixture.client().run(fixture.request(fixture.script("s", command)), soon());
+        return result ? result->last_output : result.error().message;
+    };
+    CHECK(said("printf 'M\\374ller \\302\\23331m \\346\\235\\261'") == "M?ller ?31m 東");
+    std::string long_line(299, 'x');
+    CHECK(said("printf '" + long_line + "\\346\\235\\261yyy'") == long_line);
+    CHECK(said("printf '" + long_line.substr(2) + "\\346\\235\\261yyy'") == long_line.substr(2) + "東");
+}
+
 TEST_CASE("a script that hangs is ended at its deadline with all that it started, an older service is spared") {
     if (skip_without_cgroups()) return;
     HelperFixture fixture;
