@@ -19,6 +19,7 @@
 #include "common/config/reader.h"
 #include "common/files.h"
 #include "common/hash.h"
+#include "common/text.h"
 #include "proto/control.grpc.pb.h"
 
 namespace kagami::runtime {
@@ -33,8 +34,8 @@ constexpr Duration kCancelCheck = 100ms;
 
 void refuse(proto::Refused& out, const Error& error) {
     out.set_code(static_cast<uint32_t>(error.code));
-    out.set_message(error.message);
-    out.set_remedy(error.remedy);
+    out.set_message(valid_utf8(error.message));
+    out.set_remedy(valid_utf8(error.remedy));
 }
 
 const char* word(engine::Level level) {
@@ -207,7 +208,7 @@ class Service final : public proto::Control::Service {
             fill_decision(line, *answer->add_decisions());
             answer->mutable_decisions()->rbegin()->set_node(backend_.own_name);
         }
-        if (answer->sentence().empty() && !lines.empty()) answer->set_sentence(lines.front().message);
+        if (answer->sentence().empty() && !lines.empty()) answer->set_sentence(valid_utf8(lines.front().message));
         return grpc::Status::OK;
     }
 
@@ -226,7 +227,7 @@ class Service final : public proto::Control::Service {
                 entry.set_level(word(line.level));
                 entry.set_subject(line.subject);
                 entry.set_code(line.code);
-                entry.set_message(line.message);
+                entry.set_message(valid_utf8(line.message));
                 if (!writer->Write(entry)) return grpc::Status::OK;
                 query.since_unix_ms = line.unix_ms + 1;
             }
@@ -360,9 +361,9 @@ class Service final : public proto::Control::Service {
         out.set_time_unix_ms(line.unix_ms);
         out.set_reason(line.code);
         out.set_subject(line.subject);
-        out.set_sentence(line.message);
+        out.set_sentence(valid_utf8(line.message));
         out.set_epoch(line.epoch);
-        for (const auto& input : line.inputs) out.add_inputs(input);
+        for (const auto& input : line.inputs) out.add_inputs(valid_utf8(input));
     }
 
     static void fill_record(const ConfigRecord& record, proto::ConfigVersion& out) {
@@ -465,9 +466,9 @@ class Service final : public proto::Control::Service {
     static bool write_reply(const engine::OperatorReply& reply, Duration elapsed, ProgressWriter* out) {
         proto::Progress progress;
         switch (reply.outcome) {
-            case engine::OperatorOutcome::kAccepted: progress.mutable_accepted()->set_message(reply.message); break;
+            case engine::OperatorOutcome::kAccepted: progress.mutable_accepted()->set_message(valid_utf8(reply.message)); break;
             case engine::OperatorOutcome::kDone:
-                progress.mutable_done()->set_message(reply.message);
+                progress.mutable_done()->set_message(valid_utf8(reply.message));
                 progress.mutable_done()->set_duration_ms(milliseconds(elapsed));
                 break;
             case engine::OperatorOutcome::kRefused:
