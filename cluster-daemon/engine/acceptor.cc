@@ -106,8 +106,9 @@ Answered<AcceptReply> Acceptor::on_accept(NodeId from, const Accept& accept, Ins
         Timing::derive(document->timing).digest != accept.timing_digest)
         return {reply, 0};
     if (epoch < promised() || accept.version < document_.version) return {reply, 0};  // stale
+    // I2: documents of one version are identical; a leader that breaks it is not followed.
+    if (accept.version == document_.version && accept.document != ledger_.state().document) return {reply, 0};
     if (accept.version > document_.version) store(*document, accept.document, now);
-    KAGAMI_ASSERT(accept.document == ledger_.state().document, "I2: documents of one version are identical");
     acknowledge(epoch, document_.leader, now);
     reply.accepted = true;
     reply.promised = promised();
@@ -137,6 +138,7 @@ void Acceptor::on_document(const DocumentIs& copy, Instant now) {
     if (!document || document->cluster != document_.cluster || document->version.epoch < promised() ||
         document->version <= document_.version)
         return;
+    if (document->version.epoch == promised() && promise_holder_ == self_) return;  // nobody else proposes in my epoch
     store(*document, copy.document, now);
 }
 

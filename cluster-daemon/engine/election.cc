@@ -122,7 +122,7 @@ void Election::on_prepare_reply(NodeId from, const PrepareReply& reply, Instant 
     if (phase_ != Phase::kPreparing || reply.epoch != epoch_) return;
     if (!reply.promised_it) {
         max_seen_ = std::max(max_seen_, reply.promised);
-        free_at_[from] = now + std::max(Duration{}, reply.lease_left);
+        free_at_[from] = now + std::clamp(reply.lease_left, Duration{}, 2 * acceptor_.timing().grant);
         // Somebody else is ahead: a new round soon, not at once, so that two candidates do not chase each other.
         if (reply.promised > epoch_)
             give_up_at_ = act_at_ = std::min(act_at_, now + random_.up_to(acceptor_.timing().renew));

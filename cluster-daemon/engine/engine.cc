@@ -41,6 +41,8 @@ void Engine::Impl::step(const Event& event, Instant now) {
 
 void Engine::Impl::settle(Instant now) {
     reg.advance(now);
+    // Words about nodes that are down belong to one start: under a leader, or later, they may no longer be true.
+    if (reg.leader() != kNobody || now - confirmed_down_at > reg.timing().grant) confirmed_down.clear();
     follow_config();
     requests.advance({reg.leader(), reg.acceptor().promised(), reg.leading(now)}, reg.timing(), now);
     lead(now);
@@ -59,6 +61,7 @@ void Engine::Impl::settle(Instant now) {
 // ---- events ----
 
 void Engine::Impl::on(const Received& e, Instant now) {
+    if (!may_send(e.from, e.message)) return;
     reg.on_message(e.from, e.message, now);
     std::visit([&](const auto& m) { on_message(e.from, m, now); }, e.message);
 }
@@ -95,7 +98,7 @@ void Engine::Impl::on(const ScriptDone& e, Instant now) {
 void Engine::Impl::on(const GuardObserved& e, Instant now) {
     const GuardObserved before = std::exchange(guard, e);
     const std::string who = out.name(settings.self.node);
-    if (e.pause_suspected && !before.pause_suspected) reg.on_pause(now);
+    if (e.pause_suspected) reg.on_pause(now);  // each one: a second pause may follow the first at once
     if (before.alive && !e.alive)
         out.say(Reason::kGuardLost, who, "The guard of " + who + " does not run: nothing may run here without it.");
     if (!before.alive && e.alive) out.say(Reason::kGuardRestored, who, "The guard of " + who + " runs.");
@@ -128,13 +131,14 @@ bool Engine::Impl::ask_here(const OperatorRequest& request, Instant now) {
         if (node == nullptr)
             return answer(fail(ErrorCode::kNotFound, "There is no node \"" + request.subject + "\"."), {});
         confirmed_down.insert(node->id);
+        confirmed_down_at = now;
         out.say(Reason::kConfirmedDown, "node " + node->name,
                 node->name + " was confirmed down by " + request.person + ".");
         return answer({}, request.subject +
                               " is noted as down; `kagami cluster start --alone --confirm-down` goes on without it.");
     }
-    if (request.verb != OperatorVerb::kClusterStart || !request.force) return false;
-    if (!confirmed_down.empty())
+    if (request.verb != OperatorVerb::kClusterStart || !(request.force || request.alone)) return false;
+    if (request.alone && !confirmed_down.empty())
         return answer(reg.force_start(std::exchange(confirmed_down, {}), now),
                       "The cluster starts without the nodes confirmed down.");
     reg.cancel_startup_wait();
@@ -170,25 +174,26 @@ void Engine::Impl::on_message(NodeId from, const NodeReport& m, Instant /*now*/)
     look_again = true;
 }
 
-void Engine::Impl::on_message(NodeId from, const StartGroup& m, Instant now) {
-    if (settings.witness || m.token.epoch.node() == kNobody || from == kWitnessId) return;
+void Engine::Impl::on_message(NodeId /*from*/, const StartGroup& m, Instant now) {
+    if (settings.witness || m.token.epoch.node() == kNobody) return;
     local.on_start(m, local_input(now));
     take_local();
 }
 
-void Engine::Impl::on_message(NodeId from, const StopGroup& m, Instant now) {
-    if (settings.witness || from == kWitnessId) return;
+void Engine::Impl::on_message(NodeId /*from*/, const StopGroup& m, Instant now) {
+    if (settings.witness) return;
     local.on_stop(m, local_input(now));
     take_local();
 }
 
 void Engine::Impl::on_message(NodeId from, const OperatorRequest& m, Instant now) {
     if (!reg.leading(now)) return;  // it is asked again, then from whoever leads
+    if (!reg.chosen().nodes.contains(from)) return;  // not a node of this cluster, or no more
     requests.on_request(from, m);
 }
 
-void Engine::Impl::on_message(NodeId /*from*/, const OperatorReply& m, Instant /*now*/) {
-    requests.on_reply(m);
+void Engine::Impl::on_message(NodeId from, const OperatorReply& m, Instant /*now*/) {
+    requests.on_reply(from, m);
 }
 
 // ---- configuration and the local manager ----

@@ -75,7 +75,8 @@ struct Engine::Impl {
     Hash stored_hash{};                    // unpacked by the runtime
     std::map<NodeId, NodeReport> reports;  // of the others
     std::map<NodeId, bool> connected;
-    std::set<NodeId> confirmed_down;  // a person's words while there is no leader
+    std::set<NodeId> confirmed_down;  // a person's words while there is no leader; true for T_grant
+    Instant confirmed_down_at;
     GuardObserved guard;
     std::optional<SetGuard> published;
     std::vector<HeldCommand> commands;

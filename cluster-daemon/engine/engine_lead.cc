@@ -7,6 +7,7 @@ namespace kagami::engine {
 
 void Engine::Impl::lead(Instant now) {
     const bool leading = reg.leading(now);
+    if (!leading) requests.forget_incoming();
     if (!leading && was_leading) policy.reset();
     if (leading && !was_leading) {
         witness_voted_at = now;

@@ -100,7 +100,7 @@ void Leadership::on_renew_ack(NodeId from, const RenewAck& ack, Instant now) {
             refused_for_ = std::max(refused_for_, ack.promised);
         return;
     }
-    KAGAMI_ASSERT(ack.newest <= proposed().version, "I2: nobody has accepted what its leader did not propose");
+    if (ack.newest > proposed().version) return refuse_newer(from, ack.newest);
     if (!counts_for(proposed(), ack.voter, ack.nonce)) return;
     acknowledged_at_[from] = now;
     const auto round =
@@ -108,6 +108,14 @@ void Leadership::on_renew_ack(NodeId from, const RenewAck& ack, Instant now) {
     if (round == rounds_.end()) return;
     round->acknowledged.insert(ack.voter);
     count(*round, now);
+}
+
+// I2: nobody has accepted what its leader did not propose. A voter that says so is wrong; it must not stop the leader.
+void Leadership::refuse_newer(NodeId from, Version newest) {
+    if (!refused_newer_.insert(from).second) return;
+    out_.say(Reason::kStoreMismatch, out_.name(from),
+             out_.name(from) + " acknowledges document " + to_string(newest) +
+                 ", which its leader has never proposed: its vote does not count.");
 }
 
 void Leadership::count(Round& round, Instant now) {

@@ -53,6 +53,7 @@ class Leadership {
         std::set<VoterId> acknowledged;
     };
     void renew(Instant now);
+    void refuse_newer(NodeId from, Version newest);
     void count(Round& round, Instant now);
     void count_accepts(Instant now);
     void send_accept(Instant now);
@@ -68,6 +69,7 @@ class Leadership {
     std::set<VoterId> accepted_;
     std::set<NodeId> has_it_;
     std::deque<Round> rounds_;
+    std::set<NodeId> refused_newer_;  // already said
     Instant lease_until_;
     Instant lease_sent_at_;
     Instant renew_at_;

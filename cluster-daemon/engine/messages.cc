@@ -117,7 +117,7 @@ void fields(C& c, V& v) {
     c.blob(v.bundle, config::kMaxPackedBytes);
     c(v.expected);
     c.sentence(v.person);
-    c(v.reboot, v.halt, v.force);
+    c(v.reboot, v.halt, v.force, v.alone);
 }
 template <typename C, Is<OperatorReply> V>
 void fields(C& c, V& v) {
@@ -191,6 +191,14 @@ Result<Message> decode_message(std::span<const uint8_t> bytes) {
 
 const char* name_of(const Message& message) {
     return std::visit(Names{}, message);
+}
+
+bool may_send(NodeId from, const Message& message) {
+    if (from != kWitnessId) return true;
+    return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<PreVoteReply>(message) ||
+           std::holds_alternative<PrepareReply>(message) || std::holds_alternative<AcceptReply>(message) ||
+           std::holds_alternative<RenewAck>(message) || std::holds_alternative<FetchDocument>(message) ||
+           std::holds_alternative<DocumentIs>(message);
 }
 
 bool is_datagram(const Message& message) {

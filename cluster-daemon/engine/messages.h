@@ -228,7 +228,8 @@ struct OperatorRequest {
     std::string person;   // for the audit record
     bool reboot = false;  // kNodeShutdown: reboot the OS; kClusterStop likewise
     bool halt = false;    // kNodeShutdown / kClusterStop: also shut the OS down
-    bool force = false;
+    bool force = false;   // kClusterStart: without waiting; kConfigApply: whatever is in force
+    bool alone = false;   // kClusterStart: without the nodes that were confirmed down, even without a majority
     bool operator==(const OperatorRequest&) const = default;
 };
 enum class OperatorOutcome : uint8_t { kAccepted, kDone, kRefused, kFailed };
@@ -248,6 +249,10 @@ using Message = std::variant<Heartbeat, PreVote, PreVoteReply, Prepare, PrepareR
 Bytes encode(const Message& message);
 Result<Message> decode_message(std::span<const uint8_t> bytes);
 const char* name_of(const Message& message);  // "Renew", for logs and transcripts
+// What a sender is entitled to say, checked before anything else is looked at. A node may say everything. The witness is
+// a voter and nothing more: it tells that it lives, answers with its vote and passes documents on. It never contends,
+// leads, gives leases or orders, and no person commands the cluster through it.
+bool may_send(NodeId from, const Message& message);
 bool is_datagram(const Message& message);  // Heartbeat, Renew, RenewAck, LeaseRequest, LeaseGrant: UDP; the rest: gRPC
 
 }  // namespace kagami::engine

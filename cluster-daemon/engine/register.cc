@@ -29,7 +29,7 @@ Register::Register(const RegisterSettings& settings, Ledger& ledger, Outbox& out
 // ---- messages ----
 
 void Register::on_message(NodeId from, const Message& message, Instant now) {
-    if (from == settings_.self.node) return;
+    if (from == settings_.self.node || !may_send(from, message)) return;
     std::visit([&](const auto& m) { on(from, m, now); }, message);
 }
 
@@ -63,7 +63,11 @@ void Register::on(NodeId from, const PrepareReply& m, Instant now) {
 void Register::on(NodeId from, const Accept& m, Instant now) {
     const auto answer = acceptor_.on_accept(from, m, now);
     out_.send(from, answer.reply, answer.after_persist);
-    if (answer.reply.accepted) heard_leader(from, m.version.epoch, now);
+    if (answer.reply.accepted) return heard_leader(from, m.version.epoch, now);
+    if (m.version == document().version && m.document != encode(document()) && other_document_.insert(from).second)
+        out_.say(Reason::kStoreMismatch, out_.name(from),
+                 out_.name(from) + " proposes another document under the version " + to_string(m.version) +
+                     " that is accepted here: it is refused.");
 }
 
 void Register::on(NodeId from, const AcceptReply& m, Instant now) {
@@ -341,8 +345,10 @@ Status Register::force_start(const std::set<NodeId>& down, Instant now) {
 }
 
 void Register::on_pause(Instant now) {
+    const bool already_void = run_lease_.run_until() == Instant{};
     run_lease_.on_pause(now);
     if (auto* leadership = std::get_if<Leadership>(&role_)) leadership->forget_rounds();
+    if (already_void) return;  // the guard reports the same gap until there is a new lease
     out_.say(Reason::kPauseSuspected, out_.name(settings_.self.node),
              "The clock of " + out_.name(settings_.self.node) +
                  " may have stopped: its lease counts again once a renewal sent from now on is acknowledged.");

@@ -147,6 +147,7 @@ class Register final : public RegisterView {
     bool was_member_ = false;  // in this run of the daemon
     bool had_lease_ = false;
     std::set<NodeId> timing_differs_;  // already said
+    std::set<NodeId> other_document_;  // already said
     StartupVerdict startup_;
 };
 

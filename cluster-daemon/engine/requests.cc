@@ -10,7 +10,7 @@ constexpr size_t kRemembered = 256;
 }  // namespace
 
 void Requests::ask(const OperatorRequest& request, Instant now) {
-    own_[request.id] = {request, now, now, {}, false};
+    own_[request.id] = {request, now, now, {}, kNobody, false};
 }
 
 void Requests::on_request(NodeId from, const OperatorRequest& request) {
@@ -21,9 +21,14 @@ void Requests::on_request(NodeId from, const OperatorRequest& request) {
     incoming_.push_back({request, from});
 }
 
-void Requests::on_reply(const OperatorReply& reply) {
+void Requests::forget_incoming() {
+    for (const PendingRequest& pending : std::exchange(incoming_, {}))
+        std::erase(taken_, std::pair(pending.origin, pending.request.id));
+}
+
+void Requests::on_reply(NodeId from, const OperatorReply& reply) {
     const auto at = own_.find(reply.id);
-    if (at == own_.end()) return;
+    if (at == own_.end() || at->second.sent_to != from) return;
     answers_.push_back(reply);
     if (reply.outcome == OperatorOutcome::kAccepted) {
         at->second.accepted = true;
@@ -33,7 +38,7 @@ void Requests::on_reply(const OperatorReply& reply) {
 }
 
 void Requests::reply(NodeId origin, const OperatorReply& reply) {
-    if (origin == self_) return on_reply(reply);
+    if (origin == self_) return on_reply(self_, reply);
     out_.send(origin, reply);
 }
 
@@ -78,6 +83,7 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
         return false;
     }
     own.sent_under = leader.epoch;
+    own.sent_to = leader.node;
     own.send_at = now + timing.detect;
     wake_at_ = std::min(wake_at_, own.send_at);
     if (leader.here) {

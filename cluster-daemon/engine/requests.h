@@ -21,7 +21,7 @@ class Requests {
 
     void ask(const OperatorRequest& request, Instant now);         // from this node's control socket
     void on_request(NodeId from, const OperatorRequest& request);  // relayed to this node, the leader
-    void on_reply(const OperatorReply& reply);                     // from the leader
+    void on_reply(NodeId from, const OperatorReply& reply);        // of any other than the leader asked: ignored
     void reply(NodeId origin, const OperatorReply& reply);         // by this node, the leader
 
     struct Leader {
@@ -31,6 +31,7 @@ class Requests {
     };
     void advance(const Leader& leader, const Timing& timing, Instant now);
     bool waiting() const { return !incoming_.empty(); }
+    void forget_incoming();  // this node leads no more: whoever leads now is asked, and perhaps this node again
     std::vector<PendingRequest> take_incoming() { return std::exchange(incoming_, {}); }
     std::vector<OperatorReply> take_answers() { return std::exchange(answers_, {}); }
     Instant wake_at() const { return wake_at_; }
@@ -41,6 +42,7 @@ class Requests {
         Instant without_leader_since;
         Instant send_at;
         Epoch sent_under;
+        NodeId sent_to;
         bool accepted = false;
     };
     bool settle(Own& own, const Leader& leader, const Timing& timing, Instant now);

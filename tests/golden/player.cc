@@ -262,12 +262,13 @@ void Player::add_service_commands() {
     actions_["monitor-normal"] = monitor(false);
 }
 
-// VERB SUBJECT [to NODE] [via NODE] [force|halt|reboot]
+// VERB SUBJECT [to NODE] [via NODE] [force|alone|halt|reboot]
 Status Player::ask(OperatorVerb verb, const Words& words, engine::OperatorRequest request) {
     request.verb = verb;
     if (words.size() > 1 && request.bundle.empty()) request.subject = words[1];
     const auto has = [&](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
     request.force = has("force");
+    request.alone = has("alone");
     request.halt = has("halt");
     request.reboot = has("reboot");
     const std::string target = option(words, "to");

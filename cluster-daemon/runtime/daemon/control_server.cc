@@ -262,7 +262,10 @@ class Service final : public proto::Control::Service {
             if (!confirm_down(context, node, in->options(), out)) return grpc::Status::OK;
         }
         auto request = request_for(engine::OperatorVerb::kClusterStart, "", "", in->options());
-        if (request) request->force = in->alone() || in->now() || request->force;
+        if (request) {
+            request->alone = in->alone();
+            request->force = in->now() || request->force;
+        }
         return change(context, std::move(request), in->options(), out);
     }
     grpc::Status ClusterStop(ServerContext* context, const proto::ClusterStopRequest* in, ProgressWriter* out) override {

@@ -221,3 +221,29 @@ TEST_CASE("a copy of an accept that another node relays is stored, but promises 
     v.acceptor.on_document({encode(d)}, kAwake);
     CHECK(v.acceptor.document().version == Version{kFive, 3});
 }
+
+TEST_CASE("another document under an accepted version is refused, whoever brings it") {
+    Vote v;
+    REQUIRE(v.accept(kFive, 1, kAwake).reply.accepted);
+    const Document before = v.acceptor.document();
+    CHECK_FALSE(v.accept(kFive, 1, kAwake, true).reply.accepted);
+    Document d = before;
+    d.cluster_stopped = true;
+    v.acceptor.on_document({encode(d)}, kAwake);
+    CHECK(v.acceptor.document() == before);
+    CHECK(v.accept(kFive, 1, kAwake).reply.accepted);
+}
+
+TEST_CASE("nobody brings a leader documents of its own epoch") {
+    Vote v;
+    Document d = document_of(3, false);
+    d.version = {Epoch::make(5, kThree), 0};
+    d.leader = {kThree, boot_of(kThree, 1)};
+    REQUIRE(v.acceptor.accept_own(d, encode(d), kAwake));
+    d.version.seq = 7;
+    v.acceptor.on_document({encode(d)}, kAwake);
+    CHECK(v.acceptor.document().version.seq == 0);
+    d.version.epoch = Epoch::make(6, kTwo);
+    v.acceptor.on_document({encode(d)}, kAwake);
+    CHECK(v.acceptor.document().version == d.version);
+}

@@ -136,6 +136,7 @@ Message message_of(Random& r, size_t kind) {
             q.reboot = r.coin();
             q.halt = r.coin();
             q.force = r.coin();
+            q.alone = r.coin();
             return q;
         }
         default: return OperatorReply{r.below(99), r.choice(OperatorOutcome::kFailed), 3, r.text(500), r.text(500)};

@@ -42,12 +42,13 @@ std::vector<HeldCommand> commands_of(const Output& output) {
     return found;
 }
 
-OperatorRequest request_of(OperatorVerb verb, std::string subject = {}, bool force = false) {
+OperatorRequest request_of(OperatorVerb verb, std::string subject = {}, bool force = false, bool alone = false) {
     OperatorRequest request;
     request.id = 9;
     request.verb = verb;
     request.subject = std::move(subject);
     request.force = force;
+    request.alone = alone;
     request.person = "root";
     return request;
 }
@@ -56,6 +57,27 @@ OperatorReply answer_of(Output output) {
     const auto answers = commands_of<Answer>(output);
     REQUIRE(answers.size() == 1);
     return std::get<Answer>(answers[0].command).reply;
+}
+
+// Steps until the condition holds; everything becomes durable at once.
+template <typename Condition>
+bool steps_until(Engine& engine, Instant& now, Condition&& condition) {
+    for (int i = 0; i < 1000 && !condition(); ++i) {
+        now += 10ms;
+        engine.step(Woken{}, now);
+        const Output output = engine.take_output();
+        if (output.persist) engine.step(Persisted{output.persist->serial}, now);
+    }
+    return condition();
+}
+
+// node1, started by a person without node2 and the witness.
+Engine leading_alone(Instant& now) {
+    Engine engine = engine_of(kOne, initial_state(kOne, document_of(2, true)));
+    engine.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, now);
+    engine.step(Asked{request_of(OperatorVerb::kClusterStart, {}, false, true)}, now);
+    REQUIRE(steps_until(engine, now, [&] { return engine.leading(now); }));
+    return engine;
 }
 
 }  // namespace
@@ -138,17 +160,82 @@ TEST_CASE("a start alone needs the name of every node that is not heard") {
     CHECK(answer_of(engine.take_output()).code == static_cast<uint8_t>(ErrorCode::kNotFound));
     engine.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, kStart);
     CHECK(answer_of(engine.take_output()).outcome == OperatorOutcome::kDone);
-    engine.step(Asked{request_of(OperatorVerb::kClusterStart, {}, true)}, kStart);
+    engine.step(Asked{request_of(OperatorVerb::kClusterStart, {}, false, true)}, kStart);
     CHECK(answer_of(engine.take_output()).outcome == OperatorOutcome::kDone);
-    bool leads = false;
-    for (int i = 1; i < 1000 && !leads; ++i) {
-        engine.step(Woken{}, kStart + i * 10ms);
-        const Output output = engine.take_output();
-        if (output.persist) engine.step(Persisted{output.persist->serial}, kStart + i * 10ms);
-        leads = engine.leading(kStart + i * 10ms);
-    }
-    CHECK(leads);
+    Instant now = kStart;
+    CHECK(steps_until(engine, now, [&] { return engine.leading(now); }));
     CHECK(engine.chosen().node(kTwo).state == NodeState::kFenced);
+}
+
+TEST_CASE("a start without waiting never uses a word about nodes that are down") {
+    Engine engine = engine_of(kOne, initial_state(kOne, document_of(2, true)));
+    engine.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, kStart);
+    engine.take_output();
+    engine.step(Asked{request_of(OperatorVerb::kClusterStart, {}, true)}, kStart);
+    CHECK(answer_of(engine.take_output()).code == static_cast<uint8_t>(ErrorCode::kNoQuorum));
+}
+
+TEST_CASE("a word about a node that is down is forgotten after T_grant, and as soon as somebody leads") {
+    const Document document = document_of(2, true);
+    const Timing timing = Timing::derive(document.timing);
+    const auto start_alone = [&](Engine& engine, Instant now) {
+        engine.take_output();
+        engine.step(Asked{request_of(OperatorVerb::kClusterStart, {}, false, true)}, now);
+        return answer_of(engine.take_output()).outcome;
+    };
+    Engine in_time = engine_of(kOne, initial_state(kOne, document));
+    in_time.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, kStart);
+    CHECK(start_alone(in_time, kStart + timing.grant) == OperatorOutcome::kDone);
+
+    Engine late = engine_of(kOne, initial_state(kOne, document));
+    late.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, kStart);
+    late.step(Woken{}, kStart + timing.grant + 1ms);
+    CHECK(start_alone(late, kStart + timing.grant + 2ms) == OperatorOutcome::kRefused);
+
+    Engine led = engine_of(kOne, initial_state(kOne, document));
+    led.step(Asked{request_of(OperatorVerb::kConfirmDown, "node2")}, kStart);
+    led.step(Received{kTwo, Renew{Epoch::make(5, kTwo), 1, timing.digest, {}}}, kStart + 1ms);
+    led.step(Woken{}, kStart + 1ms + timing.detect + 1ms);  // it is silent again
+    CHECK(start_alone(led, kStart + 1ms + timing.detect + 2ms) == OperatorOutcome::kRefused);
+}
+
+TEST_CASE("a second pause voids the lease again, also when the guard reports nothing in between") {
+    Instant now = kStart;
+    Engine engine = leading_alone(now);
+    for (int i = 0; i < 2; ++i) {
+        CHECK(engine.leading(now));
+        GuardObserved seen;
+        seen.alive = seen.armed = seen.pause_suspected = true;
+        engine.step(GuardObserved{seen}, now);
+        CHECK_FALSE(engine.leading(now));
+        const Output output = engine.take_output();
+        if (output.persist) engine.step(Persisted{output.persist->serial}, now);
+        bool said = false;
+        for (const Decision& d : output.decisions) said = said || d.reason == Reason::kPauseSuspected;
+        CHECK(said);
+        REQUIRE(steps_until(engine, now, [&] { return engine.leading(now); }));
+    }
+}
+
+TEST_CASE("only nodes of the cluster pass on what persons ask for") {
+    Instant now = kStart;
+    Engine engine = leading_alone(now);
+    const auto answers_to = [&](NodeId from) {
+        OperatorRequest request = request_of(OperatorVerb::kGroupStart, "nonsense");
+        int answers = 0;
+        engine.step(Received{from, request}, now);
+        for (int i = 0; i < 10; ++i) {
+            const Output output = engine.take_output();
+            if (output.persist) engine.step(Persisted{output.persist->serial}, now);
+            for (const Envelope& e : output.messages)
+                if (e.to == from && std::holds_alternative<OperatorReply>(e.message)) ++answers;
+            engine.step(Woken{}, now += 10ms);
+        }
+        return answers;
+    };
+    CHECK(answers_to(kWitnessId) == 0);
+    CHECK(answers_to(NodeId{7}) == 0);
+    CHECK(answers_to(kTwo) == 1);
 }
 
 TEST_CASE("a configuration that cannot be read starts nothing and is said once") {

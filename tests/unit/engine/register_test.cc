@@ -436,3 +436,67 @@ TEST_CASE("all nodes have left: the cluster starts at once when all are heard, a
     c.boot(other(leader));
     CHECK(c.run_until([&] { return c.leader() != kNobody; }, 5s));
 }
+
+TEST_CASE("the witness votes and never leads: what only a candidate or a leader says is ignored from it") {
+    Cluster c(2, true);
+    c.start();
+    const NodeId follower = other(c.leader());
+    const Incarnation witness{kWitnessId, boot_of(kWitnessId, 1)};
+    const Epoch high = Epoch::make(c.reg(follower).acceptor().promised().counter() + 9, kWitnessId);
+    Document document = c.reg(follower).document();
+    document.version = {high, 0};
+    document.leader = witness;
+    const Hash digest = c.reg(follower).timing().digest;
+    const std::vector<Message> words = {PreVote{high, witness, false},
+                                        Prepare{high, witness, false},
+                                        Accept{document.version, encode(document), digest},
+                                        Renew{high, 1, digest, {}},
+                                        LeaseGrant{1, high, 5s, {}},
+                                        HandOver{high, follower},
+                                        Release{high, follower}};
+    const Epoch promised = c.reg(follower).acceptor().promised();
+    const Version version = c.reg(follower).document().version;
+    for (const Message& word : words) {
+        INFO(name_of(word));
+        CHECK_FALSE(may_send(kWitnessId, word));
+        CHECK(may_send(kOne, word));
+        c.reg(follower).on_message(kWitnessId, word, c.now_of(follower));
+        CHECK(c.member(follower).out.messages.empty());
+        CHECK(c.reg(follower).acceptor().promised() == promised);
+        CHECK(c.reg(follower).document().version == version);
+        CHECK(c.reg(follower).leader() == c.leader());
+    }
+    for (const Message& word : {Message(StartGroup{}), Message(StopGroup{}), Message(NodeReport{}), Message(LeaseRequest{}),
+                                Message(OperatorRequest{}), Message(OperatorReply{})})
+        CHECK_FALSE(may_send(kWitnessId, word));
+    for (const Message& word : {Message(Heartbeat{}), Message(PreVoteReply{}), Message(PrepareReply{}), Message(AcceptReply{}),
+                                Message(RenewAck{}), Message(FetchDocument{}), Message(DocumentIs{})})
+        CHECK(may_send(kWitnessId, word));
+}
+
+TEST_CASE("a voter that acknowledges what was never proposed does not count, and the leader goes on") {
+    Cluster c(2, true);
+    c.start();
+    const NodeId leader = c.leader();
+    const Acceptor& own = c.reg(leader).acceptor();
+    const Version wrong{own.promised(), c.reg(leader).document().version.seq + 99};
+    const Voter voter = *c.reg(leader).chosen().voter(other(leader));
+    for (int i = 0; i < 2; ++i)
+        c.reg(leader).on_message(other(leader), RenewAck{own.promised(), 1, true, own.promised(), wrong, voter.id, voter.nonce},
+                                 c.now_of(leader));
+    c.run(1s);
+    CHECK(c.leads(leader));
+    const auto& said = c.member(leader).said;
+    CHECK(std::count_if(said.begin(), said.end(), [](const Decision& d) { return d.reason == Reason::kStoreMismatch; }) == 1);
+}
+
+TEST_CASE("a clock gap right after another one voids the lease again") {
+    Cluster c(2, true);
+    c.start();
+    const NodeId leader = c.leader();
+    for (int i = 0; i < 2; ++i) {
+        c.reg(leader).on_pause(c.now_of(leader));
+        CHECK_FALSE(c.may_run(leader));
+        REQUIRE(c.run_until([&] { return c.may_run(leader); }, 1s));
+    }
+}

@@ -44,12 +44,12 @@ TEST_CASE("a request goes to the leader, again every T_detect until it answers, 
     CHECK(requests.wake_at() == t + kTiming.detect);
     requests.advance(kTwoLeads, kTiming, t + kTiming.detect);
     CHECK(out.messages.size() == 2);
-    requests.on_reply(reply_of(1, OperatorOutcome::kAccepted));
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kAccepted));
     requests.advance(kTwoLeads, kTiming, t + 10s);
     CHECK(out.messages.size() == 2);
     CHECK(requests.wake_at() == kNever);
-    requests.on_reply(reply_of(1, OperatorOutcome::kDone));
-    requests.on_reply(reply_of(1, OperatorOutcome::kDone));  // a repetition
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kDone));
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kDone));  // a repetition
     CHECK(requests.take_answers().size() == 2);
 }
 
@@ -104,7 +104,7 @@ TEST_CASE("when the leadership moves, what was accepted is told to go on, what w
     requests.ask(move_of(1), t);
     requests.ask(move_of(2), t);
     requests.advance(kTwoLeads, kTiming, t);
-    requests.on_reply(reply_of(1, OperatorOutcome::kAccepted));
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kAccepted));
     requests.take_answers();
     requests.advance(kNoLeader, kTiming, t + 1s);
     CHECK(requests.take_answers().empty());
@@ -116,4 +116,32 @@ TEST_CASE("when the leadership moves, what was accepted is told to go on, what w
     CHECK(answers[0].outcome == OperatorOutcome::kDone);
     REQUIRE(out.messages.size() == 1);
     CHECK(std::get<OperatorRequest>(out.messages[0].message).id == 2);
+}
+
+TEST_CASE("an answer counts only from the leader that was asked") {
+    Outbox out;
+    Requests requests(kOne, out);
+    requests.ask(move_of(1), Instant(100s));
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kDone));  // nobody has been asked yet
+    requests.advance(kTwoLeads, kTiming, Instant(100s));
+    requests.on_reply(kThree, reply_of(1, OperatorOutcome::kDone));
+    requests.on_reply(kWitnessId, reply_of(1, OperatorOutcome::kRefused));
+    CHECK(requests.take_answers().empty());
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kDone));
+    CHECK(requests.take_answers().size() == 1);
+}
+
+TEST_CASE("what a leader has not looked at when it leads no more is forgotten, and taken when it is asked again") {
+    Outbox out;
+    Requests requests(kOne, out);
+    requests.on_request(kTwo, move_of(1));
+    REQUIRE(requests.take_incoming().size() == 1);
+    requests.on_request(kTwo, move_of(2));
+    requests.forget_incoming();
+    CHECK_FALSE(requests.waiting());
+    requests.on_request(kTwo, move_of(1));  // was looked at
+    requests.on_request(kTwo, move_of(2));
+    const auto taken = requests.take_incoming();
+    REQUIRE(taken.size() == 1);
+    CHECK(taken[0].request.id == 2);
 }
