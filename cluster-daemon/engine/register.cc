@@ -5,6 +5,11 @@
 #include "common/assert.h"
 
 namespace kagami::engine {
+namespace {
+
+constexpr uint64_t kMaxEpochLead = 1ULL << 40U;  // far above any number of elections and forced starts
+
+}  // namespace
 
 Register::Register(const RegisterSettings& settings, Ledger& ledger, Outbox& out)
     : settings_(settings),
@@ -40,7 +45,9 @@ void Register::on(NodeId from, const Heartbeat& m, Instant now) {
     // The leader's Accept is normally on its way; only a peer that stays ahead is asked.
     if (newer && peer.ahead) out_.send(from, FetchDocument{document().version});
     peer.ahead = newer && !peer.ahead;
-    max_seen_ = std::max(max_seen_, m.epoch);
+    // The witness names no epoch that a node did not; and no damaged machine uses the counter up.
+    const uint64_t known = std::max(max_seen_, acceptor_.promised()).counter();
+    if (from != kWitnessId && m.epoch.counter() <= known + kMaxEpochLead) max_seen_ = std::max(max_seen_, m.epoch);
 }
 
 void Register::on(NodeId from, const PreVote& m, Instant now) {

@@ -500,3 +500,20 @@ TEST_CASE("a clock gap right after another one voids the lease again") {
         REQUIRE(c.run_until([&] { return c.may_run(leader); }, 1s));
     }
 }
+
+TEST_CASE("neither the witness nor an impossible number in a heartbeat drives the epochs up") {
+    Cluster c(2, true);
+    c.start();
+    const NodeId survivor = other(c.leader());
+    const uint64_t before = c.reg(survivor).acceptor().promised().counter();
+    Heartbeat beat;
+    beat.incarnation = {kWitnessId, boot_of(kWitnessId, 1)};
+    beat.epoch = Epoch::make(before + 1000, kOne);
+    c.reg(survivor).on_message(kWitnessId, beat, c.now_of(survivor));
+    beat.incarnation = {c.leader(), boot_of(c.leader(), 1)};
+    beat.epoch = Epoch::make(before + (1ULL << 41U), kOne);
+    c.reg(survivor).on_message(c.leader(), beat, c.now_of(survivor));
+    c.crash(c.leader());
+    REQUIRE(c.run_until([&] { return c.leads(survivor); }, 10s));
+    CHECK(c.reg(survivor).acceptor().promised().counter() < before + 1000);
+}
