@@ -15,7 +15,7 @@ address = "FLOATING/24"
 [[group.resource]]
 type = "exec"
 name = "nginx"
-sync = false
+start_mode = "async"
 start_timeout = "20s"
 stop_timeout = "20s"
 [[monitor]]
