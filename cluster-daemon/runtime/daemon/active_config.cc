@@ -30,7 +30,7 @@ Status make_directories(const std::string& top, const std::string& relative) {
         if (Status made = make_private_directory(path); !made) return made;
         const size_t slash = relative.find('/', from);
         if (slash == std::string::npos) return {};
-        path += "/" + relative.substr(from, slash - from);
+        path.append("/").append(relative, from, slash - from);
         from = slash + 1;
     }
 }

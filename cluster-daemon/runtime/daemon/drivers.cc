@@ -68,7 +68,7 @@ std::string sentence(const Error& error) {
 }  // namespace
 
 struct Drivers::Impl {
-    Impl(host::Host given, NodeId node, std::string scripts, Post posted)
+    Impl(const host::Host& given, NodeId node, std::string scripts, Post posted)
         : host(given), self(node), script_directory(std::move(scripts)), post(std::move(posted)), pool(kWorkers) {}
     ~Impl() { pool.join(); }
 
@@ -211,7 +211,7 @@ struct Drivers::Impl {
     asio::thread_pool pool;  // last: its workers use what stands above
 };
 
-Drivers::Drivers(host::Host host, NodeId self, std::string script_directory, Post post)
+Drivers::Drivers(const host::Host& host, NodeId self, std::string script_directory, Post post)
     : impl_(std::make_unique<Impl>(host, self, std::move(script_directory), std::move(post))) {}
 
 Drivers::~Drivers() = default;

@@ -17,7 +17,7 @@ namespace kagami::runtime {
 class Drivers {
  public:
     using Post = std::function<void(engine::Event)>;
-    Drivers(host::Host host, NodeId self, std::string script_directory, Post post);
+    Drivers(const host::Host& host, NodeId self, std::string script_directory, Post post);
     ~Drivers();
 
     void set_config(std::shared_ptr<const config::Config> config);

@@ -9,7 +9,7 @@
 namespace kagami::runtime {
 namespace {
 
-constexpr size_t kMaxUsedBytes = 4 * 1024 * 1024;
+constexpr size_t kMaxUsedBytes = size_t{4} * 1024 * 1024;
 
 std::vector<std::string> control_addresses(const config::Config& config, const config::Node& node) {
     std::vector<std::string> addresses;
@@ -36,7 +36,7 @@ Result<PeerIdentity> identity_of(const config::Config& config, const Uuid& clust
 
 }  // namespace
 
-Enrolment::Enrolment(std::string key_directory, std::string state_directory, Present present)
+Enrolment::Enrolment(std::string key_directory, const std::string& state_directory, Present present)
     : key_directory_(std::move(key_directory)), used_path_(state_directory + "/used-tokens"), present_(std::move(present)) {}
 
 bool Enrolment::holds_ca_key() const { return load_ca(key_directory_).has_value(); }

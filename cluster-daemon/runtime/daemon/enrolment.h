@@ -16,7 +16,7 @@ namespace kagami::runtime {
 class Enrolment {
  public:
     using Present = std::function<std::pair<engine::Document, std::shared_ptr<const config::Config>>()>;  // what is chosen now
-    Enrolment(std::string key_directory, std::string state_directory, Present present);
+    Enrolment(std::string key_directory, const std::string& state_directory, Present present);
 
     Result<IssuedToken> create_token(const std::string& name, Duration valid);
     Result<JoinAnswer> admit(const JoinAttempt& attempt);

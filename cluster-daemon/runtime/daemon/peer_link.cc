@@ -26,6 +26,7 @@ std::string with_port(const std::string& address, uint16_t port) {
 
 std::vector<std::string> with_port(const std::vector<std::string>& addresses, uint16_t port) {
     std::vector<std::string> all;
+    all.reserve(addresses.size());
     for (const auto& address : addresses) all.push_back(with_port(address, port));
     return all;
 }
@@ -239,11 +240,12 @@ std::vector<PathView> PeerLink::paths(Instant now) const {
             view.network = impl_->table.networks[i];
             view.own_address = own->address[i];
             view.peer_address = machine.address[i];
-            if (paths[i].last_seen) view.last_seen = now - *paths[i].last_seen;
-            view.alive = paths[i].last_seen && view.last_seen <= impl_->detect;
-            if (paths[i].rtt) view.rtt_ms = static_cast<double>(paths[i].rtt->count()) / 1e6;
-            if (paths[i].recent_expected > 0) {
-                view.loss_percent = 100.0 * (1.0 - static_cast<double>(paths[i].recent_received) / static_cast<double>(paths[i].recent_expected));
+            const PathStatus& path = paths[i];
+            if (path.last_seen) view.last_seen = now - *path.last_seen;
+            view.alive = path.last_seen && view.last_seen <= impl_->detect;
+            if (path.rtt) view.rtt_ms = static_cast<double>(path.rtt->count()) / 1e6;
+            if (path.recent_expected > 0) {
+                view.loss_percent = 100.0 * (1.0 - static_cast<double>(path.recent_received) / static_cast<double>(path.recent_expected));
             }
             view.control = link != links.end() && link->outgoing == PeerLinkState::kUp && link->network == i;
             all.push_back(std::move(view));
