@@ -17,7 +17,7 @@
 
 namespace kagami::engine {
 
-constexpr size_t kMaxDocumentBytes = 256 * 1024;
+constexpr size_t kMaxDocumentBytes = size_t{256} * 1024;
 
 // A voter that lost its store comes back under the next generation, never under the same id (I13).
 struct VoterId {

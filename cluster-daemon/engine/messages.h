@@ -13,7 +13,7 @@
 
 namespace kagami::engine {
 
-constexpr size_t kMaxMessageBytes = 512 * 1024;
+constexpr size_t kMaxMessageBytes = size_t{512} * 1024;
 constexpr size_t kMaxDatagramBytes = 1400;
 
 // Every T_renew to every peer, on all networks. A trigger and a source for displays, never a proof (but the boot id
