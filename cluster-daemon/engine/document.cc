@@ -6,6 +6,15 @@
 #include "common/config/bundle.h"
 #include "common/hash.h"
 
+namespace kagami::config {
+
+template <typename C, Is<TimingInputs> V>
+void fields(C& c, V& v) {  // found by its argument's namespace
+    c(v.hold, v.watchdog, v.reset, v.io);
+}
+
+}  // namespace kagami::config
+
 namespace kagami::engine {
 namespace {
 
@@ -46,10 +55,6 @@ void fields(C& c, V& v) {
     c(v.version, v.hash);
     c.blob(v.packed, config::kMaxPackedBytes);
 }
-template <typename C, Is<config::TimingInputs> V>
-void fields(C& c, V& v) {
-    c(v.hold, v.watchdog, v.reset, v.io);
-}
 template <typename C, Is<Document> V>
 void fields(C& c, V& v) {
     c(v.cluster, v.version, v.previous, v.feature_level, v.leader);
@@ -58,6 +63,7 @@ void fields(C& c, V& v) {
     c(v.timing, v.config);
     c.map(v.nodes, kMaxNodes);
     c.map(v.groups, kMaxGroups);
+    c.map(v.mirrors, kMaxMirrors);
     c(v.last_standing, v.cluster_stopped);
 }
 

@@ -13,6 +13,7 @@
 #include "common/codec.h"
 #include "common/config/config.h"
 #include "common/ids.h"
+#include "common/mirror.h"
 #include "common/result.h"
 
 namespace kagami::engine {
@@ -105,6 +106,7 @@ struct Document {
     ConfigEntry config;
     std::map<NodeId, NodeEntry> nodes;
     std::map<std::string, GroupEntry> groups;
+    std::map<std::string, mirror::Record> mirrors;  // by name of the md resource
     std::optional<LastStanding> last_standing;
     bool cluster_stopped = false;  // a person stopped the cluster; cleared at the next start
 

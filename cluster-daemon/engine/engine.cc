@@ -53,6 +53,7 @@ void Engine::Impl::settle(Instant now) {
         begin_activations(now);
         report(now);
         publish_guard();
+        publish_mirrors(now);
     }
     for (const OperatorReply& reply : requests.take_answers()) commands.push_back({Answer{reply}, 0});
     beat(now);
@@ -109,6 +110,10 @@ void Engine::Impl::on(const GuardObserved& e, Instant now) {
 
 void Engine::Impl::on(const Asked& e, Instant now) {
     if (!ask_here(e.request, now)) requests.ask(e.request, now);
+}
+
+void Engine::Impl::on(const MirrorReported& e, Instant /*now*/) {
+    mirrors[e.report.mirror] = e.report;
 }
 
 void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {

@@ -28,6 +28,7 @@ struct Engine::Impl {
     void on(const ScriptDone& e, Instant now);
     void on(const GuardObserved& e, Instant now);
     void on(const Asked& e, Instant now);
+    void on(const MirrorReported& e, Instant now);
     void on(const ConfigStored& e, Instant now);
 
     void on_message(NodeId from, const Heartbeat& m, Instant now);
@@ -60,6 +61,7 @@ struct Engine::Impl {
     void report(Instant now);
     void send_report(NodeId to);
     void publish_guard();
+    void publish_mirrors(Instant now);
     Instant wake_at(Instant now) const;
 
     Settings settings;
@@ -79,6 +81,8 @@ struct Engine::Impl {
     Instant confirmed_down_at;
     GuardObserved guard;
     std::optional<SetGuard> published;
+    std::map<std::string, mirror::Report> mirrors;  // of this node's driver
+    std::map<std::string, mirror::Authority> authorities;  // as last told to it
     std::vector<HeldCommand> commands;
     std::vector<HeldCommand> activations;  // wait for their mark to be durable and for a lease
     uint64_t local_serial = 0;             // change of the group marks that commands and reports wait for

@@ -45,6 +45,7 @@ void Engine::Impl::report(Instant now) {
     fresh.incarnation = settings.self;
     fresh.version = reg.document().version;
     fresh.guard_armed = guard.armed;
+    for (const auto& [name, replica] : mirrors) fresh.mirrors.push_back(replica);
     fresh.serial = own_report.serial;
     const bool changed = fresh != own_report;
     if (!changed && now < report_at) return;
@@ -77,6 +78,35 @@ void Engine::Impl::publish_guard() {
     if (published && *published == page) return;
     published = page;
     commands.push_back({std::move(page), 0});
+}
+
+// What the chosen document means for the replicas of this node. The token stays while the group is being stopped: its
+// last writes need it.
+void Engine::Impl::publish_mirrors(Instant now) {
+    if (!out.config) return;
+    const Document& chosen = reg.chosen();
+    std::map<std::string, mirror::Authority> fresh;
+    for (const config::Group& group : out.config->groups) {
+        if (std::find(group.nodes.begin(), group.nodes.end(), settings.self.node) == group.nodes.end()) continue;
+        const auto entry = chosen.groups.find(group.name);
+        const bool owned = entry != chosen.groups.end() && entry->second.owner == settings.self;
+        for (const config::Resource& resource : group.resources) {
+            const auto record = chosen.mirrors.find(resource.name);
+            if (resource.type != "md" || record == chosen.mirrors.end()) continue;
+            mirror::Authority& authority = fresh[resource.name];
+            authority.mirror = resource.name;
+            authority.record = record->second;
+            authority.version = chosen.version;
+            authority.member = chosen.names(settings.self);
+            authority.fresh = authority.member && now < reg.run_until();
+            authority.token = owned ? entry->second.token : Token{};
+            authority.detect = reg.timing().detect;
+        }
+    }
+    for (const auto& [name, authority] : fresh)
+        if (const auto at = authorities.find(name); at == authorities.end() || at->second != authority)
+            commands.push_back({SetMirror{authority}, 0});
+    authorities = std::move(fresh);
 }
 
 Instant Engine::Impl::wake_at(Instant now) const {

@@ -85,12 +85,15 @@ struct GuardObserved {  // whenever the guard's report page changed, or its aliv
 struct Asked {
     OperatorRequest request;
 };  // from this node's control socket
+struct MirrorReported {
+    mirror::Report report;
+};  // by this node's mirror driver, on every change; a driver that went away: role kDetached, disk kNone
 struct ConfigStored {
     Hash hash{};
 };  // the runtime has unpacked the configuration in force
 
 using Event = std::variant<Received, Woken, Persisted, PeerConnected, ResourceDone, MonitorDone, MonitorStirred,
-                           ScriptDone, GuardObserved, Asked, ConfigStored>;
+                           ScriptDone, GuardObserved, Asked, MirrorReported, ConfigStored>;
 
 // ---- out ----
 struct Envelope {
@@ -152,6 +155,9 @@ struct ActOnSystem {
 struct Answer {
     OperatorReply reply;
 };  // to this node's control socket
+struct SetMirror {  // to this node's mirror driver, on every change
+    mirror::Authority authority;
+};
 struct StoreConfig {
     Hash hash{};
     Bytes packed;
@@ -159,7 +165,7 @@ struct StoreConfig {
 };  // unpack the configuration in force to active/
 
 using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, SetGuard, ActOnSystem, Answer,
-                             StoreConfig>;
+                             SetMirror, StoreConfig>;
 struct HeldCommand {
     Command command;
     uint64_t after_persist = 0;

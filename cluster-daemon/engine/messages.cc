@@ -108,11 +108,12 @@ void fields(C& c, V& v) {
     c(v.incarnation, v.serial, v.version, v.guard_armed, v.leaving);
     c.list(v.groups, kMaxGroups);
     c.list(v.monitors, kMaxMonitors);
+    c.list(v.mirrors, kMaxMirrors);
 }
 template <typename C, Is<OperatorRequest> V>
 void fields(C& c, V& v) {
     c(v.id);
-    c.choice(v.verb, OperatorVerb::kConfirmDown);
+    c.choice(v.verb, OperatorVerb::kMirrorRejoin);
     c(v.subject, v.node);
     c.blob(v.bundle, config::kMaxPackedBytes);
     c(v.expected);

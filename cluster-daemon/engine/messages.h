@@ -203,6 +203,7 @@ struct NodeReport {  // node -> leader (and kept by all for status), on change a
     bool leaving = false;
     std::vector<GroupReport> groups;
     std::vector<MonitorReport> monitors;
+    std::vector<mirror::Report> mirrors;  // of this node's driver
     bool operator==(const NodeReport&) const = default;
 };
 
@@ -217,6 +218,11 @@ enum class OperatorVerb : uint8_t {
     kClusterStop,
     kConfigApply,
     kConfirmDown,
+    kMirrorForce,   // subject: mirror; node: whose copy is declared the latest; the others become suspect
+    kMirrorResync,  // subject: mirror: end a hold of kind kCancelled, try now; force: a full copy to the peer
+    kMirrorCancel,  // subject: mirror: stop the resync, none by itself
+    kMirrorBreak,   // subject: mirror: stop replicating
+    kMirrorRejoin,  // subject: mirror: replicate again
 };
 struct OperatorRequest {
     uint64_t id = 0;  // unique per origin node

@@ -99,6 +99,11 @@ bool Plan::settle(OwedReply& owed) {
         case OperatorVerb::kConfirmDown:
             reply(owed, OperatorOutcome::kDone, owed.subject + " is recorded as down.");
             return true;
+        case OperatorVerb::kMirrorForce:
+        case OperatorVerb::kMirrorResync:
+        case OperatorVerb::kMirrorCancel:
+        case OperatorVerb::kMirrorBreak:
+        case OperatorVerb::kMirrorRejoin: return settle_mirror(owed);
     }
     return true;
 }

@@ -152,6 +152,10 @@ class Plan {
     Status accept_config(const config::Config& wanted, const OperatorRequest& request);
     void install_config(const config::Config& wanted, const OperatorRequest& request);
 
+    // policy_mirrors.cc
+    Status mirror_request(const OperatorRequest& request, OwedReply& owed);
+    bool settle_mirror(const OwedReply& owed);
+
     // policy_orders.cc
     void send_orders();
     void order_start(const std::string& group, const GroupEntry& entry);

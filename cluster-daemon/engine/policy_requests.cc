@@ -62,6 +62,11 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
             case OperatorVerb::kClusterStop: return cluster_stop(request, owed);
             case OperatorVerb::kConfigApply: return config_apply(request, owed);
             case OperatorVerb::kConfirmDown: return confirm_down(request, owed);
+            case OperatorVerb::kMirrorForce:
+            case OperatorVerb::kMirrorResync:
+            case OperatorVerb::kMirrorCancel:
+            case OperatorVerb::kMirrorBreak:
+            case OperatorVerb::kMirrorRejoin: return mirror_request(request, owed);
         }
         return {};
     };

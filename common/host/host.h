@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/mirror.h"
 #include "common/result.h"
 #include "common/time.h"
 
@@ -99,6 +100,42 @@ class Processes {
     virtual std::shared_ptr<void> on_exit(int pid, std::function<void()> callback) = 0;
 };
 
+// A mirror disk as this node's mirror driver exports it. Promotion and demotion follow the register's word
+// (protocol.md 9); a refusal says why and what to do.
+struct MirrorDevice {
+    std::string path;  // "/dev/loop3": what a file system is made on
+    std::string front_end;  // "fuse-loop"
+};
+class Mirrors {
+ public:
+    virtual ~Mirrors() = default;
+    virtual Result<MirrorDevice> promote(const std::string& mirror, Instant deadline) = 0;
+    virtual Status demote(const std::string& mirror, Instant deadline) = 0;  // success when secondary already
+    virtual Result<mirror::Report> report(const std::string& mirror) = 0;
+    virtual Result<std::optional<MirrorDevice>> device(const std::string& mirror) = 0;  // nothing: not promoted
+    // Calls back at every change of a report until the handle is destroyed.
+    virtual std::shared_ptr<void> on_change(const std::string& mirror, std::function<void()> callback) = 0;
+};
+
+struct Mount {
+    std::string source;
+    std::string target;
+    std::string type;
+};
+struct Holder {  // a process that keeps a mount busy
+    int pid = 0;
+    std::string command;
+};
+// File systems of this node's mount namespace. None of the calls touches a file on the mounted file system itself.
+class Mounts {
+ public:
+    virtual ~Mounts() = default;
+    virtual Result<std::vector<Mount>> mounts() = 0;
+    virtual Result<std::vector<Holder>> holders(const std::string& target) = 0;
+    // "ext4", "xfs", "a partition table" ...; empty = nothing recognised.
+    virtual Result<std::string> signature(const std::string& device) = 0;
+};
+
 struct Host {
     std::function<Instant()> now;
     // Sleeps, and tells how much later than asked it ran again: what the scheduler of this machine adds at the moment.
@@ -108,6 +145,8 @@ struct Host {
     Scripts* scripts = nullptr;
     Network* network = nullptr;
     Processes* processes = nullptr;
+    Mirrors* mirrors = nullptr;
+    Mounts* mounts = nullptr;
 };
 
 }  // namespace kagami::host

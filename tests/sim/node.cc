@@ -257,6 +257,7 @@ void Node::run(const engine::Command& command) {
         }
         void operator()(const engine::ActOnSystem& c) const { node.act(c); }
         void operator()(const engine::Answer& c) const { node.world_.note_reply(node, c.reply); }
+        void operator()(const engine::SetMirror&) const {}
         void operator()(const engine::StoreConfig& c) const {
             node.machine_.set_config(parse_packed(c.packed));
             node.world_.queue().after(5ms, [n = &node, hash = c.hash, life = node.daemon_life_] {

@@ -238,6 +238,7 @@ void Daemon::Impl::act(const engine::Command& command) {
         void operator()(const engine::SetGuard& c) const { daemon.guard->publish(c); }
         void operator()(const engine::ActOnSystem& c) const { daemon.act_on_system(c); }
         void operator()(const engine::Answer& c) const { daemon.answer(c.reply); }
+        void operator()(const engine::SetMirror&) const {}
         void operator()(const engine::StoreConfig& c) const { daemon.store_config(c); }
     };
     if (witness) return;  // a voter without groups
