@@ -27,11 +27,12 @@ class DevCluster:
     """A cluster in `dir`. up() makes it; DevCluster.open(dir) is a handle on one that runs.
 
     scripts: {"GROUP/RESOURCE/start.sh": text}, put under /etc/kagami/scripts. environment: added to that of every process
-    in the machines. bare: machines without cluster software. Machines are named node1.., witness, client.
+    in the machines. bare: machines without cluster software. disks: {"md1.data": bytes}, files of fixed size under
+    layout.DISK_DIRECTORY of every node. Machines are named node1.., witness, client.
     """
 
     def __init__(self, dir, nodes=2, witness=True, profile="lan", client=True, config_text=None, scripts=None, mirror=False,
-                 bare=False, bin_directory=None, environment=None):
+                 bare=False, bin_directory=None, environment=None, disks=None):
         self.paths = Paths(dir)
         self.setup = {
             "version": state.VERSION,
@@ -43,6 +44,7 @@ class DevCluster:
             "bare": bare,
             "bin": str(bin_directory or default_bin()),
             "environment": environment or {},
+            "disks": disks or {},
             "machines": {name: None for name in layout.machine_names(nodes, witness, client)},
             "cuts": [],
         }
@@ -54,7 +56,8 @@ class DevCluster:
     def open(cls, dir):
         known = state.load(Paths(dir))
         return cls(dir, nodes=known["nodes"], witness=known["witness"], profile=known["profile"], client=known["client"],
-                   mirror=known["mirror"], bare=known["bare"], bin_directory=known["bin"], environment=known["environment"])
+                   mirror=known["mirror"], bare=known["bare"], bin_directory=known["bin"], environment=known["environment"],
+                   disks=known["disks"])
 
     def __enter__(self):
         try:
@@ -92,6 +95,7 @@ class DevCluster:
             self._remove(keep_files=False)
             state.save(self.paths, self.setup)
             self._switch().create()
+            self._make_disks()
         self.boot(*self.machine_names)
         if form and not self.setup["bare"]:
             self.form()
@@ -148,6 +152,13 @@ class DevCluster:
         status = self.cluster_status() or {"nodes": []}
         members = {node["name"] for node in status["nodes"] if node["member_state"] == "MEMBER"}
         return members >= set(self.node_names)
+
+    def _make_disks(self):
+        for node in self.node_names if self.setup["disks"] else []:
+            self.paths.disks(node).mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, size_bytes in self.setup["disks"].items():
+                with open(self.paths.disks(node) / name, "xb") as disk:
+                    disk.truncate(size_bytes)
 
     def _write_configuration(self, node):
         setup = self.setup

@@ -3,6 +3,10 @@
 from . import layout
 
 FLOATING = "10.77.1.100"
+DB_FLOATING = "10.77.1.101"
+DISK_BYTES = 1 << 30  # of the mirror disk's data on each side
+METADATA_BYTES = 32 << 20
+DISKS = {"md1.data": DISK_BYTES, "md1.meta": METADATA_BYTES}  # under layout.DISK_DIRECTORY of every node
 
 WEB_GROUP = """
 [[group]]
@@ -56,6 +60,72 @@ while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
 """
 
 
+DB_GROUP = """
+[[group]]
+name = "db"
+nodes = [NODES]
+[[group.resource]]
+type = "md"
+name = "md1"
+mount = "/mnt/db"
+filesystem = "ext4"
+data = "DISKS/md1.data"
+metadata = "DISKS/md1.meta"
+[[group.resource]]
+type = "fip"
+name = "fip2"
+address = "FLOATING/24"
+[[group.resource]]
+type = "exec"
+name = "postgres"
+start_mode = "async"
+start_timeout = "60s"
+stop_timeout = "60s"
+[[monitor]]
+type = "pidw"
+name = "postgres-alive"
+target = "postgres"
+on_error = { script = 0, restart = 3, failover = 1, final = "no-operation" }
+[[monitor]]
+type = "mdw"
+name = "mdw1"
+target = "md1"
+[[monitor]]
+type = "mdnw"
+name = "mdnw1"
+target = "md1"
+"""
+
+# The program itself is the service. Its data lies in a directory of the mirror disk, made once. The group runs on one node
+# only, and nothing of it is left when this script starts, so a postmaster.pid is an old one.
+DB_START = """#!/bin/sh
+set -e
+bin=/usr/lib/postgresql/15/bin
+data=/mnt/db/pgdata
+run=/run/kagami-db
+as_postgres="setpriv --reuid=postgres --regid=postgres --init-groups --"
+install -d -o postgres -g postgres -m 0755 $run
+if [ ! -s $data/PG_VERSION ]; then
+    rm -rf $data.new
+    install -d -o postgres -g postgres -m 0700 $data.new
+    $as_postgres $bin/initdb -D $data.new --data-checksums -U postgres -A trust >&2
+    echo "host all all 10.77.1.0/24 trust" >>$data.new/pg_hba.conf
+    sync -f $data.new
+    mv $data.new $data
+fi
+rm -f $data/postmaster.pid
+exec $as_postgres $bin/postgres -D $data -c listen_addresses='*' -c unix_socket_directories=$run \\
+    -c cluster_name="$(hostname)" -c logging_collector=off
+"""
+
+DB_STOP = """#!/bin/sh
+data=/mnt/db/pgdata
+as_postgres="setpriv --reuid=postgres --regid=postgres --init-groups --"
+$as_postgres /usr/lib/postgresql/15/bin/pg_ctl status -D $data >/dev/null || exit 0  # it has ended by itself
+exec $as_postgres /usr/lib/postgresql/15/bin/pg_ctl stop -D $data -m fast -t 50
+"""
+
+
 def base(nodes, witness, profile, mirror=False, name="dev"):
     """[cluster], networks, nodes and arbitration; groups are appended by the caller."""
     networks = ["net1", "net2"] + ["mirror"] * mirror
@@ -83,6 +153,21 @@ def web_group(nodes):
     """(text for cluster.toml, scripts): floating address -> nginx, with a process monitor."""
     text = WEB_GROUP.replace("NODES", ", ".join(f'"{node}"' for node in nodes)).replace("FLOATING", FLOATING)
     return text, {"web/nginx/start.sh": WEB_START, "web/nginx/stop.sh": WEB_STOP}
+
+
+def db_group(nodes):
+    """(text for cluster.toml, scripts): mirror disk -> floating address -> PostgreSQL, with its monitors."""
+    text = DB_GROUP.replace("NODES", ", ".join(f'"{node}"' for node in nodes)).replace("FLOATING", DB_FLOATING)
+    text = text.replace("DISKS", layout.DISK_DIRECTORY)
+    return text, {"db/postgres/start.sh": DB_START, "db/postgres/stop.sh": DB_STOP}
+
+
+def database(nodes, profile, more=""):
+    """(cluster.toml, scripts) of the demo: groups db and web, a third network for the mirror, a witness. `more`: lines of
+    [cluster]."""
+    text = base(nodes, True, profile, mirror=True).replace("[cluster]\n", f"[cluster]\n{more}")
+    groups = [db_group(nodes), web_group(nodes)]
+    return text + "".join(group for group, _ in groups), {name: body for _, scripts in groups for name, body in scripts.items()}
 
 
 def default(nodes, witness, profile, mirror=False):

@@ -65,6 +65,8 @@ class Container:
             "etc": str(self.paths.etc(self.name)),
             "var": str(self.paths.var(self.name)),
             "log": str(self.paths.log(self.name)),
+            "disks": str(self.paths.disks(self.name)) if self.paths.disks(self.name).exists() else "",
+            "disk_directory": layout.DISK_DIRECTORY,
             "boot_id": str(self.paths.boot_id(self.name)),
             "first_pid": self._first_pid(),
             "argv": argv + init_arguments,

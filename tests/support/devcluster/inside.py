@@ -26,6 +26,9 @@ def make_view(plan):
     for source, target in ((plan["etc"], "/etc/kagami"), (plan["var"], "/var/lib/kagami")):
         os.makedirs(target, mode=0o700, exist_ok=True)
         mount(source, target, flags=MS_BIND)
+    if plan["disks"]:
+        mount(plan["disks"], plan["disk_directory"], flags=MS_BIND)
+        mount("tmpfs", "/mnt", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")  # mount points of its own
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount(plan["boot_id"], "/proc/sys/kernel/random/boot_id", flags=MS_BIND)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")

@@ -14,6 +14,7 @@ from .errors import DevClusterError
 MAX_NODES = 5
 NETWORKS = {"net1": 1, "net2": 2, "mirror": 3}
 WITNESS = "witness"
+DISK_DIRECTORY = "/srv"  # in a node: where the files of its mirror disks lie
 CLIENT = "client"
 HOST_OF = {**{f"node{n}": n for n in range(1, MAX_NODES + 1)}, WITNESS: 9, CLIENT: 200}
 
@@ -84,6 +85,9 @@ class Paths:
 
     def var(self, name):
         return self.top / name / "var"
+
+    def disks(self, name):
+        return self.top / name / "disks"
 
     def log(self, name, program=None):
         directory = self.top / name / "log"

@@ -10,7 +10,7 @@ import os
 
 from .errors import DevClusterError
 
-VERSION = 1
+VERSION = 2
 
 
 def load(paths):
