@@ -37,7 +37,9 @@ class Encoder {
         writer_.u8(static_cast<uint8_t>(value));
     }
     void name(const std::string& text) { writer_.string(text); }
-    void sentence(const std::string& text);
+    void sentence(const std::string& words) { text(words, kMaxSentenceBytes); }
+    void text(const std::string& words, size_t limit_bytes);  // cut at the limit
+    void sentences(const std::vector<std::string>& values, uint32_t limit);  // the first `limit`
     void blob(const Bytes& bytes, size_t /*limit_bytes*/) { writer_.bytes(bytes); }
     template <typename T>
     void list(const std::vector<T>& values, uint32_t /*limit*/) {
@@ -103,7 +105,13 @@ class Decoder {
         value = reader_.ok() ? static_cast<E>(raw) : E{};
     }
     void name(std::string& text) { text = reader_.string(kMaxNameBytes); }
-    void sentence(std::string& text) { text = reader_.string(kMaxSentenceBytes); }
+    void sentence(std::string& words) { text(words, kMaxSentenceBytes); }
+    void text(std::string& words, size_t limit_bytes) { words = reader_.string(limit_bytes); }
+    void sentences(std::vector<std::string>& values, uint32_t limit) {
+        const uint32_t count = reader_.count(limit);
+        values.clear();
+        for (uint32_t i = 0; i < count && reader_.ok(); ++i) sentence(values.emplace_back());
+    }
     void blob(Bytes& bytes, size_t limit_bytes) { bytes = reader_.bytes(limit_bytes); }
     template <typename T>
     void list(std::vector<T>& values, uint32_t limit) {

@@ -2,17 +2,13 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <optional>
 
-#include "common/files.h"
 #include "common/host/boot_clock.h"
+#include "common/host/packet_socket.h"
 
 namespace kagami::script_helper {
 namespace {
@@ -21,16 +17,6 @@ constexpr Duration kShortCall = 5s;
 constexpr Duration kAnswerMargin = 2 * kTermGrace + 2s;  // the helper's own TERM and KILL come after the deadline
 constexpr Duration kLongestCall = 48h;
 constexpr int kRetryMilliseconds = 10;
-
-UniqueFd connect_to(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return {};
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (fd.valid() && ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-    return {};
-}
 
 bool readable_before(int fd, Instant give_up) {
     for (;;) {
@@ -73,7 +59,7 @@ Result<Reply> Client::call(Request request, Instant give_up) const {
     for (;;) {
         const auto packet = encode(request);
         if (!packet) return tl::unexpected(packet.error());
-        if (const UniqueFd fd = connect_to(socket_); fd.valid()) {
+        if (const UniqueFd fd = host::connect_packets(socket_); fd.valid()) {
             if (const auto answer = exchange(fd.get(), *packet, give_up)) {
                 auto reply = decode_reply(*answer);
                 if (!reply) return reply;

@@ -1,18 +1,13 @@
 #include "cluster-daemon/script-helper/server.h"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "common/host/boot_clock.h"
-#include "common/host/trusted_path.h"
+#include "common/host/packet_socket.h"
 #include "common/ids.h"
 
 namespace kagami::script_helper {
@@ -20,48 +15,21 @@ namespace {
 
 constexpr Duration kRotateEvery = 2s;
 
-std::string parent(const std::string& path) {
-    return path.substr(0, path.rfind('/'));
-}
-
-Status make_trusted_directory(const std::string& path) {
-    if (Status above = host::check_trusted_directory(parent(path)); !above) return above;
-    if (Status made = make_private_directory(path); !made) return made;
-    return host::check_trusted_directory(path);
-}
-
-// Only a socket of root's may be replaced: it is what a killed helper leaves.
-Status clear_socket(const std::string& path) {
-    struct stat info{};
-    if (::lstat(path.c_str(), &info) != 0) return {};
-    if (!S_ISSOCK(info.st_mode) || info.st_uid != ::geteuid())
-        return fail(ErrorCode::kRefused, path + ": something that is not our socket stands in its place",
-                    "look who put it there, remove it, and start again");
-    ::unlink(path.c_str());
-    return {};
-}
-
-bool peer_is_root(int fd) {
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    return ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
-}
-
 }  // namespace
 
 Server::Server(Options options)
     : options_(std::move(options)),
       runs_(
           loop_,
-          {options_.cgroup_root, options_.log_directory, parent(options_.socket) + "/helper", options_.log_limit_bytes},
+          {options_.cgroup_root, options_.log_directory, host::parent_directory(options_.socket) + "/helper", options_.log_limit_bytes},
           [this](Asker asker, const Reply& reply) { respond(asker, reply); }),
       kills_(loop_, options_.cgroup_root, [this](Asker asker, const Reply& reply) { respond(asker, reply); }) {}
 
 Status Server::prepare() {
-    const std::string run_directory = parent(options_.socket);
+    const std::string run_directory = host::parent_directory(options_.socket);
     for (const std::string& directory :
-         {run_directory, run_directory + "/helper", parent(options_.log_directory), options_.log_directory}) {
-        if (Status made = make_trusted_directory(directory); !made) return made;
+         {run_directory, run_directory + "/helper", host::parent_directory(options_.log_directory), options_.log_directory}) {
+        if (Status made = host::make_trusted_directory(directory); !made) return made;
     }
     if (Status locked = take_lock(run_directory); !locked) return locked;
     runs_.adopt();
@@ -69,30 +37,16 @@ Status Server::prepare() {
 }
 
 Status Server::take_lock(const std::string& directory) {
-    const std::string path = directory + "/helper.lock";
-    lock_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!lock_.valid()) return fail(path + ": cannot open: " + errno_text(errno), errno_remedy(errno, path));
-    // A record lock and no flock: a child that is not yet past exec (its cgroup may be frozen) would hold that on after
-    // our death.
-    struct flock whole{};
-    whole.l_type = F_WRLCK;
-    if (::fcntl(lock_.get(), F_SETLK, &whole) == 0) return {};
-    return fail(ErrorCode::kRefused, path + ": another script helper is running",
-                "one is enough; stop it if it should be replaced");
+    auto lock = host::lock_for_process(directory + "/helper.lock", "script helper");
+    if (!lock) return tl::unexpected(lock.error());
+    lock_ = std::move(*lock);
+    return {};
 }
 
 Status Server::listen() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (options_.socket.size() >= sizeof address.sun_path)
-        return fail(ErrorCode::kUsage, options_.socket + ": the path is too long for a socket",
-                    "choose one below 108 characters");
-    std::memcpy(address.sun_path, options_.socket.c_str(), options_.socket.size() + 1);
-    if (Status cleared = clear_socket(options_.socket); !cleared) return cleared;
-    listener_ = UniqueFd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const bool bound = ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    if (!bound || ::chmod(options_.socket.c_str(), 0600) != 0 || ::listen(listener_.get(), 128) != 0)
-        return fail(options_.socket + ": cannot listen: " + errno_text(errno), errno_remedy(errno, options_.socket));
+    auto listener = host::listen_packets(options_.socket);
+    if (!listener) return tl::unexpected(listener.error());
+    listener_ = std::move(*listener);
     watch_listener();
     return {};
 }
@@ -105,7 +59,7 @@ void Server::on_connect() {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd.valid()) return;
     const Asker id = ++last_asker_;
-    const bool root = peer_is_root(fd.get());
+    const bool root = host::peer_is_root(fd.get());
     loop_.watch(fd.get(), EPOLLIN, [this, id] { on_packet(id); });
     connections_[id].fd = std::move(fd);
     if (!root) {

@@ -58,8 +58,16 @@ void EventLoop::fire_timers() {
 }
 
 void EventLoop::run_once() {
+    run_for(wait_milliseconds());
+}
+
+void EventLoop::run_ready() {
+    run_for(0);
+}
+
+void EventLoop::run_for(int limit_milliseconds) {
     std::array<epoll_event, 32> events{};
-    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds());
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), limit_milliseconds);
     KAGAMI_ASSERT(count >= 0 || errno == EINTR, "epoll_wait failed");
     for (int i = 0; i < count; ++i) {
         const uint64_t tag = events[static_cast<size_t>(i)].data.u64;

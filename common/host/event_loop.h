@@ -28,8 +28,13 @@ class EventLoop {
     void cancel(Timer timer);
     // Waits for something to happen, at most until the next timer, and handles it.
     void run_once();
+    // For a loop inside another one: readable while a watched descriptor is ready (timers: ask run_ready in time), and
+    // what handles that without waiting.
+    int descriptor() const { return epoll_.get(); }
+    void run_ready();
 
  private:
+    void run_for(int limit_milliseconds);
     int wait_milliseconds() const;
     void fire_timers();
 

@@ -16,7 +16,11 @@
 namespace kagami::mirror_link {
 
 constexpr const char* kDefaultSocket = "/run/kagami/mirror.sock";
-constexpr size_t kMaxMessageBytes = 60000;
+constexpr size_t kMaxMessageBytes = size_t{128} << 10U;
+constexpr uint32_t kMaxMirrors = 64;
+constexpr uint32_t kMaxPaths = 8;
+constexpr uint32_t kMaxWarnings = 16;
+constexpr size_t kMaxPathBytes = 255;  // of device, metadata and directory paths; longer texts are cut when written
 
 // ---- daemon -> driver ----
 struct Welcome {
@@ -57,7 +61,7 @@ struct Ask {
 };
 
 // ---- driver -> daemon ----
-struct Status {  // what a person sees of one mirror on this node, beyond its report
+struct MirrorStatus {  // what a person sees of one mirror on this node, beyond its report
     mirror::Report report;
     std::string device;     // "/dev/loop3"; empty = not promoted
     std::string front_end;  // "fuse-loop"
@@ -76,19 +80,21 @@ struct Status {  // what a person sees of one mirror on this node, beyond its re
     uint64_t copied_bytes = 0;  // by resyncs since the driver's start
     Duration longest_stall{};
     std::vector<std::string> warnings;  // memory not locked, no TLS offload ...: named, as mirror.md 2 asks
-    bool operator==(const Status&) const = default;
+    bool operator==(const MirrorStatus&) const = default;
 };
 struct Answer {  // to Ask
     uint64_t id = 0;
     bool ok = false;
     std::string message;
     std::string remedy;
-    Status status;  // kStatus, and kPromote when ok
+    MirrorStatus status;  // kStatus, and kPromote when ok
     bool operator==(const Answer&) const = default;
 };
 
 using Message = std::variant<Welcome, Configure, mirror::Authority, Ask, mirror::Report, Answer>;
 Bytes encode(const Message& message);
+// Beyond the codec's bounds: names of mirrors are valid names (they become directories) and unique in Configure, paths
+// are absolute, ports are not 0. kUsage otherwise.
 Result<Message> decode_message(std::span<const uint8_t> packet);
 
 }  // namespace kagami::mirror_link
