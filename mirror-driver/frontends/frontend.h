@@ -1,6 +1,8 @@
 // A front end turns a kernel (or socket) interface into requests of one mirror. It lives on the mirror's own thread and
 // loop; it is made when the mirror is promoted and closed before it is demoted. Adding one = one folder here and one
 // line in registry.cc.
+// Making and closing a kernel device are themselves requests to it (sizes, the last dirty pages), so neither may block
+// this thread: a front end that needs time is opening, or closing, while advance() and complete() go on.
 #pragma once
 
 #include <functional>
@@ -14,6 +16,14 @@
 
 namespace kagami::mirror {
 
+enum class FrontEndState : uint8_t {
+    kOpening,
+    kOpen,
+    kClosing,  // may go back to kOpen, when somebody holds it open
+    kClosed,
+    kFailed,  // it could not be opened, or was taken away (aborted by the guard): close it
+};
+
 class FrontEnd {
  public:
     using Submit = std::function<void(const ClientRequest&)>;
@@ -25,7 +35,11 @@ class FrontEnd {
     virtual std::string device() const = 0;  // "/dev/loop3", or "unix:/…"
     // Nobody has it open any more? Says who does.
     virtual Status idle() const = 0;
-    virtual Status close() = 0;
+    virtual Status close() = 0;  // begins to close; an error: it stays as it was. Done when state() is kClosed
+    virtual FrontEndState state() const { return FrontEndState::kOpen; }  // changes in advance() and close() only
+    virtual std::string trouble() const { return {}; }  // of kFailed, and of a close() that was given up
+    // A buffer or request id may be free again: what waited for one goes on.
+    virtual void buffers_released() {}
 };
 
 struct FrontEndSettings {

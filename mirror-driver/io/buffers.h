@@ -27,16 +27,20 @@ class Buffers {
     void release(BufferId buffer);
     std::span<uint8_t> bytes(BufferId buffer) const;  // whole capacity, 4096-aligned
     bool available(uint32_t length_bytes, Use use) const;
+    std::span<uint8_t> memory() const { return {memory_, memory_bytes_}; }
+    bool locked() const { return locked_; }  // false: mlock was refused, a warning for the status
 
  private:
     Buffers() = default;
     uint8_t* memory_ = nullptr;
     size_t memory_bytes_ = 0;
+    bool locked_ = false;
     uint32_t small_ = 0;
     uint32_t large_ = 0;
     std::vector<uint32_t> free_small_;
     std::vector<uint32_t> free_large_;
     std::vector<Use> use_;
+    bool may_take(const uint32_t (&taken)[3], uint32_t all, Use use) const;
     uint32_t taken_small_[3] = {};
     uint32_t taken_large_[3] = {};
 };
