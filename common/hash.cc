@@ -5,6 +5,8 @@
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
 
+#include <cstring>
+
 #include "common/assert.h"
 
 namespace kagami {
@@ -20,6 +22,25 @@ constexpr std::array<uint32_t, 256> make_crc_table() {
     return table;
 }
 constexpr auto kCrcTable = make_crc_table();
+
+uint32_t crc_by_table(std::span<const uint8_t> data, uint32_t crc) {
+    for (const uint8_t byte : data) crc = crc >> 8U ^ kCrcTable[(crc ^ byte) & 0xffU];
+    return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) uint32_t crc_by_instruction(std::span<const uint8_t> data, uint32_t crc) {
+    uint64_t wide = crc;
+    for (; data.size() >= 8; data = data.subspan(8)) {
+        uint64_t word = 0;
+        std::memcpy(&word, data.data(), 8);
+        wide = __builtin_ia32_crc32di(wide, word);
+    }
+    crc = static_cast<uint32_t>(wide);
+    for (const uint8_t byte : data) crc = __builtin_ia32_crc32qi(crc, byte);
+    return crc;
+}
+#endif
 
 }  // namespace
 
@@ -42,10 +63,11 @@ bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b)
     return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-uint32_t crc32c(std::span<const uint8_t> data) {
-    uint32_t crc = ~0U;
-    for (const uint8_t byte : data) crc = crc >> 8U ^ kCrcTable[(crc ^ byte) & 0xffU];
-    return ~crc;
+uint32_t crc32c(std::span<const uint8_t> data, uint32_t before) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) return ~crc_by_instruction(data, ~before);
+#endif
+    return ~crc_by_table(data, ~before);
 }
 
 }  // namespace kagami

@@ -11,6 +11,7 @@ namespace kagami {
 Hash sha256(std::span<const uint8_t> data);
 Hash hmac_sha256(std::span<const uint8_t> key, std::span<const uint8_t> data);
 bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b);
-uint32_t crc32c(std::span<const uint8_t> data);  // Castagnoli, as in iSCSI (RFC 3720 B.4)
+// Castagnoli, as in iSCSI (RFC 3720 B.4). crc32c(b, crc32c(a)) is the checksum of a followed by b.
+uint32_t crc32c(std::span<const uint8_t> data, uint32_t before = 0);
 
 }  // namespace kagami

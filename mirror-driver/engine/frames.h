@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/codec.h"
+#include "common/hash.h"  // crc32c
 #include "common/result.h"
 #include "mirror-driver/engine/context.h"
 
@@ -86,7 +87,6 @@ struct FrameHeader {
 // Errors: magic, version, type, a wrong CRC, lengths above the limits or against the type, offset + length above
 // `size_bytes` (0 = not known yet: only control frames without extent are taken). Names what was wrong.
 Result<FrameHeader> decode_header(std::span<const uint8_t, kFrameHeaderBytes> bytes, uint64_t size_bytes);
-uint32_t crc32c(std::span<const uint8_t> bytes, uint32_t before = 0);
 
 const char* name_of(FrameType type);
 
