@@ -54,7 +54,7 @@ void fields(C& c, V& v) {
 }
 template <typename C, Is<Answer> V>
 void fields(C& c, V& v) {
-    c(v.id, v.ok);
+    c(v.id, v.ok, v.not_yet);
     c.sentence(v.message);
     c.sentence(v.remedy);
     c(v.status);

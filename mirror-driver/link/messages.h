@@ -85,6 +85,7 @@ struct MirrorStatus {  // what a person sees of one mirror on this node, beyond 
 struct Answer {  // to Ask
     uint64_t id = 0;
     bool ok = false;
+    bool not_yet = false;  // not ok, but worth asking again: the authority for it may be on its way
     std::string message;
     std::string remedy;
     MirrorStatus status;  // kStatus, and kPromote when ok

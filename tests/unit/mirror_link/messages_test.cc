@@ -58,7 +58,7 @@ std::vector<Message> samples() {
             authority,
             Ask{7, Verb::kPromote, "md1"},
             sample_report(),
-            Answer{7, false, "not current", "wait for the resync", status}};
+            Answer{7, false, true, "not current", "wait for the resync", status}};
 }
 
 }  // namespace
