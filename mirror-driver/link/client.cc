@@ -49,8 +49,8 @@ using QuestionPointer = std::shared_ptr<Question>;
 
 // Everything but `thread` belongs to the thread.
 struct Client::Impl {
-    Impl(std::string path, Welcome first, Handlers given)
-        : socket(std::move(path)), welcome(std::move(first)), handlers(std::move(given)) {}
+    Impl(std::string path, Welcome greeting, Handlers given)
+        : socket(std::move(path)), welcome(std::move(greeting)), handlers(std::move(given)) {}
 
     void connect(host::EventLoop& loop);
     void connect_later(host::EventLoop& loop);
