@@ -41,21 +41,35 @@ struct BlockWrite {
     std::array<uint8_t, kMetadataBlockBytes> bytes{};
 };
 
+// Where the rings stand: the numbers of the last batch, state block and log block that were written.
+struct RingPosition {
+    uint64_t batch = 0;
+    uint64_t context = 0;
+    uint64_t log = 0;
+    bool operator==(const RingPosition&) const = default;
+};
+
 struct Loaded {
     Context context;
     std::vector<uint32_t> slots;  // the activity log: extent of each slot, kFreeSlot
     Bitmap bitmap{0};
     std::vector<std::string> findings;  // what was not as it should be and what was made of it, for a person
     bool log_incomplete = false;        // the activity log could not be read as a whole: every block counts as dirty
+    RingPosition position;              // for Metadata alone
 };
 
 // Reads one block; false = unreadable.
 using BlockReader = std::function<bool(uint64_t offset, std::array<uint8_t, kMetadataBlockBytes>& bytes)>;
 
-enum class MetadataKind : uint8_t { kBlank, kOurs, kForeign, kDamaged };
+enum class MetadataKind : uint8_t {
+    kBlank,    // zero wherever we look
+    kOurs,     // metadata of some mirror: whether of this one, the caller tells from the uuids
+    kForeign,  // something else that must not be overwritten without a person's word
+    kDamaged,  // was ours, or cannot be read
+};
 struct Identified {
     MetadataKind kind = MetadataKind::kBlank;
-    std::string what;  // of kForeign and kDamaged: "an ext4 file system", "metadata of mirror … of cluster …", ...
+    std::string what;  // of kForeign and kDamaged: "an ext4 file system", "data of an unknown kind", ...
     Uuid cluster{};
     Uuid mirror{};
     NodeId self;
@@ -64,7 +78,8 @@ Identified identify(const BlockReader& read, uint64_t device_bytes);
 
 class Metadata {
  public:
-    // Lays out new metadata: blocks to write, in two batches (the superblocks come last).
+    // Lays out new metadata: blocks to write, each batch flushed before the next (what was there is voided first, the
+    // superblocks come last, so that a crash in between leaves metadata that are refused, never a mixture).
     static std::vector<std::vector<BlockWrite>> create(const Context& context, uint64_t device_bytes);
     // A bad superblock pair is an error; a bad log tail or bitmap page adds resync work (Loaded::findings).
     static Result<Loaded> load(const BlockReader& read, uint64_t device_bytes);
@@ -74,10 +89,11 @@ class Metadata {
     void encode(const MetadataBatch& batch, const Context& context, const Bitmap& bitmap, std::vector<BlockWrite>& out);
 
  private:
-    uint64_t device_bytes_ = 0;
-    uint64_t context_seq_ = 0;
-    uint64_t log_seq_ = 0;
-    uint32_t rotate_ = 0;  // where the rotating part of the whole log goes on
+    uint32_t log_blocks_of(const MetadataBatch& batch) const;
+
+    RingPosition position_;
+    uint32_t rotate_ = 0;     // the slot at which the rotating part of the whole log goes on
+    bool whole_log_ = false;  // the next batch writes every slot, because the ring does not hold them all
     std::vector<uint32_t> slots_;
 };
 
