@@ -209,6 +209,7 @@ void Engine::kill(Tracked& t, const Sight& seen, GroupOrders& orders) {
         orders.thaw = true;  // the empty cgroup, so that the next start is not born frozen
         return;
     }
+    orders.abort = true;
     orders.kill = seen.populated;  // SIGKILL reaches frozen tasks as well, and not one of them runs on
     orders.withdraw = true;
     orders.unmount = !seen.populated;

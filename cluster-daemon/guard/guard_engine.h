@@ -7,7 +7,8 @@
 // States    GroupState in guard_page.h. Without a lease a data group is suspended and a strict one killed. What is
 //           suspended is resumed by verdict `resume` under a lease that was sent after the suspension began, and killed
 //           by verdict `kill`, by a newer token, or after a minute. A kill is never called off; a killed group runs
-//           again only by the rule for a suspended one. A group that others froze (the daemon, while it saw no guard)
+//           again only by the rule for a suspended one. A kill begins with failing the I/O of the group's mirror disks.
+//           A group that others froze (the daemon, while it saw no guard)
 //           counts as suspended since then.
 // Orders    are repeated until the thing is seen done, and are harmless when it is done already.
 // Watchdog  Armed as soon as the plan says so; disarmed when it no longer does and no group is left. Petted under a
@@ -36,7 +37,7 @@ struct Clocks {
 
 // What was seen of one group just before a step.
 struct Sight {
-    bool frozen = false;  // nothing of it can run; a task blocked on our own mirror device will count as frozen, too
+    bool frozen = false;  // nothing of it can run; a task that waits for a stalled mirror disk counts as frozen, too
     bool populated = true;
     bool addresses_gone = false;  // the withdrawal ordered by the last step left none behind
     bool mounts_gone = false;     // the same for its mounts
@@ -45,6 +46,7 @@ struct Sight {
 
 struct GroupOrders {
     bool freeze = false, thaw = false, kill = false, withdraw = false, unmount = false;
+    bool abort = false;    // fail the I/O that waits for its mirror disks: neither SIGKILL nor unmounting ends before
     uint16_t restore = 0;  // addresses to put back
     bool operator==(const GroupOrders&) const = default;
 };

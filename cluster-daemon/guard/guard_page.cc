@@ -19,7 +19,7 @@ namespace kagami::guard {
 namespace {
 
 static_assert(std::is_trivially_copyable_v<GuardPlan> && std::is_trivially_copyable_v<GuardReport>);
-static_assert(sizeof(GuardGroup) == 4840 && sizeof(GuardPlan) == 309848 && sizeof(GuardReport) == 4744,
+static_assert(sizeof(GuardGroup) == 5104 && sizeof(GuardPlan) == 326744 && sizeof(GuardReport) == 4744,
               "the layout has changed: raise kPageVersion");
 static_assert(std::atomic_ref<uint64_t>::is_always_lock_free);
 
@@ -129,6 +129,7 @@ const char* defect(const GuardGroup& group) {
     if (!group.cgroup.ok() || !valid_cgroup(group.cgroup.view())) return "the cgroup path is not valid";
     if (!group.addresses.ok()) return "more than 16 addresses";
     if (!group.mounts.ok()) return "more than 16 mounts";
+    if (!group.mirrors.ok()) return "more than 8 mirror disks";
     for (const auto& a : group.addresses) {
         if (a.family != 4 && a.family != 6) return "an address is neither IPv4 nor IPv6";
         if (a.prefix_bits > (a.family == 4 ? 32 : 128)) return "an address has too long a prefix";
@@ -136,6 +137,9 @@ const char* defect(const GuardGroup& group) {
     }
     for (const auto& m : group.mounts) {
         if (!m.ok() || m.c_str()[0] != '/') return "a mount point is not an absolute path of at most 255 bytes";
+    }
+    for (const auto& m : group.mirrors) {
+        if (!m.ok() || !valid_name(m.view())) return "the name of a mirror disk is not valid";
     }
     return nullptr;
 }

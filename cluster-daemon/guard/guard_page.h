@@ -26,10 +26,11 @@
 namespace kagami::guard {
 
 constexpr const char* kPagePath = "/run/kagami/guard.page";
-constexpr uint32_t kPageVersion = 1;  // raise it with every change of a struct below
+constexpr uint32_t kPageVersion = 2;  // raise it with every change of a struct below
 constexpr size_t kMaxGroups = 64;
 constexpr size_t kMaxAddresses = 16;
 constexpr size_t kMaxMounts = 16;
+constexpr size_t kMaxMirrors = 8;
 
 // Text of at most kCapacity bytes, NUL-padded. Too long a text is kept as "not ok" and refused when it is published.
 template <size_t kCapacity>
@@ -101,6 +102,7 @@ struct GuardGroup {
     Text<127> cgroup;  // relative to the cgroup root; its children are covered
     List<GuardAddress, kMaxAddresses> addresses;
     List<Text<255>, kMaxMounts> mounts;  // in the order of mounting
+    List<Text<31>, kMaxMirrors> mirrors;          // mirror disks, whose stalled I/O is failed before a kill
 };
 
 struct GuardTerms {

@@ -19,6 +19,8 @@
 #include <utility>
 
 #include "cluster-daemon/guard/boost.h"
+#include "cluster-daemon/guard/mirrors.h"
+#include "cluster-daemon/guard/tasks.h"
 
 namespace kagami::guard {
 namespace {
@@ -109,6 +111,7 @@ Sight Hands::look(size_t place, const GuardGroup& group) {
     text[length] = '\0';
     sight.frozen = std::strstr(text, "frozen 1") != nullptr;
     sight.populated = std::strstr(text, "populated 0") == nullptr;
+    if (!sight.frozen && group.mirrors.size() > 0) sight.frozen = stands_still(root_.get(), group.cgroup.c_str());
     return sight;
 }
 
@@ -116,6 +119,7 @@ Sight Hands::look(size_t place, const GuardGroup& group) {
 void Hands::act(size_t place, const GuardGroup& group, const GroupOrders& orders) {
     Outcome& outcome = outcomes_[place];
     outcome = {};
+    for (size_t i = 0; orders.abort && i < group.mirrors.size(); ++i) abort_mirror(group.mirrors[i].view());
     if (orders.kill) write_cgroup(group, "cgroup.kill", "1");
     if (orders.freeze) write_cgroup(group, "cgroup.freeze", "1");
     if (orders.kill || orders.freeze) {

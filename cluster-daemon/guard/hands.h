@@ -1,5 +1,5 @@
 // What the guard does to the machine: cgroup v2 (Linux 5.14 or newer: cgroup.freeze, cgroup.kill), addresses over one
-// rtnetlink socket, unmounting. Everything is idempotent and allocates nothing after open(); the outcome of an order is
+// rtnetlink socket, connections of mirror disks, unmounting. Everything is idempotent and allocates nothing after open(); the outcome of an order is
 // part of the next look(). Unmounting may block in the kernel, so a thread of its own does it, one group at a time: it
 // must never hold up the suspension of another group.
 #pragma once

@@ -91,6 +91,7 @@ struct GuardLink::Impl {
             if (const auto known = to_guard(address)) out.addresses.push_back(*known);
         }
         for (const auto& mount : covered.mounts) out.mounts.push_back(guard::Text<255>(mount));
+        for (const auto& mirror : covered.mirrors) out.mirrors.push_back(guard::Text<31>(mirror));
         return out;
     }
 

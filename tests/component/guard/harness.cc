@@ -46,6 +46,8 @@ std::string enter_namespaces() {
     // The record of `kagami-guard test` has a fixed place: give it one that is ours.
     if (mount("none", "/var/lib", "tmpfs", 0, nullptr) != 0) return "mounting tmpfs";
     mkdir("/var/lib/kagami", 0700);
+    // So have mirror disks.
+    if (mount("none", "/run", "tmpfs", 0, nullptr) != 0) return "mounting tmpfs";
     if (run({"/usr/sbin/ip", "link", "add", "kg0", "type", "veth", "peer", "name", "kg1"}) != 0) return "veth";
     run({"/usr/sbin/ip", "link", "set", "kg0", "up"});
     run({"/usr/sbin/ip", "link", "set", "kg1", "up"});

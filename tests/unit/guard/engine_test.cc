@@ -60,12 +60,14 @@ TEST_CASE(
     World w = running(GroupKind::kStrict);
     w.now = w.plan.terms.deadline;
     w.step();
-    CHECK(w.ordered("db") == GroupOrders{.kill = true, .withdraw = true});
+    CHECK(w.ordered("db") == GroupOrders{.kill = true, .withdraw = true, .abort = true});
     w.now += 1ms;
     w.step();
     CHECK(w.ordered("db").unmount);
+    CHECK(w.ordered("db").abort);  // what is stalled would hold up the unmounting as well
     w.run(100ms);
     CHECK(w.state("db") == GroupState::kKilled);
+    CHECK_FALSE(w.ordered("db").abort);
     CHECK_FALSE(w.machine("db").mounted);
     CHECK(w.machine("db").addresses == 0);
     CHECK(w.orders.pet);
@@ -216,6 +218,7 @@ TEST_CASE("a suspension that lasts a minute becomes a kill") {
     World w = suspended();
     w.run(kSuspensionLimit - 2s);
     CHECK(w.state("db") == GroupState::kSuspended);
+    CHECK_FALSE(w.ordered("db").abort);  // until then its mirror disks may come back
     w.run(2s);
     CHECK(w.state("db") == GroupState::kKilled);
 }

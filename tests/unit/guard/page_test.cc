@@ -115,6 +115,13 @@ const Defect kDefects[] = {
      [](GuardPlan& p) {
          while (p.groups[0].mounts.ok()) p.groups[0].mounts.push_back("/m");
      }},
+    {"too many mirror disks",
+     [](GuardPlan& p) {
+         while (p.groups[0].mirrors.ok()) p.groups[0].mirrors.push_back("md1");
+     }},
+    {"a mirror disk with a path for a name", [](GuardPlan& p) { p.groups[0].mirrors.push_back("../md1"); }},
+    {"a mirror disk without a name", [](GuardPlan& p) { p.groups[0].mirrors.push_back(""); }},
+    {"a mirror disk with too long a name", [](GuardPlan& p) { p.groups[0].mirrors.push_back(std::string(32, 'x')); }},
     {"too many groups",
      [](GuardPlan& p) {
          while (p.groups.ok()) p.groups.push_back(group_named(("x" + std::to_string(p.groups.size())).c_str()));
@@ -162,10 +169,12 @@ TEST_CASE("the largest plan and the largest report fit") {
     while (plan.groups[63].addresses.size() < kMaxAddresses)
         plan.groups[63].addresses.push_back({6, 128, {0xfd}, "interface-of-15"});
     while (plan.groups[63].mounts.size() < kMaxMounts) plan.groups[63].mounts.push_back("/" + std::string(254, 'm'));
+    while (plan.groups[63].mirrors.size() < kMaxMirrors) plan.groups[63].mirrors.push_back(std::string(31, 'x'));
     REQUIRE(f.writer().publish(plan));
     auto reader = f.reader();
     REQUIRE(reader.read() == PageRead::kNew);
     CHECK(reader.value().groups[63].mounts[15].view().size() == 255);
+    CHECK(reader.value().groups[63].mirrors[7].view().size() == 31);
     GuardReport report;
     for (size_t i = 0; i < kMaxGroups; ++i) report.groups.push_back({"db", {}, GroupState::kKillFailed});
     REQUIRE(GuardPageWriter<GuardReport>::open(f.path.c_str())->publish(report));
