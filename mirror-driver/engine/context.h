@@ -46,6 +46,7 @@ struct Context {
     Generation aim;   // of the resync under way, while inconsistent
     std::array<Ancestor, 8> history{};  // newest first
     Generation peer_last;               // the peer's generation when it was last connected
+    BootId peer_boot{};                 // while primary: the boot of the peer that was last connected; zero = none yet
     Token highest_token;
     Flags flags;
     bool operator==(const Context&) const = default;

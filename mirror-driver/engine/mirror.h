@@ -104,6 +104,8 @@ struct SendFrame {
 struct Completion {
     RequestId id;
     int error = 0;
+    BufferId data = kNoBuffer;  // of a read that the peer answered: the bytes lie here and not in the request's buffer;
+                                // copy them (the buffer itself is in `released` of the same output)
 };
 struct OrderDone {
     uint64_t id = 0;
@@ -120,7 +122,7 @@ struct Output {
     std::vector<DataIo> data;
     std::vector<SendFrame> frames;
     std::vector<Completion> completions;
-    std::vector<BufferId> released;  // payloads of received frames
+    std::vector<BufferId> released;  // payloads of received frames; carried out after the completions
     std::vector<OrderDone> orders;
     std::optional<Disconnect> disconnect;
     std::vector<std::string> notes;  // what changed and why: the driver's log
