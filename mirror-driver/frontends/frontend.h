@@ -28,7 +28,7 @@ class FrontEnd {
  public:
     using Submit = std::function<void(const ClientRequest&)>;
     virtual ~FrontEnd() = default;
-    virtual int descriptor() const = 0;  // readable: call advance(); -1 = none of its own
+    virtual int descriptor() const = 0;  // readable: call advance(); -1 = none now (asked before each wait)
     // Takes what is there, as long as there are buffers and request ids; calls submit for each.
     virtual void advance() = 0;
     virtual void complete(const Completion& completion) = 0;
@@ -47,8 +47,9 @@ struct FrontEndSettings {
     uint64_t size_bytes = 0;
     std::string directory;     // /run/kagami/mirror/NAME, 0700, exists
     int kept_descriptor = -1;  // of a former life of the driver: go on with it
-    std::function<void(int descriptor)> keep;  // hand it to the descriptor store
-    FrontEnd::Submit submit;
+    std::function<void(int descriptor)> keep;  // hand it to the descriptor store; -1 = take it out again
+    std::function<void()> wake;                // from any thread: have advance() called soon
+    FrontEnd::Submit submit;  // never completes within the call
     Buffers* buffers = nullptr;
 };
 struct FrontEndType {

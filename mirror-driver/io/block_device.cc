@@ -7,7 +7,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,19 +17,15 @@
 #include <fstream>
 #include <functional>
 #include <memory>
-#include <sstream>
 
 #include "mirror-driver/io/loop_devices.h"
+#include "mirror-driver/io/mount_table.h"
 
 namespace kagami::mirror {
 namespace {
 
 constexpr uint64_t kLeastBytes = uint64_t{1} << 20U;
 constexpr size_t kWindowBytes = size_t{256} << 10U;  // read ahead while the metadata are loaded
-
-std::string numbers(dev_t device) {
-    return std::to_string(major(device)) + ":" + std::to_string(minor(device));
-}
 
 std::string first_line(const std::string& path) {
     std::ifstream file(path);
@@ -41,18 +36,7 @@ std::string first_line(const std::string& path) {
 }
 
 std::string sysfs(dev_t device) {
-    return "/sys/dev/block/" + numbers(device);
-}
-
-// Where it is mounted in this process's view; empty = nowhere.
-std::string mounted_on(dev_t device) {
-    std::ifstream table("/proc/self/mountinfo");
-    for (std::string line; std::getline(table, line);) {
-        std::istringstream fields(line);
-        std::string id, parent, number, root, point;
-        if (fields >> id >> parent >> number >> root >> point && number == numbers(device)) return point;
-    }
-    return {};
+    return "/sys/dev/block/" + device_numbers(device);
 }
 
 std::string first_in(const std::string& folder) {
@@ -64,7 +48,7 @@ std::string first_in(const std::string& folder) {
 }
 
 Error busy(const std::string& subject, const std::string& path, dev_t device) {
-    if (const std::string point = mounted_on(device); !point.empty()) {
+    if (const std::string point = mount_point_of(device); !point.empty()) {
         return {ErrorCode::kRefused, subject + " is mounted on " + point, "unmount it, and take it out of /etc/fstab"};
     }
     if (const std::string holder = first_in(sysfs(device) + "/holders"); !holder.empty()) {
@@ -109,7 +93,7 @@ std::string identity_of_device(int fd, dev_t device) {
     if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0) {
         return "loop=" + std::to_string(info.lo_device) + ":" + std::to_string(info.lo_inode) + "+" + std::to_string(info.lo_offset);
     }
-    return "dev=" + numbers(device);
+    return "dev=" + device_numbers(device);
 }
 
 // ---- opening ----
@@ -161,7 +145,7 @@ Result<Opened> open_file(const std::string& subject, const std::string& path, co
                     "unmount " + loops.front() + " and detach it (losetup -d " + loops.front() + ")");
     }
     opened.size_bytes = static_cast<uint64_t>(file.st_size);
-    opened.identity = "file=" + numbers(file.st_dev) + ":" + std::to_string(file.st_ino);
+    opened.identity = "file=" + device_numbers(file.st_dev) + ":" + std::to_string(file.st_ino);
     return opened;
 }
 
