@@ -75,6 +75,10 @@ struct Hello {
 Bytes encode(const Hello& hello);
 Result<Hello> decode_hello(std::span<const uint8_t> body);
 
+// Whether the fields fit the type and the disk: the part of decode_header's refusals that a sender can get wrong (for
+// simulators and tests, whose frames never become bytes). `size_bytes` as in decode_header.
+Status check_frame(const Frame& frame, uint64_t size_bytes);
+
 // The header's bytes, CRCs included. `payload_crc` is the CRC32C of the payload, 0 without one.
 std::array<uint8_t, kFrameHeaderBytes> encode_header(const Frame& frame, uint32_t payload_crc);
 struct FrameHeader {

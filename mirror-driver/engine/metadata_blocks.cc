@@ -6,6 +6,7 @@
 #include "common/assert.h"
 #include "common/codec.h"
 #include "common/hash.h"
+#include "mirror-driver/engine/put.h"
 
 namespace kagami::mirror::blocks {
 namespace {
@@ -17,30 +18,6 @@ constexpr size_t kUpdatesAt = 32;         // in the payload of a log block
 constexpr size_t kRotatingAt = kUpdatesAt + kUpdatesPerBlock * 8;
 static_assert(kPayloadAt + kRotatingAt + kRotatingSlots * 4 == kMetadataBlockBytes);
 static_assert(kPayloadAt + kBitsPerPage / 8 == kMetadataBlockBytes);
-
-// Little-endian values one behind the other, into bytes that are there already: writing allocates nothing.
-class Put {
- public:
-    explicit Put(std::span<uint8_t> into) : into_(into) {}
-    void u8(uint8_t v) { number<1>(v); }
-    void u16(uint16_t v) { number<2>(v); }
-    void u32(uint32_t v) { number<4>(v); }
-    void u64(uint64_t v) { number<8>(v); }
-    void raw(std::span<const uint8_t> v) {
-        KAGAMI_ASSERT(v.size() <= into_.size(), "a block has room for its fields");
-        std::copy(v.begin(), v.end(), into_.begin());
-        into_ = into_.subspan(v.size());
-    }
-
- private:
-    template <size_t N>
-    void number(uint64_t v) {
-        KAGAMI_ASSERT(N <= into_.size(), "a block has room for its fields");
-        for (size_t i = 0; i < N; ++i) into_[i] = static_cast<uint8_t>(v >> (8 * i));
-        into_ = into_.subspan(N);
-    }
-    std::span<uint8_t> into_;
-};
 
 std::span<uint8_t> payload(Block& block) { return std::span(block).subspan(kPayloadAt); }
 std::span<const uint8_t> payload(const Block& block) { return std::span(block).subspan(kPayloadAt); }
@@ -171,6 +148,7 @@ void put_state(Block& block, const RingPosition& at, const Context& context) {
     out.u64(context.nonce.value);
     out.u64(context.next_nonce.value);
     out.raw(context.attached_in);
+    out.raw(context.peer_boot);
     out.u64(context.highest_token.epoch.value);
     out.u64(context.highest_token.seq);
     for (const Generation* each : {&context.current, &context.base, &context.aim, &context.peer_last}) put(out, *each);
@@ -189,6 +167,7 @@ bool get_state(const Block& block, RingPosition& at, Context& context) {
     read.nonce.value = in.u64();
     read.next_nonce.value = in.u64();
     in.raw(read.attached_in);
+    in.raw(read.peer_boot);
     read.highest_token.epoch.value = in.u64();
     read.highest_token.seq = in.u64();
     for (Generation* each : {&read.current, &read.base, &read.aim, &read.peer_last}) get(in, *each);

@@ -3,6 +3,8 @@
 // out of range, is "nothing". Used by metadata.cc (writing) and metadata_load.cc (reading) alone.
 #pragma once
 
+#include <optional>
+
 #include "mirror-driver/engine/metadata.h"
 
 namespace kagami::mirror::blocks {
@@ -16,7 +18,6 @@ constexpr uint32_t kLogBlocks = 256;
 constexpr uint64_t kBitmapOffset = uint64_t{8} << 20U;
 
 constexpr uint16_t kFormatVersion = 1;
-constexpr uint32_t kMaxLogSlots = 65536;
 constexpr uint32_t kUpdatesPerBlock = 64;
 constexpr uint32_t kRotatingSlots = 872;  // what is left of a log block behind its header and 64 updates
 constexpr size_t kMaxIdentityBytes = 191;

@@ -13,6 +13,7 @@ constexpr uint32_t kBlockBytes = 4096;                      // what one bit of t
 constexpr uint64_t kHotExtentBytes = uint64_t{4} << 20U;    // what one slot of the activity log stands for
 constexpr uint32_t kMaxRequestBytes = uint32_t{1} << 20U;   // of reads, writes and frames with data
 constexpr uint32_t kMaxHotExtents = 6400;                   // default size of the activity log
+constexpr uint32_t kMaxLogSlots = 65536;                    // the most that it may have
 
 struct Extent {
     uint64_t offset = 0;
