@@ -3,6 +3,8 @@
 
 #include "monitors/floating_ip/floating_ip.h"
 #include "monitors/ip/ip.h"
+#include "monitors/mirror_connect/mirror_connect.h"
+#include "monitors/mirror_disk/mirror_disk.h"
 #include "monitors/monitor.h"
 #include "monitors/nic_link/nic_link.h"
 #include "monitors/process/process.h"
@@ -11,11 +13,13 @@
 namespace kagami::monitors {
 
 std::span<const Type> registry() {
-    static const std::array<Type, 5> types = {{
+    static const std::array<Type, 7> types = {{
         {process_description(), make_process},
         {floating_ip_description(), make_floating_ip},
         {nic_link_description(), make_nic_link},
         {ip_description(), make_ip},
+        {mirror_disk_description(), make_mirror_disk},
+        {mirror_connect_description(), make_mirror_connect},
         {user_space_description(), make_user_space},
     }};
     return types;

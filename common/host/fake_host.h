@@ -153,10 +153,81 @@ class FakeProcesses : public Processes {
     }
 };
 
+class FakeMirrors : public Mirrors {
+ public:
+    std::map<std::string, mirror::Report> reports;
+    std::map<std::string, MirrorDevice> promoted;
+    std::optional<Error> promote_error, demote_error;
+    std::optional<Error> broken;     // every call fails with it
+    std::vector<std::string> calls;  // "promote md1" ...
+    FakeCallbacks changed;
+
+    Result<MirrorDevice> promote(const std::string& mirror, Instant) override {
+        calls.push_back("promote " + mirror);
+        if (broken) return tl::unexpected(*broken);
+        if (promote_error) return tl::unexpected(*promote_error);
+        return promoted[mirror] = MirrorDevice{"/dev/loop3", "fuse-loop"};
+    }
+    Status demote(const std::string& mirror, Instant) override {
+        calls.push_back("demote " + mirror);
+        if (broken) return tl::unexpected(*broken);
+        if (demote_error) return tl::unexpected(*demote_error);
+        promoted.erase(mirror);
+        return {};
+    }
+    Result<mirror::Report> report(const std::string& mirror) override {
+        if (broken) return tl::unexpected(*broken);
+        const auto at = reports.find(mirror);
+        if (at == reports.end()) return fail(ErrorCode::kNotFound, "mirror " + mirror + ": is not known");
+        return at->second;
+    }
+    Result<std::optional<MirrorDevice>> device(const std::string& mirror) override {
+        if (broken) return tl::unexpected(*broken);
+        const auto at = promoted.find(mirror);
+        return at == promoted.end() ? std::optional<MirrorDevice>() : std::optional(at->second);
+    }
+    std::shared_ptr<void> on_change(const std::string&, std::function<void()> callback) override {
+        return changed.add(std::move(callback));
+    }
+};
+
+class FakeMounts : public Mounts {
+ public:
+    std::vector<Mount> mounted;
+    std::map<std::string, std::vector<Holder>> holding;    // target -> who
+    std::map<std::string, std::string> signatures;         // device -> what lies there
+    std::vector<std::pair<std::string, int>> signalled;    // target, signal
+    std::function<void(const std::string& target, int signal)> on_signal = [](const std::string&, int) {};
+    std::optional<Error> broken;                           // every call fails with it
+
+    Result<std::vector<Mount>> mounts() override {
+        if (broken) return tl::unexpected(*broken);
+        return mounted;
+    }
+    Result<std::vector<Holder>> holders(const std::string& target) override {
+        if (broken) return tl::unexpected(*broken);
+        return holding[target];
+    }
+    Result<std::vector<Holder>> signal_holders(const std::string& target, int signal) override {
+        signalled.emplace_back(target, signal);
+        if (broken) return tl::unexpected(*broken);
+        const auto told = holding[target];
+        on_signal(target, signal);
+        return told;
+    }
+    Result<std::string> signature(const std::string& device) override {
+        if (broken) return tl::unexpected(*broken);
+        return signatures[device];
+    }
+};
+
 struct FakeHost {
     FakeScripts scripts;
     FakeNetwork network;
     FakeProcesses processes;
+    FakeMirrors mirrors;
+    FakeMounts mounts;
+    std::vector<std::string> notes;
     Instant time{1h};
     Duration lateness{};  // what oversleep adds
     Host host;
@@ -170,6 +241,9 @@ struct FakeHost {
         host.scripts = &scripts;
         host.network = &network;
         host.processes = &processes;
+        host.mirrors = &mirrors;
+        host.mounts = &mounts;
+        host.note = [this](const std::string& line) { notes.push_back(line); };
     }
     FakeHost(const FakeHost&) = delete;
 };

@@ -130,9 +130,12 @@ struct Holder {  // a process that keeps a mount busy
 class Mounts {
  public:
     virtual ~Mounts() = default;
-    virtual Result<std::vector<Mount>> mounts() = 0;
+    virtual Result<std::vector<Mount>> mounts() = 0;  // in the order of mounting
+    // What keeps a file system from being unmounted, mounts below it included (pid 0).
     virtual Result<std::vector<Holder>> holders(const std::string& target) = 0;
-    // "ext4", "xfs", "a partition table" ...; empty = nothing recognised.
+    // Sends the signal to each holder but process 1 and ourselves; whom it was sent to.
+    virtual Result<std::vector<Holder>> signal_holders(const std::string& target, int signal) = 0;
+    // "an ext4 file system", "a GPT partition table" ...; empty = nothing recognised.
     virtual Result<std::string> signature(const std::string& device) = 0;
 };
 
@@ -142,6 +145,8 @@ struct Host {
     std::function<Duration(Duration)> oversleep;
     // The largest lateness of the guard's own loop since the last call; unset or nothing when the guard does not tell.
     std::function<std::optional<Duration>()> guard_lateness;
+    // A line for the daemon's log, of what an operation meets on its way; what it ends with is its result.
+    std::function<void(const std::string& line)> note = [](const std::string&) {};
     Scripts* scripts = nullptr;
     Network* network = nullptr;
     Processes* processes = nullptr;

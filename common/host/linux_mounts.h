@@ -1,0 +1,36 @@
+// File systems of this node's mount namespace, read from /proc alone: a mirror whose I/O stalls must not stop who looks.
+// A path on a mounted file system is compared as text and never opened or stat()ed.
+// A holder is a process with its directory, root, program, an open file, or (looked at only if nothing else explains it,
+// because that waits for the process's memory lock) a mapping below the mount; or another mount below it.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/host/host.h"
+
+namespace kagami::host {
+
+// The lines of /proc/PID/mountinfo; what cannot be read as one is left out.
+std::vector<Mount> parse_mountinfo(std::string_view text);
+
+class LinuxMounts : public Mounts {
+ public:
+    using Signature = std::function<Result<std::string>(const std::string& device)>;
+    explicit LinuxMounts(Signature signature, std::string proc = "/proc")
+        : signature_(std::move(signature)), proc_(std::move(proc)) {}
+    Result<std::vector<Mount>> mounts() override;
+    Result<std::vector<Holder>> holders(const std::string& target) override;
+    Result<std::vector<Holder>> signal_holders(const std::string& target, int signal) override;
+    Result<std::string> signature(const std::string& device) override { return signature_(device); }
+
+ private:
+    Result<std::vector<int>> processes_of(const std::string& target) const;
+    Holder describe(int pid) const;
+    Signature signature_;
+    std::string proc_;
+};
+
+}  // namespace kagami::host
