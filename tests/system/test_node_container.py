@@ -1,5 +1,6 @@
 """The node container itself, without cluster software: what the other system tests stand on."""
 
+import json
 import os
 import pathlib
 import signal
@@ -321,78 +322,178 @@ def test_a_program_that_ends_with_status_0_stays_down_until_asked(init):
         one.process.send_signal(signal.SIGUSR1)
 
 
-def test_guard_and_script_helper_are_always_started_again(init, tmp_path):
-    for name in ("kagami-guard", "kagami-script-helper", "kagamid"):
+def test_guard_mirror_driver_and_script_helper_are_always_started_again(init, tmp_path):
+    for name in ("kagami-guard", "kagami-mirrord", "kagami-script-helper", "kagamid"):
         script(tmp_path, name, "exit 0")
     one = init("--bin", tmp_path)
-    wait_until(lambda: len(one.starts("guard")) > 3 and len(one.starts("script-helper")) > 3, 5, "four starts")
+    always = ("guard", "mirror-driver", "script-helper")
+    wait_until(lambda: all(len(one.starts(name)) > 3 for name in always), 5, "four starts")
     assert len(one.starts("daemon")) == 1
+    lines = [line for line in one.log.read_text().splitlines() if ": started" in line]
+    assert [line.split()[1].rstrip(":") for line in lines[:4]] == [*always, "daemon"]
 
 
-def test_a_start_that_is_asked_for_changes_nothing_in_what_runs(init):
-    one = init("--program", "a=/usr/bin/sleep,1000")
-    wait_until(lambda: one.starts("a"), 5, "the start")
+def test_a_node_without_the_mirror_driver_runs_the_rest(init, tmp_path):
+    for name in ("kagami-guard", "kagami-script-helper", "kagamid"):
+        script(tmp_path, name, "sleep 1000")
+    one = init("--bin", tmp_path)
+    wait_until(lambda: one.starts("daemon"), 5, "the daemon")
+    assert not one.starts("mirror-driver")
+
+
+KEEPER = """
+import json, os, socket, sys, array
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect(os.environ["NOTIFY_SOCKET"])
+
+def store(lines, *descriptors):
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    notify.sendmsg([lines.encode()], rights)
+
+def kept(content):
+    read, write = os.pipe()
+    os.write(write, content.encode())
+    return read
+
+def given():
+    count = int(os.environ.get("LISTEN_FDS", 0))
+    assert count == 0 or os.environ["LISTEN_PID"] == str(os.getpid())
+    return list(zip(os.environ["LISTEN_FDNAMES"].split(":"), range(3, 3 + count))) if count else []
+
+def tell(**what):
+    with open(sys.argv[1] + ".new", "w") as file:
+        json.dump({"pid": os.getpid(), **what}, file)
+    os.rename(sys.argv[1] + ".new", sys.argv[1])
+
+round = int(sys.argv[2])
+BODY
+"""
+
+
+@pytest.fixture
+def keeper(init, tmp_path):
+    """keeper(BODY of a Python program that knows the functions above) -> (init, told): told(n) waits for the n-th start and
+    returns what it has told."""
+
+    def make(body):
+        program, told, starts = tmp_path / "keeper.py", tmp_path / "told", tmp_path / "starts"
+        program.write_text(KEEPER.replace("BODY", body))
+        run = script(tmp_path, "keeper", f"echo >>{starts}\nexec {PYTHON} {program} {told} $(wc -l <{starts})\n")
+        one = init("--program", f"keeper={run}")
+
+        def what(start):
+            def now():
+                value = json.loads(told.read_text()) if told.exists() else {}
+                return value if value.get("round") == start else None
+
+            wait_until(now, 5, f"start {start} of the keeper")
+            return now()
+
+        return one, what
+
+    return make
+
+
+PAUSE = "\nimport signal; signal.pause()\n"
+
+
+def test_stored_descriptors_come_back_with_their_names_when_the_program_is_killed(keeper):
+    one, told = keeper("""
+got = [[name, os.read(fd, 99).decode()] for name, fd in given()]
+if round == 1:
+    store("FDSTORE=1\\nFDNAME=md1\\nFDPOLL=0", kept("first"))
+    store("READY=1\\nSTATUS=at work")
+    store("FDSTORE=1\\nFDNAME=md2\\nFDPOLL=0", kept("second"), kept("third"))
+tell(round=round, got=got)
+""" + PAUSE)
+    assert told(1)["got"] == []
+    os.kill(told(1)["pid"], signal.SIGKILL)
+    assert told(2)["got"] == [["md1", "first"], ["md2", "second"], ["md2", "third"]]
+
+
+def test_what_a_program_stored_in_its_last_moment_is_kept(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+tell(round=round, names=names)
+if round > 20: import signal; signal.pause()
+store(f"FDSTORE=1\\nFDNAME=n{round}\\nFDPOLL=0", kept(""))
+os.kill(os.getpid(), 9)
+""")
+    assert told(21)["names"] == [f"n{start}" for start in range(1, 21)]
+
+
+def test_removed_descriptors_do_not_come_back_and_are_closed(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+if round == 1:
+    for name in ("md1", "md1", "md2"): store(f"FDSTORE=1\\nFDNAME={name}\\nFDPOLL=0", kept(""))
+    store("FDSTOREREMOVE=1")  # names nothing
+    store("FDSTOREREMOVE=1\\nFDNAME=md3")
+    store("FDSTOREREMOVE=1\\nFDNAME=md1")
+tell(round=round, names=names)
+""" + PAUSE)
+    os.kill(told(1)["pid"], signal.SIGKILL)
+    assert told(2)["names"] == ["md2"]
+    assert one.log.read_text().count("descriptor md1 given up") == 2
+
+
+def test_an_open_file_is_kept_once_and_at_most_64_of_them(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+if round == 1:
+    same = kept("")
+    for _ in range(3): store("FDSTORE=1\\nFDNAME=same\\nFDPOLL=0", same)
+    for _ in range(10): store("FDSTORE=1\\nFDNAME=many\\nFDPOLL=0", *[kept("") for _ in range(7)])
+tell(round=round, names=names)
+""" + PAUSE)
+    os.kill(told(1)["pid"], signal.SIGKILL)
+    assert told(2)["names"] == ["same"] + ["many"] * 63
+    descriptors = os.listdir(f"/proc/{one.process.pid}/fd")
+    assert len(descriptors) < 64 + 16
+
+
+def test_strange_notifications_change_nothing(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+if round == 1:
+    for name in ("", "a:b", "a\\tb", "x" * 256): store(f"FDSTORE=1\\nFDNAME={name}", kept(""))
+    for lines in ("", "\\n\\n", "FDSTORE", "FDSTORE=2", "FDNAME=md1", "=", "FDSTORE=1"): store(lines)
+    store("FDNAME=md1", kept(""))           # not asked to keep it
+    store("FDSTORE=1\\n" + "x" * 5000, kept(""))  # too long
+tell(round=round, names=names)
+""" + PAUSE)
+    os.kill(told(1)["pid"], signal.SIGKILL)
+    assert told(2)["names"] == ["stored"] * 4
+
+
+def test_only_the_program_itself_can_store(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+if round == 1 and os.fork() == 0:
+    store("FDSTORE=1\\nFDNAME=md1\\nFDPOLL=0", kept(""))
+    os._exit(0)
+tell(round=round, names=names)
+""" + PAUSE)
+    wait_until(lambda: "which is no program, ignored" in one.log.read_text(), 5, "the refusal")
+    os.kill(told(1)["pid"], signal.SIGKILL)
+    assert told(2)["names"] == []
+
+
+def test_a_program_that_ended_on_purpose_loses_its_descriptors(keeper):
+    one, told = keeper("""
+names = [name for name, fd in given()]
+store("FDSTORE=1\\nFDNAME=md1\\nFDPOLL=0", kept(""))
+tell(round=round, names=names)
+""")
+    wait_until(lambda: "keeper: ended" in one.log.read_text(), 5, "the end")
+    before = len(os.listdir(f"/proc/{one.process.pid}/fd"))
     one.process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: "asked to start" in one.log.read_text(), 5, "the request")
-    assert len(one.starts("a")) == 1
+    assert told(2)["names"] == []
+    wait_until(lambda: one.log.read_text().count("keeper: ended") == 2, 5, "the second end")
+    assert len(os.listdir(f"/proc/{one.process.pid}/fd")) == before
 
 
-def test_start_service_reaches_process_1_of_the_machine(bare):
-    bare.start_service("node1")
-    wait_until(lambda: "asked to start" in bare.paths.log("node1", "node-init").read_text(), 5, "the request")
-    assert bare.is_running("node1")
-
-
-def test_no_restart_leaves_it(init):
-    one = init("--program", "a=/bin/false", "--no-restart")
-    wait_until(lambda: "a: ended" in one.log.read_text(), 5, "the end")
-    assert quiet(lambda: len(one.starts("a")))
-
-
-def test_programs_start_in_order_and_stop_in_the_opposite_order(init, tmp_path):
-    body = 'trap "echo stop $1 >> {0}/order; exit 0" TERM\necho ready $1 >> {0}/order\nwhile :; do sleep 1000 & wait; done'
-    path = script(tmp_path, "program", body.format(tmp_path))
-    one = init(*[word for name in "abc" for word in ("--program", f"{name}={path},{name}")])
-    order = tmp_path / "order"
-    wait_until(lambda: order.exists() and order.read_text().count("ready") == 3, 5, "three programs")
-    assert one.starts("a") < one.starts("b") < one.starts("c")
-    one.process.terminate()
-    assert one.process.wait(5) == 0
-    assert [line for line in order.read_text().splitlines() if "stop" in line] == ["stop c", "stop b", "stop a"]
-
-
-def test_a_program_that_ignores_the_stop_is_killed(init, tmp_path):
-    path = script(tmp_path, "deaf", 'trap "" TERM\necho ready\nwhile :; do sleep 1000; done')
-    one = init("--program", f"deaf={path}", "--stop-timeout", "100")
-    wait_until(lambda: (tmp_path / "deaf.log").exists() and "ready" in (tmp_path / "deaf.log").read_text(), 5, "the program")
-    one.process.terminate()
-    assert one.process.wait(5) == 0
-    assert "did not stop in time" in one.log.read_text()
-
-
-def test_nothing_starts_before_the_condition_holds(init, tmp_path):
-    condition = tmp_path / "node.crt"
-    one = init("--program", "a=/usr/bin/sleep,1000", "--wait-for", condition)
-    wait_until(one.watchdog.exists, 5, "process 1")
-    assert quiet(lambda: len(one.starts("a")))
-    condition.touch()
-    wait_until(lambda: one.starts("a"), 5, "the start")
-
-
-@pytest.mark.parametrize("arguments, said", [
-    (["--program", "sleep"], "expected NAME=/PATH"),
-    (["--program", "a=sleep"], "expected NAME=/PATH"),
-    (["--stop-timeout", "1s", "--bare"], "not a number of milliseconds"),
-    (["extra"], "unexpected argument extra"),
-    ([], "--bin DIR is missing"),
-])
-def test_bad_options_are_refused(arguments, said, tmp_path):
-    argv = [default_bin() / "kagami-node-init", "--watchdog", tmp_path / "w", *arguments]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 2 and said in done.stderr
-
-
-def test_a_watchdog_path_that_is_too_long_is_named(tmp_path):
-    argv = [default_bin() / "kagami-node-init", "--bare", "--watchdog", tmp_path / ("x" * 200)]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    assert done.returncode == 1 and "File name too long" in done.stderr
+def test_a_machine_can_see_and_abort_its_fuse_connections(bare):
+    if not os.path.isdir("/sys/fs/fuse"):
+        pytest.skip("SKIPPED: this kernel has no FUSE")
+    assert text(bare, "node1", "stat", "-f", "-c", "%T", "/sys/fs/fuse/connections") == "fusectl"

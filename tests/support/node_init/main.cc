@@ -1,6 +1,7 @@
 // kagami-node-init: process 1 of a node container (docs/architecture.md). It reaps, supervises the node's programs
-// (supervisor.h) and is the end of the simulated watchdog (watchdog.h). When the watchdog expires, the container loses
-// its power: every process of the pid namespace dies at once and the links go down.
+// (supervisor.h), keeps descriptors for them (descriptor_store.h) and is the end of the simulated watchdog (watchdog.h).
+// When the watchdog expires, the container loses its power: every process of the pid namespace dies at once and the
+// links go down.
 #include <getopt.h>
 #include <linux/if.h>
 #include <poll.h>
@@ -29,13 +30,16 @@ namespace {
 constexpr int kPowerLost = 99;  // exit status; seen by the outer unshare only
 
 constexpr const char* kHelp = R"(Usage: kagami-node-init [OPTION]...
-Process 1 of a node container: starts guard, script helper and daemon, starts again what ends, is the simulated watchdog.
+Process 1 of a node container: starts guard, mirror driver, script helper and daemon, starts again what ends, keeps
+descriptors for them as systemd does (sd_notify), is the simulated watchdog.
 A daemon or witness that ends with status 0 meant it: it stays down until SIGUSR1 (as after `systemctl start`).
-  --bin DIR            where kagami-guard, kagami-script-helper, kagamid and kagami-witness are
+  --bin DIR            where kagami-guard, kagami-mirrord (left out if missing), kagami-script-helper, kagamid and
+                       kagami-witness are
   --witness            run only kagami-witness
   --bare               run nothing (a container without cluster software)
   --program NAME=WORDS run WORDS (comma-separated, the first an absolute path) as NAME instead; may be repeated
   --watchdog PATH      socket of the simulated watchdog (default: $KAGAMI_WATCHDOG)
+  --notify PATH        socket of the descriptor store (default: notify, beside the watchdog's)
   --log DIR            where the output of the programs goes (default /run/kagami/log)
   --cgroup DIR         cgroup that the programs enter
   --wait-for PATH      start nothing before PATH exists
@@ -46,6 +50,7 @@ A daemon or witness that ends with status 0 meant it: it stays down until SIGUSR
 struct Options {
     Settings settings;
     std::string watchdog;
+    std::string notify;
     std::string bin;
     bool witness = false;
     bool bare = false;
@@ -88,8 +93,13 @@ std::vector<Program> standard_programs(const Options& options) {
         return Program{name, {options.bin + "/" + file}, always};
     };
     if (options.witness) return {at("witness", "kagami-witness", false)};
-    return {at("guard", "kagami-guard", true), at("script-helper", "kagami-script-helper", true),
-            at("daemon", "kagamid", false)};
+    std::vector<Program> programs = {at("guard", "kagami-guard", true)};
+    if (::access((options.bin + "/kagami-mirrord").c_str(), X_OK) == 0) {
+        programs.push_back(at("mirror-driver", "kagami-mirrord", true));
+    }
+    programs.push_back(at("script-helper", "kagami-script-helper", true));
+    programs.push_back(at("daemon", "kagamid", false));
+    return programs;
 }
 
 enum Flag {
@@ -98,6 +108,7 @@ enum Flag {
     kBare,
     kProgram,
     kWatchdog,
+    kNotify,
     kLog,
     kCgroup,
     kWaitFor,
@@ -111,6 +122,7 @@ constexpr option kFlags[] = {
     {"bare", no_argument, nullptr, kBare},
     {"program", required_argument, nullptr, kProgram},
     {"watchdog", required_argument, nullptr, kWatchdog},
+    {"notify", required_argument, nullptr, kNotify},
     {"log", required_argument, nullptr, kLog},
     {"cgroup", required_argument, nullptr, kCgroup},
     {"wait-for", required_argument, nullptr, kWaitFor},
@@ -127,6 +139,7 @@ void apply(int flag, Options& options) {
         case kBare: options.bare = true; break;
         case kProgram: options.settings.programs.push_back(program_in(::optarg)); break;
         case kWatchdog: options.watchdog = ::optarg; break;
+        case kNotify: options.notify = ::optarg; break;
         case kLog: options.settings.log_directory = ::optarg; break;
         case kCgroup: options.settings.cgroup_procs = std::string(::optarg) + "/cgroup.procs"; break;
         case kWaitFor: options.settings.condition_path = ::optarg; break;
@@ -146,6 +159,7 @@ Options parse(int argc, char** argv) {
     while ((flag = ::getopt_long(argc, argv, "", kFlags, nullptr)) != -1) apply(flag, options);
     if (::optind < argc) refuse(std::string("unexpected argument ") + argv[::optind]);
     if (options.watchdog.empty()) refuse("no path of the watchdog socket: give --watchdog or $KAGAMI_WATCHDOG");
+    if (options.notify.empty()) options.notify = options.watchdog.substr(0, options.watchdog.rfind('/') + 1) + "notify";
     if (options.settings.programs.empty()) options.settings.programs = standard_programs(options);
     return options;
 }
@@ -190,10 +204,16 @@ int open_signals() {
     return ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+// A child that has ended is looked at before it is reaped: all that it said is in the socket by then.
 void reap(Supervisor& supervisor) {
-    int status = 0;
-    pid_t pid = 0;
-    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) supervisor.on_exit(pid, status, Clock::now());
+    siginfo_t ended{};
+    while (::waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid > 0) {
+        supervisor.take_notifications();
+        int status = 0;
+        const pid_t pid = ::waitpid(ended.si_pid, &status, WNOHANG);
+        if (pid > 0) supervisor.on_exit(pid, status, Clock::now());
+        ended = {};
+    }
 }
 
 void take_signals(int descriptor, Supervisor& supervisor) {
@@ -227,15 +247,21 @@ int run(Options options) {
         say("watchdog socket " + options.watchdog + ": " + std::strerror(errno));
         return 1;
     }
+    DescriptorStore store;
+    if (!store.open(options.notify)) {
+        say("notification socket " + options.notify + ": " + std::strerror(errno));
+        return 1;
+    }
     become_urgent();
-    Supervisor supervisor(std::move(options.settings));
-    pollfd polled[] = {{watchdog.descriptor(), POLLIN, 0}, {signals, POLLIN, 0}};
+    Supervisor supervisor(std::move(options.settings), store);
+    pollfd polled[] = {{watchdog.descriptor(), POLLIN, 0}, {store.descriptor(), POLLIN, 0}, {signals, POLLIN, 0}};
     while (!supervisor.stopped()) {
         supervisor.advance(Clock::now());
         if (supervisor.stopped()) break;
         ::poll(polled, std::size(polled), wait_milliseconds(watchdog, supervisor));
         if (const auto strange = watchdog.receive()) say("watchdog: message not understood: " + *strange);
         if (watchdog.expired(Clock::now())) lose_power();
+        supervisor.take_notifications();
         take_signals(signals, supervisor);
     }
     say("stopped");

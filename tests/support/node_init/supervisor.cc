@@ -36,11 +36,13 @@ bool write_file(const char* path, const char* text) {
 }
 
 // The child's side between fork and exec. Exit status 127 = could not be started; the reason is in its log.
-[[noreturn]] void become(const Settings& settings, const std::string& log_path, const std::vector<char*>& argv) {
+[[noreturn]] void become(const Settings& settings, const Program& program, const DescriptorStore& store,
+                         const std::vector<char*>& argv) {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     ::setsid();
+    const std::string log_path = settings.log_directory + "/" + program.name + ".log";
     const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (log < 0 || null < 0) ::_exit(127);
@@ -51,20 +53,23 @@ bool write_file(const char* path, const char* text) {
         ::perror(settings.cgroup_procs.c_str());
         ::_exit(127);
     }
+    if (!store.hand_over(program.name)) {
+        ::perror("descriptor store");
+        ::_exit(127);
+    }
     ::execv(argv.front(), argv.data());
     ::perror(argv.front());
     ::_exit(127);
 }
 
 // fork instead of posix_spawn: the child has to enter its cgroup before exec, and process 1 has one thread only.
-pid_t spawn(const Settings& settings, const Program& program) {
+pid_t spawn(const Settings& settings, const Program& program, const DescriptorStore& store) {
     std::vector<char*> argv;
     argv.reserve(program.argv.size() + 1);
     for (const std::string& word : program.argv) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
-    const std::string log_path = settings.log_directory + "/" + program.name + ".log";
     const pid_t pid = ::fork();
-    if (pid == 0) become(settings, log_path, argv);
+    if (pid == 0) become(settings, program, store, argv);
     return pid;
 }
 }  // namespace
@@ -76,7 +81,7 @@ void say(const std::string& text) {
                  text.c_str());
 }
 
-Supervisor::Supervisor(Settings settings) : settings_(std::move(settings)) {
+Supervisor::Supervisor(Settings settings, DescriptorStore& store) : settings_(std::move(settings)), store_(store) {
     for (const Program& program : settings_.programs) children_.emplace_back().program = program;
 }
 
@@ -87,7 +92,7 @@ bool Supervisor::condition_holds() const {
 void Supervisor::start(Child& child, Clock::time_point now) {
     child.start_at.reset();
     child.started = now;
-    child.pid = spawn(settings_, child.program);
+    child.pid = spawn(settings_, child.program, store_);
     if (child.pid < 0) {
         say(child.program.name + ": fork: " + std::strerror(errno));
         child.start_at = now + kShortestLife;
@@ -116,8 +121,18 @@ bool Supervisor::on_exit(pid_t pid, int wait_status, Clock::time_point now) {
     child->pid = -1;
     if (phase_ == Phase::kRunning && starts_again(child->program, wait_status)) {
         child->start_at = std::max(now, child->started + kShortestLife);
+    } else {
+        store_.drop(child->program.name);
     }
     return true;
+}
+
+void Supervisor::take_notifications() {
+    store_.receive([this](pid_t pid) -> std::optional<std::string> {
+        const auto child = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.pid == pid; });
+        if (child == children_.end()) return std::nullopt;
+        return child->program.name;
+    });
 }
 
 bool Supervisor::starts_again(const Program& program, int wait_status) const {

@@ -6,6 +6,8 @@
 // that a program that cannot start does not eat the machine; one that ended on purpose (exit status 0) stays down until
 // start_ended(), unless it is always wanted (systemd's Restart=on-failure and Restart=always). While stopping, the last
 // program gets SIGTERM first; one that does not end within the stop time-out gets SIGKILL.
+// What a program has handed to the descriptor store it gets when it is started again; a program that is not started again,
+// because it ended on purpose or because all are stopped, loses it.
 // Reaping is the caller's: it reports every ended child.
 #pragma once
 
@@ -15,6 +17,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "tests/support/node_init/descriptor_store.h"
 
 namespace kagami::node_init {
 
@@ -37,12 +41,15 @@ struct Settings {
 
 class Supervisor {
  public:
-    explicit Supervisor(Settings settings);
+    Supervisor(Settings settings, DescriptorStore& store);
 
     // Does all that is due.
     void advance(Clock::time_point now);
     // False: not a program of ours (an orphan that process 1 inherited).
     bool on_exit(pid_t pid, int wait_status, Clock::time_point now);
+    // Takes what programs have sent to the descriptor store. To be called before on_exit() as well: what a program said
+    // before it died counts.
+    void take_notifications();
     // Starts what ended on purpose: `systemctl start`.
     void start_ended(Clock::time_point now);
     void stop();
@@ -65,6 +72,7 @@ class Supervisor {
     void advance_stop(Clock::time_point now);
 
     Settings settings_;
+    DescriptorStore& store_;
     std::vector<Child> children_;
     Phase phase_ = Phase::kWaiting;
 };
