@@ -73,6 +73,14 @@ constexpr auto kRows = std::to_array<Row>({
     {Reason::kOperatorRefused, "operator-refused", Level::kWarning},
     {Reason::kConfigApplied, "config-applied", Level::kInfo},
     {Reason::kConfigRefused, "config-refused", Level::kWarning},
+    {Reason::kMirrorConstructed, "mirror-constructed", Level::kInfo},
+    {Reason::kMirrorSolo, "mirror-solo", Level::kWarning},
+    {Reason::kMirrorAdded, "mirror-added", Level::kInfo},
+    {Reason::kMirrorSuspect, "mirror-suspect", Level::kWarning},
+    {Reason::kMirrorFailed, "mirror-failed", Level::kError},
+    {Reason::kMirrorTakenOver, "mirror-taken-over", Level::kWarning},
+    {Reason::kMirrorForced, "mirror-forced", Level::kWarning},
+    {Reason::kMirrorHold, "mirror-hold", Level::kInfo},
 });
 
 const Row& row_of(Reason reason) {

@@ -76,6 +76,15 @@ enum class Reason : uint16_t {
     kOperatorRefused,
     kConfigApplied,
     kConfigRefused,
+    // mirrors
+    kMirrorConstructed = 700,
+    kMirrorSolo,
+    kMirrorAdded,
+    kMirrorSuspect,
+    kMirrorFailed,
+    kMirrorTakenOver,
+    kMirrorForced,
+    kMirrorHold,
 };
 const char* name_of(Reason reason);  // "group-failover"
 Level level_of(Reason reason);

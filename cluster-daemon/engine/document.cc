@@ -42,7 +42,7 @@ template <typename C, Is<GroupEntry> V>
 void fields(C& c, V& v) {
     c(v.owner, v.token);
     c.choice(v.goal, Goal::kStarted);
-    c(v.target, v.last_owner, v.held, v.stop_failed);
+    c(v.target, v.last_owner, v.held, v.crashed, v.stop_failed);
     c.set(v.failed_on, kMaxNodes);
     c(v.failovers, v.storm);
 }

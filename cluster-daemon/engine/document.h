@@ -72,6 +72,8 @@ struct GroupEntry {
     NodeId target;               // stopping in order to move there; kNobody = no move under way
     NodeId last_owner;           // where it last ran
     bool held = false;           // stopped by a person: not started by itself
+    bool crashed = false;        // its last owner ended without reporting it stopped: whoever starts it next takes its
+                                 // mirrors over
     bool stop_failed = false;    // STOP_FAILED: never started elsewhere without a proof
     std::set<NodeId> failed_on;  // activation or monitor failures since it last was healthy or a person acted
     uint32_t failovers = 0;      // used up of the failover threshold since then

@@ -2,9 +2,15 @@
 
 #include <algorithm>
 
+#include "cluster-daemon/engine/coder.h"
 #include "cluster-daemon/engine/engine_impl.h"
 
 namespace kagami::engine {
+namespace {
+
+constexpr uint64_t kDrawsSalt = 0x6d6972726f72ULL;  // the policy draws from another sequence than the register
+
+}  // namespace
 
 DurableState initial_state(NodeId self, const Document& document) {
     DurableState state;
@@ -21,7 +27,8 @@ Engine::Impl::Impl(Settings given)
     : settings(std::move(given)),
       ledger(settings.durable),
       reg({settings.self, settings.witness, settings.seed, settings.booted}, ledger, out),
-      requests(settings.self.node, out) {
+      requests(settings.self.node, out),
+      draws(settings.seed ^ kDrawsSalt) {
     const bool same_boot = settings.durable.boot == settings.self.boot;
     if (!settings.witness) {
         local.restore(settings.durable.groups, same_boot);
@@ -112,8 +119,11 @@ void Engine::Impl::on(const Asked& e, Instant now) {
     if (!ask_here(e.request, now)) requests.ask(e.request, now);
 }
 
-void Engine::Impl::on(const MirrorReported& e, Instant /*now*/) {
+// Told at once, to a leader here within this very step: a stalled primary waits for the answer.
+void Engine::Impl::on(const MirrorReported& e, Instant now) {
+    if (settings.witness || (mirrors.size() >= kMaxMirrors && !mirrors.contains(e.report.mirror))) return;
     mirrors[e.report.mirror] = e.report;
+    report(now);
 }
 
 void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {

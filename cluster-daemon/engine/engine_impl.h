@@ -5,6 +5,7 @@
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/engine/local_manager.h"
 #include "cluster-daemon/engine/policy.h"
+#include "cluster-daemon/engine/randomness.h"
 #include "cluster-daemon/engine/requests.h"
 #include "cluster-daemon/engine/voters_policy.h"
 
@@ -59,6 +60,7 @@ struct Engine::Impl {
     void beat(Instant now);
     Heartbeat heartbeat(Instant now) const;
     void report(Instant now);
+    bool news(const NodeReport& fresh, Instant now) const;
     void send_report(NodeId to);
     void publish_guard();
     void publish_mirrors(Instant now);
@@ -82,6 +84,7 @@ struct Engine::Impl {
     GuardObserved guard;
     std::optional<SetGuard> published;
     std::map<std::string, mirror::Report> mirrors;  // of this node's driver
+    Randomness draws;                               // for the policy
     std::map<std::string, mirror::Authority> authorities;  // as last told to it
     std::vector<HeldCommand> commands;
     std::vector<HeldCommand> activations;  // wait for their mark to be durable and for a lease
@@ -90,6 +93,7 @@ struct Engine::Impl {
 
     Instant stepped_at;
     NodeReport own_report;
+    Instant progress_at;  // before it, a report does not go out for the progress of a resync alone
     Instant report_at;
     Instant beat_at;
 

@@ -40,6 +40,7 @@ PolicyInput Engine::Impl::policy_input(Instant now) {
     input.self = settings.self.node;
     input.now = now;
     input.leading_since = reg.leading_since();
+    input.random = draws.next();
     input.parse_config = &settings.parse_config;
     input.requests = requests.take_incoming();
     input.facts[settings.self.node] = {heartbeat(now), now, own_report, kNever, true};

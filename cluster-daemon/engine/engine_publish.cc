@@ -8,6 +8,7 @@ namespace kagami::engine {
 namespace {
 
 constexpr int kReportEvery = 10;  // T_renew
+constexpr Duration kProgressEvery = 1s;
 
 }  // namespace
 
@@ -47,13 +48,25 @@ void Engine::Impl::report(Instant now) {
     fresh.guard_armed = guard.armed;
     for (const auto& [name, replica] : mirrors) fresh.mirrors.push_back(replica);
     fresh.serial = own_report.serial;
-    const bool changed = fresh != own_report;
+    const bool changed = news(fresh, now);
     if (!changed && now < report_at) return;
+    progress_at = now + kProgressEvery;
     if (changed) look_again = true;
     report_at = now + kReportEvery * reg.timing().renew;
     own_report = std::move(fresh);
     ++own_report.serial;
     for (const NodeId node : voting_nodes(reg.document())) send_report(node);
+}
+
+// The progress of a resync changes all the time: it is told once a second, or with the next news.
+bool Engine::Impl::news(const NodeReport& fresh, Instant now) const {
+    if (now >= progress_at || fresh.mirrors.size() != own_report.mirrors.size()) return fresh != own_report;
+    NodeReport calm = fresh;
+    for (size_t i = 0; i < calm.mirrors.size(); ++i) {
+        calm.mirrors[i].percent = own_report.mirrors[i].percent;
+        calm.mirrors[i].dirty_bytes = own_report.mirrors[i].dirty_bytes;
+    }
+    return calm != own_report;
 }
 
 // STOPPED is a proof only once the highest token is durable.
@@ -98,7 +111,8 @@ void Engine::Impl::publish_mirrors(Instant now) {
             authority.record = record->second;
             authority.version = chosen.version;
             authority.member = chosen.names(settings.self);
-            authority.fresh = authority.member && now < reg.run_until();
+            authority.fresh =
+                authority.member && now < reg.run_until() && chosen.version == reg.document().version;
             authority.token = owned ? entry->second.token : Token{};
             authority.detect = reg.timing().detect;
         }

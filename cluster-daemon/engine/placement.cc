@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cluster-daemon/engine/replicas.h"
+
 namespace kagami::engine {
 namespace {
 
@@ -57,7 +59,7 @@ Candidate judge(const PolicyInput& input, const Document& document, const config
         return unfit(node, "the group failed there before");
     if (known && node != input.self && !hears(heartbeat, input.self))
         return {node, Fitness::kSoon, "does not hear the leader"};
-    return {node, Fitness::kFit, ""};
+    return judge_replicas(input, document, group, node);
 }
 
 Placement place(const PolicyInput& input, const Document& document, const config::Group& group, NodeId except) {
@@ -70,7 +72,7 @@ Placement place(const PolicyInput& input, const Document& document, const config
             placement.node = node;
             placement.better_soon = soon;
         }
-        if (candidate.fitness == Fitness::kSoon) soon = true;
+        if (candidate.fitness == Fitness::kSoon) placement.soon = soon = true;
         if (candidate.fitness != Fitness::kFit)
             placement.rejected.push_back(input.config->node_name(node) + ": " + candidate.obstacle);
     }

@@ -1,4 +1,5 @@
-// Which node a group should start on: the server order of the group, minus every node with an obstacle. Every candidate
+// Which node a group should start on: the server order of the group, minus every node with an obstacle (its own, or of
+// its copies of the group's mirrors: replicas.h). Every candidate
 // that was looked at and not taken keeps its reason. Pure.
 // Leaves to others: proofs about the former owner and whether the group is wanted at all (policy_groups.cc).
 #pragma once
@@ -34,6 +35,7 @@ Candidate judge(const PolicyInput& input, const Document& document, const config
 struct Placement {
     NodeId node;                        // kNobody = no place
     bool better_soon = false;           // a node earlier in the order will be fit in moments
+    bool soon = false;                  // some node will be
     std::vector<std::string> rejected;  // "node2: isolated until it is returned"
 };
 // `except` is not looked at: the node that the group has to leave. kNobody = all are.

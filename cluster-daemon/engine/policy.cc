@@ -26,7 +26,7 @@ const char* words_of(Proof proof) {
 }
 
 Plan::Plan(const PolicyInput& input, PolicyMemory& memory)
-    : input_(input), memory_(memory), chosen_(*input.document), next_(*input.document) {}
+    : input_(input), memory_(memory), chosen_(*input.document), next_(*input.document), random_(input.random) {}
 
 PolicyOutput Plan::run() {
     if (acting_leave()) {  // this node has left: it only tells those who asked
@@ -35,10 +35,12 @@ PolicyOutput Plan::run() {
     }
     take_requests();
     plan_nodes();
+    plan_mirrors();
     plan_groups();
     plan_leaving();
     send_orders();
     settle_replies();
+    check_mirrors();
     if (next_ != chosen_) out_.next = next_;
     plan_hand_over();
     std::erase_if(memory_.said, [&](const auto& item) { return !standing_.contains(item.first); });

@@ -49,6 +49,7 @@ struct PolicyInput {
     bool startup_complete = true;          // a start-up condition of protocol.md 8 holds
     std::map<NodeId, NodeFacts> facts;     // nodes and witness
     std::vector<PendingRequest> requests;  // new operator requests
+    uint64_t random = 0;                   // another one at every call: new generations of mirrors come from it
     // Settings::parse_config, for kConfigApply. Null: configurations are not accepted here.
     const std::function<std::shared_ptr<const config::Config>(const Bytes& packed)>* parse_config = nullptr;
 };
@@ -59,7 +60,7 @@ struct PolicyOutput {
     std::vector<std::pair<NodeId, OperatorReply>> replies;
     std::vector<Decision> decisions;
     std::optional<Instant> wake_at;
-    std::optional<NodeId> hand_over_to;  // leadership should move to the node that owns most groups
+    std::optional<NodeId> hand_over_to;  // leadership should move to the node that owns most mirrors and groups
 };
 
 struct PolicyMemory;  // replies that wait for their end, moves of the last hour, sentences already said

@@ -1,7 +1,9 @@
 // A new configuration: what it may not change while the cluster runs, and what it changes in the document.
+#include <algorithm>
 #include <set>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "cluster-daemon/engine/replicas.h"
 #include "common/config/diff.h"
 #include "common/hash.h"
 
@@ -24,12 +26,30 @@ Status Plan::accept_config(const config::Config& wanted, const OperatorRequest& 
         return fail(ErrorCode::kRefused, "the change removes or restarts what runs: group " + names,
                     "stop with `kagami group stop` what the change names, then apply it");
     }
+    if (const Status kept = keeps_current_copies(wanted); !kept) return kept;
     if (request.force) return {};
     for (const config::Node& node : input_.config->nodes)
         if (next_.node(node.id).state != NodeState::kMember || !is_heard(node.id))
             return fail(ErrorCode::kRefused,
                         node.name + " is not in the cluster and could not take the new configuration",
                         "bring it back, or apply with --without " + node.name);
+    return {};
+}
+
+// A mirror may go as a whole; it may not lose the only copy that counts.
+Status Plan::keeps_current_copies(const config::Config& wanted) const {
+    for (const config::Group& group : wanted.groups) {
+        for (const std::string& name : mirrors_of(group)) {
+            const auto at = next_.mirrors.find(name);
+            if (at == next_.mirrors.end() || at->second.generation.none()) continue;
+            const bool kept = std::any_of(group.nodes.begin(), group.nodes.end(), [&](NodeId node) {
+                return at->second.standing(node) == mirror::Standing::kCurrent;
+            });
+            if (!kept)
+                return fail(ErrorCode::kRefused, "the change takes the only current copy of mirror " + name + " away",
+                            "let another copy become current first, or remove the mirror as a whole");
+        }
+    }
     return {};
 }
 

@@ -74,7 +74,8 @@ void Plan::settle_owned(const config::Group& group, GroupEntry& entry) {
     note_health(group, entry);
     const GroupReport* report = report_of(owner_of(entry), group.name);
     if (!fits(report, entry)) return;
-    if (report->wants_failover) return fail_over(group, entry, *report);
+    if (const std::string cause = mirror_failure(group, entry); !cause.empty()) return fail_over(group, entry, cause);
+    if (report->wants_failover) return fail_over(group, entry, report->cause);
     if (group.failback && report->state == GroupState::kActive) fail_back(group, entry);
 }
 
@@ -99,7 +100,7 @@ void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
     if (left && entry.target == kNobody) entry.goal = Goal::kStarted;
     if (proof == Proof::kStopped) return release_stopped(group, entry);
     if (entry.goal == Goal::kStopped && entry.target == kNobody) {
-        clear_owner(entry);
+        clear_owner(entry, proof);
         return say(Reason::kGroupStopped, subject_of(group),
                    "Group " + group.name + " is stopped: " + words_of(proof) + ".");
     }
@@ -110,7 +111,7 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
     const GroupReport* report = report_of(owner_of(entry), group.name);
     const NodeId from = owner_of(entry).node;
     const NodeId target = entry.target;
-    clear_owner(entry);
+    clear_owner(entry, Proof::kStopped);
     if (target != kNobody) {
         entry.goal = Goal::kStarted;
         entry.target = kNobody;
@@ -148,7 +149,7 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
         const std::string sentence = "Group " + group.name + " is not started elsewhere by itself after the loss of " +
                                      from + ": start it with `kagami group start " + group.name + "`.";
         if (keeps) return say_once("manual" + group.name, Reason::kGroupManual, subject_of(group), sentence);
-        clear_owner(entry);
+        clear_owner(entry, proof);
         entry.goal = Goal::kStopped;
         entry.target = kNobody;
         entry.held = true;
@@ -167,7 +168,7 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     const bool may = node != kNobody && input_.startup_complete && !next_.cluster_stopped;
     const bool goes = may && may_fail_over(group, entry, owner_of(entry).node, node);
     if (!goes && keeps) return;
-    clear_owner(entry);
+    clear_owner(entry, proof);
     entry.goal = Goal::kStarted;
     entry.target = kNobody;
     if (!goes) return;
@@ -182,10 +183,11 @@ bool Plan::automatic(const config::Group& group, Proof proof) const {
     return group.failover == config::FailoverAttribute::kAuto;
 }
 
-void Plan::clear_owner(GroupEntry& entry) {
+void Plan::clear_owner(GroupEntry& entry, Proof proof) {
     entry.last_owner = owner_of(entry).node;
     entry.owner.reset();
     entry.stop_failed = false;
+    entry.crashed = proof != Proof::kStopped;
 }
 
 // ---- nobody has effects ----
@@ -199,14 +201,14 @@ void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
         return;
     }
     const Placement placement = place(input_, next_, group, kNobody);
-    if (placement.node == kNobody)
-        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-                        "Group " + group.name + " has no node to start on.", placement.rejected);
-    if (placement.better_soon) {
+    if (placement.better_soon || (placement.node == kNobody && placement.soon)) {
         const Instant since = memory_.waiting_for_better.try_emplace(group.name, input_.now).first->second;
         consider(since + input_.timing->hold);
         if (input_.now < since + input_.timing->hold) return;
     }
+    if (placement.node == kNobody)
+        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+                        "Group " + group.name + " has no node to start on.", placement.rejected);
     const bool again = entry.goal == Goal::kStarted && entry.last_owner != kNobody;  // it ran, and was lost
     if (again && !may_fail_over(group, entry, entry.last_owner, placement.node)) return;
     const bool failover = again && entry.last_owner != placement.node;
@@ -216,6 +218,8 @@ void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
 
 void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven) {
     const std::string from = entry.last_owner == kNobody ? "" : name_of(entry.last_owner);
+    if (entry.crashed) take_over_mirrors(group, node);
+    entry.crashed = false;
     memory_.assigned[group.name] = {{node, next_.node(node).boot}, failover, proven};
     entry.owner = Incarnation{node, next_.node(node).boot};
     entry.token = Token{};
@@ -248,7 +252,7 @@ void Plan::leave_node(const config::Group& group, GroupEntry& entry) {
                next_.cluster_stopped ? std::vector<std::string>{} : placement.rejected);
 }
 
-void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupReport& report) {
+void Plan::fail_over(const config::Group& group, GroupEntry& entry, const std::string& cause) {
     Document trial = next_;  // the node that failed counts as such while another is looked for
     trial.groups[group.name].failed_on.insert(owner_of(entry).node);
     const Placement placement = place(input_, trial, group, owner_of(entry).node);
@@ -260,7 +264,7 @@ void Plan::fail_over(const config::Group& group, GroupEntry& entry, const GroupR
     if (!may_fail_over(group, entry, owner_of(entry).node, placement.node)) return;
     entry.failed_on.insert(owner_of(entry).node);
     ++entry.failovers;
-    begin_move(group, entry, placement.node, Reason::kGroupFailover, report.cause, placement.rejected);
+    begin_move(group, entry, placement.node, Reason::kGroupFailover, cause, placement.rejected);
 }
 
 void Plan::fail_back(const config::Group& group, GroupEntry& entry) {

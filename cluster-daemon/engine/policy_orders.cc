@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "cluster-daemon/engine/replicas.h"
 
 namespace kagami::engine {
 
@@ -223,7 +224,8 @@ bool Plan::quiet() const {
     });
 }
 
-// The active side leads, so that the death of a standby needs no election.
+// The active side leads, so that the death of a standby needs no election: with mirrors, each moment of one would stall
+// their writes.
 void Plan::plan_hand_over() {
     if (out_.next) out_.hand_over_to.reset();
     if (!quiet()) {
@@ -231,9 +233,14 @@ void Plan::plan_hand_over() {
         return;
     }
     if (!memory_.quiet_since) memory_.quiet_since = input_.now;
-    std::map<NodeId, size_t> owned;
-    for (const auto& [name, entry] : chosen_.groups)
-        if (entry.owner) ++owned[owner_of(entry).node];
+    std::map<NodeId, std::pair<size_t, size_t>> owned;  // mirrors, then groups
+    for (const config::Group& group : input_.config->groups) {
+        const auto entry = chosen_.groups.find(group.name);
+        if (entry == chosen_.groups.end() || !entry->second.owner) continue;
+        auto& [mirrors, groups] = owned[owner_of(entry->second).node];
+        mirrors += mirrors_of(group).size();
+        ++groups;
+    }
     NodeId best = input_.self;
     for (const auto& [node, count] : owned)
         if (count > owned[best]) best = node;

@@ -2,6 +2,7 @@
 //   policy_requests.cc  what persons ask for         policy_config.cc  a new configuration
 //   policy_nodes.cc     admission, loss, leaving     policy_orders.cc  START and STOP, replies that end, hand-over
 //   policy_groups.cc    proofs, placement, moves     (voters: voters_policy.h, applied to the plan by the engine)
+//   policy_mirrors.cc   whose copy is current        policy_mirror_requests.cc  what persons order of mirrors
 // Each part changes `next_` (intent) and says why; only what stands in the chosen document is acted upon.
 #pragma once
 
@@ -11,6 +12,7 @@
 
 #include "cluster-daemon/engine/placement.h"
 #include "cluster-daemon/engine/policy.h"
+#include "cluster-daemon/engine/randomness.h"
 #include "common/assert.h"
 #include "common/result.h"
 
@@ -113,13 +115,13 @@ class Plan {
     void release_stopped(const config::Group& group, GroupEntry& entry);
     void take_over(const config::Group& group, GroupEntry& entry, Proof proof);
     bool automatic(const config::Group& group, Proof proof) const;
-    void clear_owner(GroupEntry& entry);
+    static void clear_owner(GroupEntry& entry, Proof proof);
     void start_wanted(const config::Group& group, GroupEntry& entry);
     void assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven);
     void begin_move(const config::Group& group, GroupEntry& entry, NodeId target, Reason reason, const std::string& why,
                     std::vector<std::string> rejected = {});
     void leave_node(const config::Group& group, GroupEntry& entry);
-    void fail_over(const config::Group& group, GroupEntry& entry, const GroupReport& report);
+    void fail_over(const config::Group& group, GroupEntry& entry, const std::string& cause);
     void fail_back(const config::Group& group, GroupEntry& entry);
     void note_health(const config::Group& group, GroupEntry& entry);
     void note_stop_failure(const config::Group& group, GroupEntry& entry);
@@ -150,10 +152,46 @@ class Plan {
 
     // policy_config.cc
     Status accept_config(const config::Config& wanted, const OperatorRequest& request);
+    Status keeps_current_copies(const config::Config& wanted) const;
     void install_config(const config::Config& wanted, const OperatorRequest& request);
 
     // policy_mirrors.cc
+    struct Wishing {  // a node's replica, with the record that it wishes to see changed
+        const config::Group& group;
+        const std::string& name;
+        mirror::Record& record;
+        NodeId node;
+        const mirror::Report& report;
+    };
+    void plan_mirrors();
+    void plan_mirror(const config::Group& group, const std::string& name);
+    void take_wish(const Wishing& wishing);
+    void attach(const Wishing& w);
+    void settle_nonce(const Wishing& w);
+    bool speaks_for(const Wishing& w) const;
+    void grant_solo(const Wishing& w);
+    void grant_add(const Wishing& w);
+    void give_up(const Wishing& w);
+    std::string leave_behind(mirror::Record& record, NodeId node, mirror::Standing others,
+                             const mirror::Generation& generation) const;
+    mirror::Generation new_generation(const mirror::Record& record);
+    void construct(const config::Group& group, const std::string& name, mirror::Record& record);
+    void take_over_mirrors(const config::Group& group, NodeId node);
+    std::string mirror_failure(const config::Group& group, const GroupEntry& entry) const;
+    void check_mirrors() const;
+    static std::string subject_of_mirror(const std::string& name);
+
+    // policy_mirror_requests.cc
+    Result<const config::Group*> find_mirror(const std::string& name) const;
     Status mirror_request(const OperatorRequest& request, OwedReply& owed);
+    Status may_force(const config::Group& group, const OperatorRequest& request) const;
+    Status mirror_force(const config::Group& group, mirror::Record& record, const OperatorRequest& request,
+                        OwedReply& owed);
+    Status may_mark_suspect(const config::Group& group, const mirror::Record& record, const std::string& name) const;
+    Status mirror_resync(const config::Group& group, mirror::Record& record, const OperatorRequest& request,
+                         OwedReply& owed);
+    Status mirror_hold(mirror::Record& record, const OperatorRequest& request, OwedReply& owed);
+    std::string standings(const mirror::Record& record) const;
     bool settle_mirror(const OwedReply& owed);
 
     // policy_orders.cc
@@ -177,6 +215,7 @@ class Plan {
     PolicyMemory& memory_;
     const Document& chosen_;
     Document next_;
+    Randomness random_;
     PolicyOutput out_;
     std::set<std::string> standing_;  // keys of say_once() in this call
 };

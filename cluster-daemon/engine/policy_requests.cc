@@ -174,12 +174,13 @@ Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
     reply(owed, OperatorOutcome::kAccepted, "group " + group.name + " starts on " + name_of(*node) + ".");
     say(Reason::kOperatorAccepted, "group " + group.name,
         "Start of group " + group.name + " asked for by " + request.person + ".");
-    if (entry.owner && proof_of(group, entry) == Proof::kNone) {  // stops first, to start here or there
+    const Proof proof = entry.owner ? proof_of(group, entry) : Proof::kStopped;
+    if (proof == Proof::kNone) {  // stops first, to start here or there
         entry.goal = Goal::kStopped;
         entry.target = *node;
         return {};
     }
-    if (entry.owner) clear_owner(entry);
+    if (entry.owner) clear_owner(entry, proof);
     assign(group, entry, *node, false, false);
     return {};
 }

@@ -78,17 +78,47 @@ Document document_of(Random& r) {
         g.target = r.node();
         g.last_owner = r.node();
         g.held = r.coin();
+        g.crashed = r.coin();
         g.stop_failed = r.coin();
         for (uint64_t k = r.below(4); k > 0; --k) g.failed_on.insert(r.node());
         g.failovers = static_cast<uint32_t>(r.below(9));
+    }
+    for (uint64_t i = r.below(5); i > 0; --i) {
+        mirror::Record& record = d.mirrors[r.text(31)];
+        record.uuid = r.array<16>();
+        record.generation = {r.below(9), r.array<16>()};
+        for (uint64_t k = r.below(4); k > 0; --k)
+            record.replicas[r.node()] = {r.nonce(), r.nonce(), r.choice(mirror::Standing::kSuspect)};
+        record.hold = r.choice(mirror::Hold::kBroken);
     }
     if (r.coin()) d.last_standing = LastStanding{r.node(), Epoch{r.below(1U << 30U)}};
     d.cluster_stopped = r.coin();
     return d;
 }
 
+mirror::Report replica_of(Random& r) {
+    mirror::Report m;
+    m.mirror = r.text(31);
+    m.role = r.choice(mirror::Role::kPrimary);
+    m.disk = r.choice(mirror::DiskState::kFailed);
+    m.mode = r.choice(mirror::Mode::kHalted);
+    m.token = r.version();
+    m.nonce = r.nonce();
+    m.next_nonce = r.nonce();
+    m.generation = {r.below(9), r.array<16>()};
+    m.size_bytes = r.below(1U << 30U);
+    m.connected = r.coin();
+    m.resync = r.choice(mirror::Resync::kTarget);
+    m.percent = static_cast<uint8_t>(r.below(101));
+    m.dirty_bytes = r.below(1U << 30U);
+    m.wish = {r.choice(mirror::WishKind::kGiveUp), r.version(), m.generation, {r.below(9), r.array<16>()}, r.node()};
+    m.message = r.text(99);
+    return m;
+}
+
 NodeReport report_of(Random& r) {
-    NodeReport report{r.incarnation(), r.below(100), r.version(), r.coin(), r.coin(), {}, {}};
+    NodeReport report{r.incarnation(), r.below(100), r.version(), r.coin(), r.coin(), {}, {}, {}};
+    for (uint64_t i = r.below(4); i > 0; --i) report.mirrors.push_back(replica_of(r));
     for (uint64_t i = r.below(4); i > 0; --i) {
         GroupReport& g = report.groups.emplace_back();
         g = {r.text(31), r.choice(GroupState::kSuspended), r.version(), r.coin(), r.coin(), r.text(500), {}};
@@ -127,7 +157,7 @@ Message message_of(Random& r, size_t kind) {
         case 18: {
             OperatorRequest q;
             q.id = r.below(99);
-            q.verb = r.choice(OperatorVerb::kConfirmDown);
+            q.verb = r.choice(OperatorVerb::kMirrorRejoin);
             q.subject = r.text(31);
             q.node = r.node();
             q.bundle = r.bytes(300);

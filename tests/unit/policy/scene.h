@@ -54,6 +54,74 @@ class Scene {
         if (witness) alive.insert(kWitnessId);
     }
 
+    // ---- mirrors ----
+    void add_mirror(const std::string& name = "md1", const std::string& group_name = "web") {
+        config::Resource resource;
+        resource.type = "md";
+        resource.name = name;
+        group(group_name).resources.push_back(resource);
+    }
+    mirror::Record& record(const std::string& name = "md1") { return document.mirrors.at(name); }
+    mirror::Standing standing(NodeId id, const std::string& name = "md1") { return record(name).standing(id); }
+    mirror::Report& replica(NodeId id, const std::string& name = "md1") {
+        for (mirror::Report& item : replicas[id])
+            if (item.mirror == name) return item;
+        mirror::Report& item = replicas[id].emplace_back();
+        item.mirror = name;
+        return item;
+    }
+    // A new disk that asks to be admitted, and later has settled.
+    mirror::Report& new_disk(NodeId id, const std::string& name = "md1") {
+        mirror::Report& item = replica(id, name);
+        item = {};
+        item.mirror = name;
+        item.role = mirror::Role::kSecondary;
+        item.disk = mirror::DiskState::kNew;
+        item.size_bytes = 1U << 30U;
+        item.next_nonce = Nonce{++last_nonce};
+        item.wish.kind = mirror::WishKind::kAttach;
+        return item;
+    }
+    void settle_disk(NodeId id, const std::string& name = "md1") {
+        mirror::Report& item = replica(id, name);
+        item.nonce = std::exchange(item.next_nonce, {});
+        item.wish = {};
+        document.mirrors[name].replicas[id].nonce = item.nonce;
+        document.mirrors[name].replicas[id].next_nonce = {};
+    }
+    // Constructed, both copies current, their disks admitted and consistent.
+    void constructed(const std::string& name = "md1") {
+        mirror::Record& made = document.mirrors[name];
+        made.uuid = Uuid{1};
+        made.generation = {1, Uuid{0x11}};
+        for (const config::Node& node : config.nodes) {
+            mirror::Report& item = new_disk(node.id, name);
+            made.replicas[node.id].standing = mirror::Standing::kCurrent;
+            settle_disk(node.id, name);
+            item.disk = mirror::DiskState::kConsistent;
+            item.generation = made.generation;
+        }
+    }
+    // The group runs on `id`; its replica is the primary under the group's token.
+    mirror::Report& primary_on(NodeId id, const std::string& name = "md1", const std::string& group_name = "web") {
+        run_on(id, group_name);
+        mirror::Report& item = replica(id, name);
+        item.role = mirror::Role::kPrimary;
+        item.mode = mirror::Mode::kConnected;
+        item.token = entry(group_name).token;
+        item.connected = true;
+        return item;
+    }
+    mirror::Wish& wish(NodeId id, mirror::WishKind kind, const std::string& name = "md1") {
+        mirror::Report& item = replica(id, name);
+        item.wish = {};
+        item.wish.kind = kind;
+        item.wish.token = item.token;
+        item.wish.base = item.generation;
+        item.wish.next = {item.generation.counter + 1, Uuid{0x22}};
+        return item.wish;
+    }
+
     config::Group& group(const std::string& name = "web") {
         return *std::find_if(config.groups.begin(), config.groups.end(),
                              [&](const config::Group& g) { return g.name == name; });
@@ -92,6 +160,7 @@ class Scene {
         in.facts = facts;
         in.requests = std::exchange(requests, {});
         in.parse_config = &parse_config;
+        in.random = ++draws;
         return in;
     }
 
@@ -147,6 +216,7 @@ class Scene {
         report.leaving = leaving.contains(id);
         report.groups = reports[id];
         report.monitors = monitors[id];
+        report.mirrors = replicas[id];
         return report;
     }
 
@@ -159,6 +229,7 @@ class Scene {
     void reboot(NodeId id, uint8_t number) {
         boots[id] = boot_of(id, number);
         reports[id].clear();
+        replicas[id].clear();
         alive.insert(id);
     }
     void ask(OperatorVerb verb, const std::string& subject = "", NodeId node = kNobody) {
@@ -197,6 +268,7 @@ class Scene {
     std::map<NodeId, NodeFacts> facts;
     std::map<NodeId, std::vector<GroupReport>> reports;
     std::map<NodeId, std::vector<MonitorReport>> monitors;
+    std::map<NodeId, std::vector<mirror::Report>> replicas;
     std::vector<PendingRequest> requests;
     std::vector<Decision> decisions;
     std::vector<std::pair<NodeId, OperatorReply>> replies;
@@ -204,6 +276,8 @@ class Scene {
         return nullptr;
     };
     uint64_t request_id = 0;
+    uint64_t last_nonce = 100;
+    uint64_t draws = 0;
     int commits = 0;
 };
 
