@@ -88,6 +88,8 @@ Result<Superblock> superblock_of(const BlockReader& read, uint64_t device_bytes,
 
 // ---- rings ----
 
+constexpr uint64_t kMaxNumber = uint64_t{1} << 62U;  // of batches and blocks: never reached by counting
+
 struct RingBlock {
     bool valid = false;
     bool unreadable = false;
@@ -130,6 +132,9 @@ class Rings {
         block.valid = type == BlockType::kState ? get_state(bytes, block.at, ignored)
                                                 : slots_of(bytes, block.at, [](uint32_t, uint32_t) {});
         block.at.batch = block.header.batch;
+        const uint64_t newest = type == BlockType::kState ? block.at.context : block.at.log;
+        block.valid = block.valid && newest >= block.header.seq && newest - block.header.seq < block.header.parts &&
+                      std::max({block.header.batch, block.at.context, block.at.log}) < kMaxNumber;
         if (block.valid) block.bytes = std::make_unique<Block>(bytes);
     }
 
