@@ -31,11 +31,13 @@ class FrontEnd {
     virtual int descriptor() const = 0;  // readable: call advance(); -1 = none now (asked before each wait)
     // Takes what is there, as long as there are buffers and request ids; calls submit for each.
     virtual void advance() = 0;
-    virtual void complete(const Completion& completion) = 0;
+    virtual void complete(const Completion& completion) = 0;  // with `data`: copy them before returning
     virtual std::string device() const = 0;  // "/dev/loop3", or "unix:/…"
     // Nobody has it open any more? Says who does.
     virtual Status idle() const = 0;
-    virtual Status close() = 0;  // begins to close; an error: it stays as it was. Done when state() is kClosed
+    // Begins to close; an error: it stays as it was. Done when state() is kClosed. While it is opening, or has failed: gives
+    // it up, whoever uses it.
+    virtual Status close() = 0;
     virtual FrontEndState state() const { return FrontEndState::kOpen; }  // changes in advance() and close() only
     virtual std::string trouble() const { return {}; }  // of kFailed, and of a close() that was given up
     // A buffer or request id may be free again: what waited for one goes on.
@@ -56,6 +58,7 @@ struct FrontEndType {
     const char* name;  // "fuse-loop", "nbd-socket"
     Status (*usable)();  // does this kernel have it?
     Result<std::unique_ptr<FrontEnd>> (*open)(FrontEndSettings settings);
+    void (*drop)(const std::string& directory);  // ends what a kept descriptor served: nobody will go on with it
 };
 std::span<const FrontEndType> front_ends();
 

@@ -214,6 +214,10 @@ uint32_t Ring::under_way() const {
     return impl_->disk;
 }
 
+void Ring::submit() {
+    io_uring_submit(&impl_->ring);
+}
+
 Status Ring::wait(std::optional<Instant> until, const Done& done) {
     io_uring_cqe* first = nullptr;
     __kernel_timespec limit{};

@@ -35,6 +35,7 @@ class Ring {
     void zero(int fd, const Extent& extent, Tag tag);
     void when_readable(int fd, Tag tag);  // once
 
+    void submit();  // now, because something else is to be done before the wait
     // Calls `done` for what has finished; waits until `until` (nothing: for ever) when nothing has. `done` may start more.
     Status wait(std::optional<Instant> until, const Done& done);
     uint32_t under_way() const;  // disk requests

@@ -295,6 +295,9 @@ void FuseFile::complete(const Completion& completion) {
     KAGAMI_ASSERT(request.under_way > 0, "completed once");
     --request.under_way;
     if (request.error == 0) request.error = completion.error;
+    if (completion.data != kNoBuffer) {  // the peer has read it for us
+        std::memcpy(settings_.buffers->bytes(request.buffer).data(), settings_.buffers->bytes(completion.data).data(), request.extent.length);
+    }
     if (request.error == 0 && request.issued < request.extent.length) return issue_as(id, index);
     free_ids_.push_back(id);
     if (request.under_way > 0) return;

@@ -243,13 +243,9 @@ Status FuseLoop::idle() const {
 
 Status FuseLoop::close() {
     if (state_ == FrontEndState::kClosing || state_ == FrontEndState::kClosed) return {};
-    if (task_ != Task::kNone && !task_done_) {
-        if (state_ != FrontEndState::kFailed) return fail(ErrorCode::kRefused, path_ + " is being opened", "try again");
-        if (mount_ != 0) abort_fuse_connection(mount_);
-        helper_.join();
-    }
-    unmount_anyway_ = state_ == FrontEndState::kFailed;
+    unmount_anyway_ = state_ != FrontEndState::kOpen;
     if (unmount_anyway_ && mount_ != 0) abort_fuse_connection(mount_);
+    if (helper_.joinable()) helper_.join();  // of an opening that was given up: it fails at once
     trouble_.clear();
     state_ = FrontEndState::kClosing;
     start(Task::kDetach);
@@ -271,6 +267,14 @@ Result<std::unique_ptr<FrontEnd>> open_fuse_loop(FrontEndSettings settings) {
     auto made = std::make_unique<FuseLoop>(std::move(settings));
     if (auto begun = made->begin(); !begun) return tl::unexpected(begun.error());
     return made;
+}
+
+void drop_fuse_loop(const std::string& directory) {
+    const std::string path = directory + "/disk";
+    if (const dev_t device = mounted_at(path); device != 0) {
+        abort_fuse_connection(device);
+        umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+    }
 }
 
 }  // namespace kagami::mirror

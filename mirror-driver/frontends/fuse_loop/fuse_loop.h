@@ -12,5 +12,6 @@ namespace kagami::mirror {
 
 Status fuse_loop_usable();
 Result<std::unique_ptr<FrontEnd>> open_fuse_loop(FrontEndSettings settings);
+void drop_fuse_loop(const std::string& directory);
 
 }  // namespace kagami::mirror
