@@ -168,6 +168,7 @@ void Checker::choose(const Document& document, const Hash& hash) {
 
 void Checker::check_next(const Document& before, const Document& next) {
     check_voters(next);
+    for (const auto& pair : world_.mirrors()) pair->checker().on_chosen(before, next);
     for (const auto& [name, entry] : before.groups) {
         if (next.groups.contains(name)) check_owner(before, next, name);
     }

@@ -7,7 +7,7 @@ namespace kagami::sim {
 using engine::OperatorRequest;
 using engine::OperatorVerb;
 
-Faults::Faults(World& world, Shape shape) : world_(world), shape_(std::move(shape)) {}
+Faults::Faults(World& world, Shape shape) : world_(world), shape_(std::move(shape)), mirrors_(world) {}
 
 void Faults::schedule(int count, Moment from, Moment to) {
     for (int i = 0; i < count; ++i) {
@@ -20,6 +20,7 @@ void Faults::schedule(int count, Moment from, Moment to) {
 
 void Faults::inject() {
     ++injected_;
+    if (mirrors_.possible() && random().chance(0.35)) return mirrors_.inject();
     const uint64_t dice = random().below(100);
     if (dice < 25) return machine_fault();
     if (dice < 38) return process_fault();
@@ -31,6 +32,7 @@ void Faults::inject() {
 
 void Faults::one() {
     ++injected_;
+    if (mirrors_.possible() && random().chance(0.35)) return mirrors_.one();
     switch (random().below(4)) {
         case 0: return machine_fault();
         case 1: return process_fault();
@@ -189,6 +191,7 @@ void Faults::restore(Node& node) {
         return;
     node.power_off();
     world_.restore_store(node, taken);
+    if (random().chance(0.6)) mirrors_.put_back_with(node, taken);
     world_.queue().after(random().between(1s, 20s), [n = &node] { n->power_on(); });
 }
 
@@ -316,6 +319,7 @@ void Faults::heal() {
         node.power_on();
         node.start_daemon();
     }
+    mirrors_.heal();
     world_.note_fault("everything works again");
 }
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "tests/sim/mirror_faults.h"
 #include "tests/sim/setup.h"
 #include "tests/sim/world.h"
 
@@ -18,6 +19,7 @@ class Faults {
     void schedule(int count, Moment from, Moment to);  // `count` faults at random moments
     void one();                                        // a single fault of a random machine kind, for calm clusters
     void heal();  // everything works again, whatever was switched off is switched on
+    MirrorFaults& mirrors() { return mirrors_; }
     uint64_t injected() const { return injected_; }
 
  private:
@@ -50,6 +52,7 @@ class Faults {
 
     World& world_;
     Shape shape_;
+    MirrorFaults mirrors_;
     uint64_t injected_ = 0;
     bool over_ = false;
 };

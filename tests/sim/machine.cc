@@ -44,7 +44,25 @@ void Machine::begin(const std::string& group, const std::string& resource) {
         at.dead = false;
     }
     if (command.action == ResourceAction::kActivate) hooks_.changed(group);
+    if (!probe && !operation.trouble && hooks_.order(command, tickets_ + 1)) {
+        operation.ticket = ++tickets_;
+        operation.ends = Moment::max();
+    }
     arm(group, resource);
+}
+
+void Machine::ordered_done(uint64_t ticket, bool ok, const std::string& message) {
+    for (auto& [group, box] : boxes_) {
+        for (auto& [name, at] : box.items) {
+            if (at.work.empty() || at.work.front().ticket != ticket) continue;
+            Operation& operation = at.work.front();
+            if (!ok) operation.trouble = Trouble{operation.command.action, 0, false, false};
+            operation.message = message;
+            operation.ends = queue_.now();
+            operation.ticket = 0;
+            return arm(group, name);
+        }
+    }
 }
 
 // A suspended script makes no progress; its time-out goes on. A probe is no part of the group.
@@ -85,7 +103,8 @@ void Machine::finish(const std::string& group, const std::string& resource, cons
     done.operation = command.operation;
     done.ok = !timed_out && !operation.trouble;
     if (timed_out) done.message = "the script ran into its time-out";
-    if (!timed_out && operation.trouble) done.message = "the script exited with status 1";
+    if (!timed_out && operation.trouble)
+        done.message = operation.message.empty() ? "the script exited with status 1" : operation.message;
     switch (command.action) {
         case ResourceAction::kActivate:
             if (!done.ok) at.active = timed_out || (operation.trouble && operation.trouble->leaves_mess);
@@ -135,8 +154,10 @@ void Machine::kill(const std::string& group) {
         const bool stop = operation.command.action == ResourceAction::kDeactivate;
         operation.trouble = stop ? std::nullopt : std::optional(Trouble{operation.command.action, 0, false, false});
         operation.ends = queue_.now();
+        operation.ticket = 0;
         arm(group, name);
     }
+    hooks_.killed(group);
     hooks_.changed(group);
 }
 
@@ -188,7 +209,7 @@ void Machine::forget_troubles() {
             const auto watches = [&](const config::Monitor& m) { return m.target == name; };
             // What nobody watches any more is started again by hand.
             if (std::none_of(config_->monitors.begin(), config_->monitors.end(), watches)) at.dead = false;
-            if (at.work.empty() || at.work.front().ends != Moment::max()) continue;
+            if (at.work.empty() || at.work.front().ends != Moment::max() || at.work.front().ticket != 0) continue;
             at.work.front().trouble.reset();  // what hung goes on
             at.work.front().ends = queue_.now() + pace_.slowest;
             arm(group, name);

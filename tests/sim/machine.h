@@ -38,12 +38,16 @@ class Machine {
         std::function<void(const engine::Event&)> report;  // to the daemon, if it is still the one that asked
         std::function<uint64_t()> daemon_life;
         std::function<void(const std::string& group)> changed;  // effects may have begun or ended
+        // Takes over what another part of the machine does (mirrors); ordered_done() must follow. False: a script.
+        std::function<bool(const engine::RunResource& command, uint64_t ticket)> order;
+        std::function<void(const std::string& group)> killed;
     };
     Machine(Queue& queue, Random& random, Hooks hooks);
 
     void set_config(std::shared_ptr<const config::Config> config) { config_ = std::move(config); }
     void set_pace(WorkPace pace) { pace_ = pace; }
     void run(const engine::RunResource& command);
+    void ordered_done(uint64_t ticket, bool ok, const std::string& message);
     void check(const engine::CheckMonitor& command);
     void watch(const engine::WatchMonitor& command);
     void daemon_ended() { watched_.clear(); }
@@ -73,6 +77,8 @@ class Machine {
         Moment times_out{};
         std::optional<Trouble> trouble;
         bool begun = false;
+        uint64_t ticket = 0;  // not 0: another part of the machine does it
+        std::string message;
     };
     struct Item {
         bool active = false;  // something of it exists
@@ -103,6 +109,7 @@ class Machine {
     std::set<std::string> watched_;
     std::set<std::string> failing_;
     uint64_t life_ = 0;  // of the machine: power
+    uint64_t tickets_ = 0;
     bool frozen_ = false;
 };
 

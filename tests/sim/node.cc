@@ -18,7 +18,9 @@ Node::Node(World& world, NodeId id, size_t slot)
           [this](uint64_t serial) { on_confirmed(serial); }),
       machine_(world.queue(), world.random(),
                {[this](const engine::Event& event) { feed(event); }, [this] { return daemon_life_; },
-                [this](const std::string& group) { world_.checker().on_effects_changed(*this, group); }}),
+                [this](const std::string& group) { world_.checker().on_effects_changed(*this, group); },
+                [this](const engine::RunResource& command, uint64_t ticket) { return order_mirror(command, ticket); },
+                [this](const std::string& group) { mirrors_killed(group); }}),
       guard_(world.queue(), world.random(), machine_,
              {[this] { return local_now(); }, [this](Instant at) { return clock_.when(at); },
               [this] { tell_daemon_of_guard(); },
@@ -59,6 +61,7 @@ void Node::power_on() {
     guard_.set_calm(world_.calm());
     if (!witness()) guard_.start();
     world_.checker().on_boot(*this);
+    for (Driver* driver : drivers_) driver->power_on();
     const Duration wait = world_.calm() ? Duration(50ms) : world_.random().between(20ms, 500ms);
     world_.queue().after(wait, [this, life = power_life_] {
         if (powered_ && life == power_life_) start_daemon();
@@ -72,6 +75,7 @@ void Node::power_off() {
     ++power_life_;
     guard_.power_off();
     machine_.power_off();
+    for (Driver* driver : drivers_) driver->power_off();
     world_.checker().on_power_off(*this);
 }
 
@@ -97,6 +101,7 @@ void Node::start_daemon() {
     engine_ = std::make_unique<engine::Engine>(std::move(settings));
     world_.checker().on_daemon_start(*this);
     world_.network().process_started(slot_);
+    for (Driver* driver : drivers_) driver->daemon_started();
     if (!witness()) feed(guard_.observed());
     if (running()) feed(engine::Woken{});
 }
@@ -150,6 +155,7 @@ void Node::thaw() {
     guard_.thaw();
     if (!witness() && thawed_at_ - frozen_at_ > timing().hold / 4) guard_.pause_found();
     for (const std::string& group : machine_.groups()) world_.checker().on_effects_changed(*this, group);
+    for (Driver* driver : drivers_) driver->thaw();
     const std::vector<engine::Event> waiting = std::move(inbox_);
     inbox_.clear();
     for (const engine::Event& event : waiting) feed(event);
@@ -253,11 +259,12 @@ void Node::run(const engine::Command& command) {
             node.world_.checker().on_publish(node, c);
             const bool was_armed = node.guard_.armed();
             node.guard_.publish(c);
+            for (Driver* driver : node.drivers_) driver->page_changed();
             if (node.guard_.armed() != was_armed) node.tell_daemon_of_guard();
         }
         void operator()(const engine::ActOnSystem& c) const { node.act(c); }
         void operator()(const engine::Answer& c) const { node.world_.note_reply(node, c.reply); }
-        void operator()(const engine::SetMirror&) const {}
+        void operator()(const engine::SetMirror& c) const { node.tell_driver(c.authority); }
         void operator()(const engine::StoreConfig& c) const {
             node.machine_.set_config(parse_packed(c.packed));
             node.world_.queue().after(5ms, [n = &node, hash = c.hash, life = node.daemon_life_] {
@@ -266,6 +273,37 @@ void Node::run(const engine::Command& command) {
         }
     };
     std::visit(Runner{*this}, command);
+}
+
+// ---- mirrors ----
+
+void Node::tell_driver(const mirror::Authority& authority) {
+    world_.queue().after(200us, [this, authority, life = daemon_life_] {
+        MirrorPair* pair = world_.mirror(authority.mirror);
+        if (life == daemon_life_ && pair != nullptr) pair->driver_of(id_)->authority_is(authority);
+    });
+}
+
+bool Node::order_mirror(const engine::RunResource& command, uint64_t ticket) {
+    MirrorPair* pair = world_.mirror(command.resource);
+    if (pair == nullptr) return false;
+    world_.queue().after(300us, [this, pair, ticket, activate = command.action == engine::ResourceAction::kActivate,
+                                 life = power_life_] {
+        if (life != power_life_) return;
+        const auto answer = [this, ticket, life](bool ok, const std::string& message) {
+            world_.queue().after(100us, [this, ticket, ok, message, life] {
+                if (life == power_life_) machine_.ordered_done(ticket, ok, message);
+            });
+        };
+        activate ? pair->activate(id_, answer) : pair->deactivate(id_, answer);
+    });
+    return true;
+}
+
+void Node::mirrors_killed(const std::string& group) {
+    for (const auto& pair : world_.mirrors()) {
+        if (pair->spec().group == group) pair->killed(id_);
+    }
 }
 
 void Node::act(const engine::ActOnSystem& action) {

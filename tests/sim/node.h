@@ -15,6 +15,7 @@
 
 namespace kagami::sim {
 
+class Driver;
 class World;
 
 class Node {
@@ -40,6 +41,8 @@ class Node {
     const Machine& machine() const { return machine_; }
     const Guard& guard() const { return guard_; }
     const engine::DurableState& durable() const { return disk_.durable(); }
+    uint64_t daemon_life() const { return daemon_life_; }
+    void add_driver(Driver* driver) { drivers_.push_back(driver); }
 
     void power_on();
     void power_off();
@@ -60,6 +63,9 @@ class Node {
     void send(const engine::Envelope& envelope);
     void run(const engine::Command& command);
     void tell_daemon_of_guard();
+    void tell_driver(const mirror::Authority& authority);
+    bool order_mirror(const engine::RunResource& command, uint64_t ticket);
+    void mirrors_killed(const std::string& group);
     void act(const engine::ActOnSystem& action);
     void on_confirmed(uint64_t serial);
     void arm_wake(std::optional<Instant> wake_at);
@@ -95,6 +101,7 @@ class Node {
     Moment spin_since_{};
     int spins_ = 0;
     std::vector<engine::Event> inbox_;  // what arrived while the machine stood still
+    std::vector<Driver*> drivers_;      // of its mirrors
 };
 
 }  // namespace kagami::sim

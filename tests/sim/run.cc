@@ -14,6 +14,7 @@ using engine::OperatorVerb;
 constexpr Duration kSettling = 60s;       // the first start
 constexpr Duration kQuietEnd = 6min;      // after the faults
 constexpr Duration kStartTimeouts = 14s;  // address and script with one retry each, as write_toml() sets them
+constexpr Duration kResync = 20s;         // of any of our small mirrors, the register's part included
 constexpr uint64_t kElectionsAfterHeal = 2;
 
 class Run {
@@ -68,7 +69,12 @@ class Run {
         expect_groups(false);
         person_helps();
         run_for(recovery());
+        if (faults_.mirrors().possible()) {
+            faults_.mirrors().help_the_rest();
+            run_for(kResync);
+        }
         expect_groups(true);
+        expect_mirrors();
         const uint64_t since = world_.checker().elections() - elections - (hand_overs_ - hand_overs);
         if (since > kElectionsAfterHeal) fail("L2", std::to_string(since) + " elections after everything worked again");
         stay_quiet();
@@ -77,6 +83,7 @@ class Run {
     void calm() {
         run_for(kSettling);
         expect_groups(false);
+        expect_mirrors();
         if (world_.checker().elections() - hand_overs_ > 2) fail("calm", "more than two elections at the first start");
         stay_quiet();
     }
@@ -90,6 +97,7 @@ class Run {
         run_for(3min);
         faults_.heal();
         run_for(2min);
+        expect_mirrors();
         for (const auto& [group, before] : moves) {
             const uint64_t times = world_.checker().moves(group) - before;
             if (times > 1) fail("L4", "group " + group + " moved " + std::to_string(times) + " times for one fault");
@@ -131,7 +139,8 @@ class Run {
             request.node = known.id;
             world_.ask(*node, request);
         }
-        run_for(1s);
+        faults_.mirrors().help();
+        run_for(faults_.mirrors().possible() ? 15s : 1s);
         start_groups();
     }
 
@@ -193,12 +202,35 @@ class Run {
         const auto config = current_config();
         for (const auto& [name, entry] : document.groups) {
             const config::Group* group = config->group(name);
-            if (group == nullptr || (!all && !wanted(entry, *group))) continue;
+            if (group == nullptr || (!all && (!wanted(entry, *group) || !has_copy(name)))) continue;
             const int count = places(name);
             if (count != 1)
                 fail("L1", "group " + name + " is active on " + std::to_string(count) + " nodes" +
                                (all ? " although a person has started it" : ""));
         }
+    }
+
+    void expect_mirrors() {
+        for (const auto& pair : world_.mirrors()) {
+            const std::string what = failed() ? "" : pair->checker().unfinished();
+            if (!what.empty()) pair->violation("L3", what);
+        }
+    }
+
+    // A mirror whose only current copy is lost needs a person.
+    bool has_copy(const std::string& group) {
+        for (const auto& pair : world_.mirrors()) {
+            const mirror::Record* record = pair->checker().record();
+            if (pair->spec().group != group) continue;
+            if (record == nullptr || record->current_count() == 0) return false;
+            for (const Side side : {Side{0}, Side{1}}) {
+                const Driver& driver = pair->driver(side);
+                const bool counts = record->standing(driver.node().id()) == mirror::Standing::kCurrent;
+                if (counts && (!driver.attached() || driver.engine().report().disk == mirror::DiskState::kFailed))
+                    return false;
+            }
+        }
+        return true;
     }
 
     void fail(const std::string& invariant, const std::string& text) { world_.checker().violation(invariant, text); }
@@ -264,6 +296,9 @@ Shape draw_shape(const RunOptions& options) {
     shape.manual_group = random.chance(0.3);
     shape.auto_return = random.chance(0.8);
     shape.monitors = random.chance(0.7);
+    shape.mirror = random.chance(0.7);
+    shape.mirror_first = static_cast<int>(random.below(static_cast<uint64_t>(shape.nodes)));
+    shape.initial_copy = random.chance(0.7);
     return shape;
 }
 

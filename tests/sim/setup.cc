@@ -16,7 +16,13 @@ using config::TypeDescription;
 constexpr std::array<Parameter, 1> kExec = {
     {{"start", ParameterKind::kString, false, "start.sh", 0, 0, "Its start script."}}};
 constexpr std::array<Parameter, 1> kFip = {{{"address", ParameterKind::kString, false, "", 0, 0, "Its address."}}};
-constexpr std::array<std::string_view, 1> kExecAfter = {"fip"};
+constexpr std::array<Parameter, 4> kMirror = {{
+    {"data", ParameterKind::kPath, false, "/dev/data", 0, 0, "Its data device."},
+    {"metadata", ParameterKind::kPath, false, "/dev/metadata", 0, 0, "Its metadata device."},
+    {"initial_copy", ParameterKind::kBoolean, false, "true", 0, 0, "Copy at first."},
+    {"automatic_resync", ParameterKind::kBoolean, false, "true", 0, 0, "Resync by itself."},
+}};
+constexpr std::array<std::string_view, 2> kExecAfter = {"fip", "md"};
 
 std::string node_text(int id) {
     const std::string n = std::to_string(id);
@@ -24,10 +30,33 @@ std::string node_text(int id) {
            "\" }\n";
 }
 
-std::string group_text(const std::string& name, const std::string& keys, int nodes, int first) {
+std::string order_text(int nodes, int first, int count) {
     std::string order;
-    for (int i = 0; i < nodes; ++i)
+    for (int i = 0; i < count; ++i)
         order += (i > 0 ? ", " : "") + ("\"node" + std::to_string((first + i) % nodes + 1) + "\"");
+    return order;
+}
+
+std::string mirror_group_text(int nodes, int first, bool initial_copy) {
+    return "[[group]]\nname = \"store\"\nnodes = [" + order_text(nodes, first, 2) + "]\n" +
+           "[[group.resource]]\ntype = \"md\"\nname = \"md1\"\ninitial_copy = " +
+           (initial_copy ? "true" : "false") +
+           "\nactivate_timeout = \"30s\"\ndeactivate_timeout = \"30s\"\n"
+           "on_activation_failure = { retry = 1, failover = 1 }\n"
+           "on_deactivation_failure = { retry = 1, final = \"stop-cluster-and-reboot\" }\n"
+           "[[group.resource]]\ntype = \"exec\"\nname = \"store-app\"\n"
+           "activate_timeout = \"3s\"\ndeactivate_timeout = \"3s\"\n"
+           "on_activation_failure = { retry = 1, failover = 1 }\n"
+           "on_deactivation_failure = { retry = 1, final = \"stop-cluster-and-reboot\" }\n";
+}
+
+std::string monitor_text(const std::string& name, const std::string& target) {
+    return "[[monitor]]\ntype = \"pidw\"\nname = \"" + name + "\"\ntarget = \"" + target +
+           "\"\ninterval = \"30s\"\non_error = { restart = 2, failover = 1 }\n";
+}
+
+std::string group_text(const std::string& name, const std::string& keys, int nodes, int first) {
+    const std::string order = order_text(nodes, first, nodes);
     return "[[group]]\nname = \"" + name + "\"\nnodes = [" + order + "]\n" + keys +
            "[[group.resource]]\ntype = \"fip\"\nname = \"" + name + "-ip\"\n" +
            "[[group.resource]]\ntype = \"exec\"\nname = \"" + name +
@@ -40,7 +69,8 @@ std::string group_text(const std::string& name, const std::string& keys, int nod
 
 const config::TypeCatalogue& simulated_types() {
     static const config::TypeCatalogue types = {{TypeDescription{"exec", "runs scripts", kExec, kExecAfter, false},
-                                                 TypeDescription{"fip", "an address", kFip, {}, false}},
+                                                 TypeDescription{"fip", "an address", kFip, {}, false},
+                                                 TypeDescription{"md", "a mirror disk", kMirror, {}, false}},
                                                 {TypeDescription{"pidw", "watches a process", {}, {}, true},
                                                  TypeDescription{"genw", "runs a script", {}, {}, false}}};
     return types;
@@ -85,12 +115,10 @@ std::string write_toml(const Shape& shape) {
     if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
     if (shape.manual_group) text += group_text("batch", "failover = \"manual\"\n", shape.nodes, 1);
     if (shape.monitors) {
-        for (const char* group : {"web", "db"}) {
-            const std::string name = group;
-            text += "[[monitor]]\ntype = \"pidw\"\nname = \"" + name + "-alive\"\ntarget = \"" + name +
-                    "-app\"\ninterval = \"30s\"\non_error = { restart = 2, failover = 1 }\n";
-        }
+        for (const std::string group : {"web", "db"}) text += monitor_text(group + "-alive", group + "-app");
     }
+    if (shape.mirror)
+        text += mirror_group_text(shape.nodes, shape.mirror_first, shape.initial_copy) + monitor_text("md1-works", "md1");
     return text;
 }
 

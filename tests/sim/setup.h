@@ -34,6 +34,9 @@ struct Shape {
     bool manual_group = false;  // one more group, failover = "manual"
     bool auto_return = true;
     bool monitors = true;
+    bool mirror = false;  // one more group, with a mirror disk, on two of the nodes
+    bool initial_copy = true;
+    int mirror_first = 0; // the first of them
     int comment = 0;  // changes the text, and so the hash
 };
 std::string write_toml(const Shape& shape);

@@ -7,8 +7,10 @@
 namespace kagami::sim {
 namespace {
 
+constexpr uint8_t kClusterByte = 0x42;
 constexpr size_t kStory = 60;
 constexpr size_t kTraffic = 40;
+constexpr size_t kReplicas = 50;
 
 Packed packed_or_abort(const std::string& toml) {
     Packed packed = pack_configuration(toml);
@@ -43,7 +45,7 @@ World::World(WorldOptions options)
                 },
                 [this](size_t endpoint) { return nodes_[endpoint]->running(); }}) {
     Uuid uuid{};
-    uuid[0] = 0x42;
+    uuid[0] = kClusterByte;
     const engine::Document genesis = engine::genesis(uuid, *packed_.config, packed_.bundle);
     checker_.begin(genesis);
     for (size_t slot = 0; slot < endpoints(*packed_.config); ++slot) {
@@ -68,6 +70,26 @@ World::World(WorldOptions options)
         path.delay = options_.calm ? Duration(1ms) : random_.between(50us, 2ms);
         path.jitter = options_.calm ? Duration(0) : random_.between(50us, 2ms);
     });
+    make_mirrors();
+}
+
+void World::make_mirrors() {
+    for (const config::Group& group : packed_.config->groups) {
+        for (const config::Resource& resource : group.resources) {
+            if (resource.type != "md") continue;
+            MirrorSpec spec = draw_mirror(resource.name, group.name, random_);
+            spec.cluster[0] = kClusterByte;
+            mirrors_.push_back(
+                std::make_unique<MirrorPair>(*this, std::move(spec), *find(group.nodes[0]), *find(group.nodes[1])));
+        }
+    }
+}
+
+MirrorPair* World::mirror(const std::string& name) {
+    for (const auto& pair : mirrors_) {
+        if (pair->spec().name == name) return pair.get();
+    }
+    return nullptr;
 }
 
 Node* World::find(NodeId id) {
@@ -162,6 +184,7 @@ void World::run_until(Moment end) {
     for (Moment next = now() + step; next < end && !queue_.stopped(); next += step) {
         queue_.run_until(next);
         checker_.tick();
+        for (const auto& pair : mirrors_) pair->tick();
     }
     queue_.run_until(end);
 }
@@ -174,7 +197,7 @@ void World::deliver(size_t from, size_t to, const Bytes& message) {
 void World::keep(std::deque<Line>& lines, Line line) {
     if (options_.verbose) std::printf("%s\n", show(line).c_str());
     lines.push_back(std::move(line));
-    if (lines.size() > (&lines == &story_ ? kStory : kTraffic)) lines.pop_front();
+    if (lines.size() > (&lines == &story_ ? kStory : &lines == &traffic_ ? kTraffic : kReplicas)) lines.pop_front();
 }
 
 void World::note(const Node& node, const engine::Decision& decision) {
@@ -185,6 +208,10 @@ void World::note(const Node& node, const engine::Decision& decision) {
 void World::note_fault(const std::string& text) {
     ++faults_;
     keep(story_, {now(), kNobody, kNobody, nullptr, "*** " + text});
+}
+
+void World::note_mirror(NodeId node, const std::string& text) {
+    keep(replicas_, {now(), node, kNobody, nullptr, text});
 }
 
 void World::note_message(NodeId from, NodeId to, const char* message) {
@@ -207,6 +234,8 @@ std::string World::show(const Line& line) const {
 std::string World::last_lines() const {
     std::string text = "the last messages:\n";
     for (const Line& line : traffic_) text += "  " + show(line) + "\n";
+    if (!replicas_.empty()) text += "the last of the mirrors:\n";
+    for (const Line& line : replicas_) text += "  " + show(line) + "\n";
     text += "the last decisions and faults:\n";
     for (const Line& line : story_) text += "  " + show(line) + "\n";
     return text;

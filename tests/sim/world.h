@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/sim/checker.h"
+#include "tests/sim/mirror_pair.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
 #include "tests/sim/queue.h"
@@ -29,6 +30,15 @@ enum class Mutation {
     kWildClock,       // rates differ by 5 %
     kDeafGuard,       // the guard does not suspend at all
     kAmnesia,         // a lost store comes back as if it had never been lost: same voter, same nonces, nothing promised
+    // ... and of mirrors
+    kForgedAck,       // the peer's answer comes although the write never went out
+    kForgedSolo,      // the driver acknowledges alone, nobody has chosen that
+    kEarlyMetadata,   // metadata count as durable before they are
+    kDroppedBits,     // the bitmap is never written
+    kUnflushedData,   // flushes of the data disk do nothing
+    kOldFrames,       // frames of an ended connection are delivered in the next one
+    kForgedDisk,      // an older image of a replica carries the present nonces
+    kNoLease,         // the driver ignores the guard's page
 };
 
 struct WorldOptions {
@@ -77,11 +87,15 @@ class World {
     // A person's command at the node's control socket; returns the request's id.
     uint64_t ask(Node& node, engine::OperatorRequest request);
 
+    const std::vector<std::unique_ptr<MirrorPair>>& mirrors() { return mirrors_; }
+    MirrorPair* mirror(const std::string& name);
+
     void run_until(Moment end);
 
     // The story.
     void note(const Node& node, const engine::Decision& decision);
     void note_fault(const std::string& text);
+    void note_mirror(NodeId node, const std::string& text);
     void note_message(NodeId from, NodeId to, const char* name);
     void note_reply(const Node& node, const engine::OperatorReply& reply);
     std::string last_lines() const;
@@ -98,6 +112,7 @@ class World {
         const char* message = nullptr;
         std::string text;
     };
+    void make_mirrors();
     void deliver(size_t from, size_t to, const Bytes& message);
     void keep(std::deque<Line>& lines, Line line);
     std::string show(const Line& line) const;
@@ -113,6 +128,8 @@ class World {
     std::vector<std::unique_ptr<Node>> nodes_;
     std::deque<Line> story_;
     std::deque<Line> traffic_;
+    std::deque<Line> replicas_;
+    std::vector<std::unique_ptr<MirrorPair>> mirrors_;
     uint64_t faults_ = 0;
     uint64_t messages_ = 0;
     uint64_t requests_ = 0;
