@@ -35,6 +35,20 @@ class AddressBook {
     std::map<std::string, Claim> first_;
 };
 
+// Mirror disks (type md): two nodes each; ports, devices and mount points of their own; the same on both nodes where that
+// matters.
+class MirrorBook {
+ public:
+    void claim(const Item& table, const Group& group, const Resource& resource, Problems& problems);
+
+ private:
+    void once(const std::string& book, const std::string& text, const Item& table, const char* key,
+              const Resource& resource, Problems& problems);
+    std::map<std::string, std::string> first_;  // what -> whose
+    size_t count_ = 0;
+};
+void check_mirror_count(const Item& table, const Group& group, Problems& problems);
+
 // Reports each cycle of `after` once, at the place of one of its resources. `places` are in the order of
 // group.resources.
 void check_order(const Group& group, const std::vector<Position>& places, Problems& problems);

@@ -306,7 +306,7 @@ Parsed parse(std::string_view text, const std::string& file_name, const TypeCata
         return {std::nullopt, problems.take()};
     }
     Config config;
-    ReadContext context{types, stored_scripts, problems, config, {}};
+    ReadContext context{types, stored_scripts, problems, config, {}, {}};
     read_root(*root, context);
     Parsed parsed{std::nullopt, problems.take()};
     if (parsed.problems.empty()) parsed.config = std::move(config);

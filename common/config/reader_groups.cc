@@ -189,6 +189,7 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
                       std::string(section.title) + " of type " + resource.type, context.problems);
         resource.values = read_own(table, *type, group.nodes, where, context);
         claim_addresses(table, resource, context);
+        context.mirrors.claim(table, group, resource, context.problems);
         check_scripts(table, *type, group, resource, context);
     }
     resource.activate_timeout = timeout_of(common, "activate_timeout", resource, "start_timeout");
@@ -272,6 +273,7 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     for (size_t i = 0; i < tables.size(); ++i) resolve_after(*tables[i], group.resources[i], group, context);
     check_order(group, places, context.problems);
     check_addresses(table, group, context);
+    check_mirror_count(table, group, context.problems);
     context.config.groups.push_back(std::move(group));
 }
 

@@ -15,6 +15,7 @@ struct ReadContext {
     Problems& problems;
     Config& config;
     AddressBook addresses;
+    MirrorBook mirrors;
 };
 
 // "[[node]] node1", or the title alone where the name is missing.

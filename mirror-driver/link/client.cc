@@ -76,6 +76,7 @@ struct Client::Impl {
     UniqueFd fd;
     bool waits_for_room = false;
     bool ends = false;
+    bool missed = false;  // told that no driver runs
     host::EventLoop::Timer retry = 0;
     Duration pause = kFirstPause;
     std::vector<Message> first;             // Welcome and Configure, unsent, the last one first
@@ -89,7 +90,10 @@ void Client::Impl::connect(host::EventLoop& loop) {
     loop.cancel(std::exchange(retry, 0));
     if (fd.valid() || ends || (wanted.mirrors.empty() && questions.empty())) return;
     fd = host::connect_packets(socket);
-    if (!fd.valid()) return connect_later(loop);
+    if (!fd.valid()) {
+        if (!std::exchange(missed, true)) handlers.connected(false);
+        return connect_later(loop);
+    }
     waits_for_room = false;
     first = {wanted, welcome};
     unsent.clear();
@@ -97,6 +101,7 @@ void Client::Impl::connect(host::EventLoop& loop) {
     for (const auto& [name, authority] : authorities) unsent.insert(name);
     for (const auto& [id, question] : questions) unasked.insert(id);
     watch(loop);
+    missed = false;
     handlers.connected(true);
     flush(loop);
 }
@@ -142,6 +147,7 @@ bool Client::Impl::receive() {
 void Client::Impl::disconnect(host::EventLoop& loop) {
     loop.forget(fd.get());
     fd.reset();
+    missed = true;
     handlers.connected(false);
     connect_later(loop);
 }
@@ -205,6 +211,8 @@ void Client::configure(const Configure& configure) {
         };
         std::erase_if(impl->authorities, [&](const auto& authority) { return gone(authority.first); });
         std::erase_if(impl->unsent, gone);
+        // A driver forgets what it is told of mirrors that it does not have yet.
+        for (const auto& [name, authority] : impl->authorities) impl->unsent.insert(name);
         if (!impl->fd.valid()) return impl->connect(loop);
         std::erase_if(impl->first, [](const Message& m) { return std::holds_alternative<Configure>(m); });
         impl->first.insert(impl->first.begin(), configure);

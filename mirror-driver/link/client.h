@@ -17,7 +17,7 @@ class Client {
  public:
     struct Handlers {
         std::function<void(const mirror::Report&)> report;
-        std::function<void(bool connected)> connected;  // at every change
+        std::function<void(bool connected)> connected;  // at every change, and at the first that fails
     };
     Client(std::string socket, Welcome welcome, Handlers handlers);
     ~Client();  // questions fail with kUnreachable

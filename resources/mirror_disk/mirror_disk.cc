@@ -71,6 +71,11 @@ Status check_mode(std::string_view text) {
     return check_word(text, {"sync"});
 }
 
+Status check_port(std::string_view text) {
+    if (text != "29001" && text != "29002") return {};
+    return fail(ErrorCode::kUsage, "is the cluster daemon's own port", "choose another, for example 29012");
+}
+
 Status check_options(std::string_view text) {
     const bool good = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c != 127; });
     if (good && !text.starts_with('-')) return {};
@@ -101,7 +106,7 @@ constexpr std::array<config::Parameter, 12> kParameters = {{
     {"mode", ParameterKind::kString, false, "sync", 0, 0,
      "\"sync\": a write is acknowledged when both nodes have it.", check_mode},
     {"port", ParameterKind::kInteger, false, "29011", 1024, 65535,
-     "TCP port between the two mirror drivers; each mirror has its own."},
+     "TCP port between the two mirror drivers; each mirror has its own.", check_port},
     {"initial_copy", ParameterKind::kBoolean, false, "true", 0, 0,
      "Whether the first construction copies the whole disk; false declares that both data partitions are identical now."},
     {"automatic_resync", ParameterKind::kBoolean, false, "true", 0, 0,

@@ -46,7 +46,7 @@ TEST_CASE("every monitor type has a word, a summary and helped parameters") {
             if (known.check != nullptr && !known.default_text.empty()) CHECK(known.check(known.default_text));
         }
     }
-    CHECK(words == std::set<std::string_view>{"pidw", "fipw", "miiw", "ipw", "userw"});
+    CHECK(words == std::set<std::string_view>{"pidw", "fipw", "miiw", "ipw", "mdw", "mdnw", "userw"});
     CHECK(find("pidw")->description.needs_target);
     CHECK(find("fipw")->description.needs_target);
     CHECK_FALSE(find("miiw")->description.needs_target);
