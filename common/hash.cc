@@ -30,14 +30,16 @@ uint32_t crc_by_table(std::span<const uint8_t> data, uint32_t crc) {
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) uint32_t crc_by_instruction(std::span<const uint8_t> data, uint32_t crc) {
+    const uint8_t* at = data.data();
+    size_t left = data.size();
     uint64_t wide = crc;
-    for (; data.size() >= 8; data = data.subspan(8)) {
+    for (; left >= 8; left -= 8, at += 8) {
         uint64_t word = 0;
-        std::memcpy(&word, data.data(), 8);
+        std::memcpy(&word, at, 8);
         wide = __builtin_ia32_crc32di(wide, word);
     }
     crc = static_cast<uint32_t>(wide);
-    for (const uint8_t byte : data) crc = __builtin_ia32_crc32qi(crc, byte);
+    for (; left > 0; --left, ++at) crc = __builtin_ia32_crc32qi(crc, *at);
     return crc;
 }
 #endif

@@ -224,6 +224,27 @@ TEST_CASE("a damaged log block among those that are needed makes the log incompl
     CHECK(loaded->slots[99] == 7);
 }
 
+TEST_CASE("a log block that is still the one of a round before, because the device lost a write, makes the log incomplete") {
+    Device device = made(sample_context(kMaxHotExtents));
+    Metadata metadata(*device.load(), kDevice);
+    std::vector<BlockWrite> out;
+    Block older{};
+    for (uint32_t i = 0; i < 3 * blocks::kLogBlocks; ++i) {
+        MetadataBatch batch;
+        batch.slots = {{i, i % 75}};
+        metadata.encode(batch, sample_context(kMaxHotExtents), Bitmap(kDisk), out);
+        if (out.front().offset == blocks::log_place(50) && older == Block{}) older = out.front().bytes;
+        device.write(out);
+        if (out.front().offset == blocks::log_place(52) && i > 2 * blocks::kLogBlocks) break;
+    }
+    CHECK_FALSE(device.load()->log_incomplete);
+    device.blocks[blocks::log_place(50)] = older;
+    const auto loaded = device.load();
+    REQUIRE(loaded);
+    CHECK(loaded->log_incomplete);
+    CHECK(mentions(loaded->findings, "activity log is damaged"));
+}
+
 TEST_CASE("an unreadable block where the newest would lie makes the log incomplete; elsewhere it is only told") {
     for (const auto type : {blocks::BlockType::kState, blocks::BlockType::kLog}) {
         Past past;
