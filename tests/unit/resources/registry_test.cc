@@ -34,7 +34,7 @@ TEST_CASE("every type has a word, a summary, helped parameters and defaults that
             if (known.kind == config::ParameterKind::kDuration) CHECK(config::parse_duration(known.default_text));
         }
     }
-    CHECK(words == std::set<std::string_view>{"exec", "fip", "dummy"});
+    CHECK(words == std::set<std::string_view>{"exec", "fip", "md", "dummy"});
     CHECK(find("nonsense") == nullptr);
 }
 
