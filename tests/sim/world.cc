@@ -70,7 +70,7 @@ World::World(WorldOptions options)
         path.delay = options_.calm ? Duration(1ms) : random_.between(50us, 2ms);
         path.jitter = options_.calm ? Duration(0) : random_.between(50us, 2ms);
     });
-    make_mirrors();
+    if (options_.drivers) make_mirrors();
 }
 
 void World::make_mirrors() {

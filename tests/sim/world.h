@@ -48,6 +48,7 @@ struct WorldOptions {
     size_t paths = 2;
     bool hardware_watchdog = false;  // resets a machine that stands still
     double max_skew = 0.005;
+    bool drivers = true;  // of mirrors; false: a story tells what they report
     Mutation mutation = Mutation::kNone;
     bool verbose = false;
 };
