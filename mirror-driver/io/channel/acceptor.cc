@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kListenAgain = 1s;
 constexpr int kMostAtOnce = 16;  // accepted in one go
+constexpr int kBacklog = 128;    // a flood must not cost the peer a second attempt of its kernel
 
 struct Listener {
     UniqueFd socket;
@@ -79,7 +80,7 @@ class Acceptor : public Joiner {
         listener = {};
         if (!socket) return again_later(listener, socket.error().message, now);
         prepare_socket(socket->get());
-        if (::listen(socket->get(), kMostAtOnce) != 0) return again_later(listener, errno_text(errno), now);
+        if (::listen(socket->get(), kBacklog) != 0) return again_later(listener, errno_text(errno), now);
         listener.socket = std::move(*socket);
         settings_.poller->watch(listener.socket.get(), kAwakeJoiner, EPOLLIN, listener.watched);
     }

@@ -115,7 +115,7 @@ Joining::State Joining::exchange() {
         if (got.state == IoState::kBlocked) return state_;
         filled_ += got.bytes;
     }
-    return take_preamble();
+    return take_preamble() == State::kReady ? overheard() : state_;
 }
 
 Joining::State Joining::take_preamble() {

@@ -60,6 +60,7 @@ void End::open() {
     auto opened = PeerChannel::open(settings, buffers, std::move(handlers));
     if (!opened) FAIL(opened.error().message);
     channel = std::move(*opened);
+    channel->advance(host::boot_now());  // listens from now on
 }
 
 void End::take(ConnectionId from, Frame& frame) {
