@@ -14,11 +14,13 @@
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/runtime/daemon/active_config.h"
 #include "cluster-daemon/runtime/daemon/control_server.h"
+#include "cluster-daemon/runtime/daemon/device_signature.h"
 #include "cluster-daemon/runtime/daemon/drivers.h"
 #include "cluster-daemon/runtime/daemon/engine_shell.h"
 #include "cluster-daemon/runtime/daemon/enrolment.h"
 #include "cluster-daemon/runtime/daemon/guard_link.h"
 #include "cluster-daemon/runtime/daemon/journal.h"
+#include "cluster-daemon/runtime/daemon/mirror_link.h"
 #include "cluster-daemon/runtime/daemon/peer_link.h"
 #include "cluster-daemon/runtime/daemon/system_executor.h"
 #include "cluster-daemon/runtime/pki.h"
@@ -26,6 +28,7 @@
 #include "common/files.h"
 #include "cluster-daemon/script-helper/client.h"
 #include "common/host/linux_host.h"
+#include "common/host/linux_mounts.h"
 
 namespace kagami::runtime {
 namespace {
@@ -35,6 +38,7 @@ namespace asio = boost::asio;
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
 constexpr Duration kWatchPeriod = 1s;
 constexpr Duration kLoopAnswer = 5s;
+constexpr Duration kMirrorPatience = 200ms;  // a status does not wait longer for what only the mirror driver knows
 constexpr int kSystemActionFailed = 1;  // still here after a halt or reboot: the supervisor starts the daemon again
 
 Result<BootId> read_boot_id() {
@@ -84,7 +88,7 @@ struct Daemon::Impl {
     void observe(engine::GuardObserved observed);
     void answer(const engine::OperatorReply& reply);
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
-    StatusInput status();
+    StatusInput status();  // not on the loop
     StatusInput look(const engine::Engine& engine);  // on the loop
     engine::Snapshot snapshot();
     ControlBackend backend();
@@ -103,6 +107,8 @@ struct Daemon::Impl {
     std::unique_ptr<Enrolment> enrolment;
     std::unique_ptr<ControlServer> control;
     std::unique_ptr<host::LinuxHost> machine;
+    host::LinuxMounts mounts{device_signature};
+    std::unique_ptr<MirrorLink> mirrors;
     asio::thread_pool disk_worker{1};
 
     std::mutex mutex;  // of the replies
@@ -144,6 +150,13 @@ Status Daemon::Impl::open_machine(const Incarnation& self) {
     if (witness) return {};
     machine = host::make_linux_host(std::make_unique<script_helper::Client>(paths.runtime + "/helper.sock"));
     machine->host().guard_lateness = [this] { return guard ? std::optional(guard->take_lateness()) : std::nullopt; };
+    machine->host().note = [](const std::string& line) { spdlog::warn("{}", line); };
+    mirrors = std::make_unique<MirrorLink>(paths.runtime + "/mirror.sock",
+                                           mirror_link::Welcome{keys.info.identity.cluster, self.node, self.boot, paths.configuration + "/pki"},
+                                           [this](engine::Event event) { shell->post(std::move(event)); });
+    mirrors->set_config(*config);
+    machine->host().mirrors = mirrors.get();
+    machine->host().mounts = &mounts;
     drivers = std::make_unique<Drivers>(machine->host(), self.node, active_script_directory(paths.state),
                                         [this](engine::Event event) { shell->post(std::move(event)); });
     drivers->set_config(config);
@@ -238,7 +251,7 @@ void Daemon::Impl::act(const engine::Command& command) {
         void operator()(const engine::SetGuard& c) const { daemon.guard->publish(c); }
         void operator()(const engine::ActOnSystem& c) const { daemon.act_on_system(c); }
         void operator()(const engine::Answer& c) const { daemon.answer(c.reply); }
-        void operator()(const engine::SetMirror&) const {}
+        void operator()(const engine::SetMirror& c) const { daemon.mirrors->tell(c.authority); }
         void operator()(const engine::StoreConfig& c) const { daemon.store_config(c); }
     };
     if (witness) return;  // a voter without groups
@@ -266,6 +279,7 @@ void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::sh
     config = parsed;
     timing = engine::Timing::derive(parsed->timing);
     drivers->set_config(parsed);
+    mirrors->set_config(*parsed);
     guard->forget_footprints();
     guard->set_timing(timing);
     journal->record_config(command);
@@ -325,7 +339,12 @@ StatusInput Daemon::Impl::status() {
     auto promise = std::make_shared<std::promise<StatusInput>>();
     auto future = promise->get_future();
     shell->on_loop([this, promise](const engine::Engine& engine) { promise->set_value(look(engine)); });
-    return wait_for(future);
+    StatusInput input = wait_for(future);
+    if (witness || !input.snapshot.config) return input;
+    for (const auto& mirror : mirror_configuration(*input.snapshot.config, input.snapshot.self.node).mirrors) {
+        if (auto known = mirrors->status(mirror.name, kMirrorPatience)) input.mirrors[mirror.name] = std::move(*known);
+    }
+    return input;
 }
 
 StatusInput Daemon::Impl::look(const engine::Engine& engine) {
@@ -373,6 +392,7 @@ Daemon::~Daemon() {
     impl_->peers.reset();
     impl_->disk_worker.join();
     impl_->drivers.reset();
+    impl_->mirrors.reset();
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const DaemonPaths& paths, bool witness) {
