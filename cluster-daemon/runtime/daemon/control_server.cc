@@ -272,6 +272,24 @@ class Service final : public proto::Control::Service {
         return change(context, request_for(engine::OperatorVerb::kClusterStop, "", "", in->options()), in->options(), out);
     }
 
+    grpc::Status MirrorResync(ServerContext* context, const proto::MirrorRequest* in, ProgressWriter* out) override {
+        auto request = mirror_request(engine::OperatorVerb::kMirrorResync, *in);
+        if (request) request->force = in->full();
+        return change(context, std::move(request), in->options(), out);
+    }
+    grpc::Status MirrorForce(ServerContext* context, const proto::MirrorRequest* in, ProgressWriter* out) override {
+        return change(context, mirror_request(engine::OperatorVerb::kMirrorForce, *in), in->options(), out);
+    }
+    grpc::Status MirrorCancel(ServerContext* context, const proto::MirrorRequest* in, ProgressWriter* out) override {
+        return change(context, mirror_request(engine::OperatorVerb::kMirrorCancel, *in), in->options(), out);
+    }
+    grpc::Status MirrorBreak(ServerContext* context, const proto::MirrorRequest* in, ProgressWriter* out) override {
+        return change(context, mirror_request(engine::OperatorVerb::kMirrorBreak, *in), in->options(), out);
+    }
+    grpc::Status MirrorRejoin(ServerContext* context, const proto::MirrorRequest* in, ProgressWriter* out) override {
+        return change(context, mirror_request(engine::OperatorVerb::kMirrorRejoin, *in), in->options(), out);
+    }
+
     grpc::Status ConfigCheck(ServerContext*, const proto::ConfigCheckRequest* in, proto::ConfigCheckAnswer* answer) override {
         const StatusInput input = backend_.status();
         const config::Bundle bundle = to_bundle(in->bundle());
@@ -404,6 +422,13 @@ class Service final : public proto::Control::Service {
             return fail(ErrorCode::kNotFound, fmt::format("no node is named {}", node), "`kagami status` lists the nodes");
         }
         request.node = found->id;
+        return request;
+    }
+
+    // `force` of the options overrides no rule here: of a resync it would mean a full one.
+    Result<engine::OperatorRequest> mirror_request(engine::OperatorVerb verb, const proto::MirrorRequest& in) {
+        auto request = request_for(verb, in.mirror(), in.node(), in.options());
+        if (request) request->force = false;
         return request;
     }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cluster-daemon/runtime/daemon/mirror_view.h"
 #include "common/text.h"
 #include "proto/control.pb.h"
 
@@ -278,6 +279,7 @@ std::string safety_class(const View& view, const config::Group& group) {
 const char* detail_parameter(const std::string& type) {
     if (type == "fip") return "address";
     if (type == "exec") return "start";
+    if (type == "md") return "mount";
     return nullptr;
 }
 
@@ -368,6 +370,17 @@ void fill_monitor(const View& view, const config::Monitor& monitor, proto::Monit
     out.set_state(word(worst));
 }
 
+// ---- mirrors ----
+
+void fill_mirrors(const View& view, proto::Status& status) {
+    for (const config::Group& group : view.config.groups) {
+        for (const config::Resource& resource : group.resources) {
+            if (resource.type != "md") continue;
+            fill_mirror(view.in, group, resource, [&](NodeId node) { return view.report(node); }, *status.add_mirrors());
+        }
+    }
+}
+
 // ---- alerts ----
 
 void alert(proto::Status& status, const char* severity, std::string subject, std::string message, std::string remedy = {}) {
@@ -390,6 +403,11 @@ void fill_alerts(const View& view, proto::Status& status) {
     }
     for (const auto& group : status.groups()) {
         if (group.state() == "Error") alert(status, "ERROR", "group " + group.name(), group.message(), "mend the cause, then `kagami group start " + group.name() + "`");
+    }
+    for (const auto& mirror : status.mirrors()) {
+        if (mirror.state() == "Normal" || mirror.message().empty()) continue;
+        const bool usable = std::any_of(mirror.copies().begin(), mirror.copies().end(), [](const auto& copy) { return copy.colour() == "GREEN"; });
+        alert(status, usable || mirror.state() == "Recovering" ? "WARN" : "ERROR", "mirror " + mirror.name(), mirror.message(), mirror.remedy());
     }
     for (const auto& node : status.nodes()) {
         const bool expected = node.member_state() != "LEFT" && node.member_state() != "ABSENT";
@@ -446,6 +464,7 @@ void build_status(const StatusInput& input, proto::Status& status) {
     fill_witness(view, status);
     fill_arbitration(view, status);
     for (const config::Group& group : view.config.groups) fill_group(view, group, *status.add_groups());
+    fill_mirrors(view, status);
     for (const config::Monitor& monitor : view.config.monitors) fill_monitor(view, monitor, *status.add_monitors());
     fill_guard(view, status);
     fill_alerts(view, status);
@@ -501,6 +520,11 @@ bool build_why(const StatusInput& input, const std::string& subject, proto::WhyA
         answer.set_state(cluster_state(view));
         answer.set_sentence(input.snapshot.waiting_for);
         return true;
+    }
+    proto::Status mirrors;
+    fill_mirrors(view, mirrors);
+    for (const proto::Mirror& mirror : mirrors.mirrors()) {
+        if (mirror.name() == subject) return explain_mirror(mirror, answer), true;
     }
     const auto at = std::find_if(view.config.monitors.begin(), view.config.monitors.end(), [&](const auto& m) { return m.name == subject; });
     if (at == view.config.monitors.end()) return false;

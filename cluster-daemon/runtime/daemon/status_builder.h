@@ -9,6 +9,7 @@
 #include "cluster-daemon/engine/engine.h"
 #include "cluster-daemon/engine/timing.h"
 #include "cluster-daemon/runtime/daemon/guard_link.h"
+#include "mirror-driver/link/messages.h"
 
 namespace kagami::control::v1 {
 class Status;
@@ -36,6 +37,7 @@ struct StatusInput {
     engine::Timing timing;
     GuardSummary guard;
     std::vector<PathView> paths;
+    std::map<std::string, mirror_link::MirrorStatus> mirrors;  // what this node's driver says beyond its reports
     std::map<std::string, Instant> group_since;  // when a group came to be where and what it is
     Instant now;
     int64_t unix_ms = 0;
