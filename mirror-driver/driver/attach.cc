@@ -58,13 +58,13 @@ Status check_identified(const MirrorConfig& config, const Uuid& cluster, NodeId 
                     "repair or replace the device; then " + init_command(config) + " makes new metadata, and a full copy follows");
     }
     if (found.cluster != cluster) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " belongs to another cluster (" + to_string(found.cluster) + ")", remedy);
+        return fail(ErrorCode::kRefused, metadata.subject() + " belongs to another cluster (" + kagami::to_string(found.cluster) + ")", remedy);
     }
     if (mirror && found.mirror != *mirror) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " belongs to another mirror (" + to_string(found.mirror) + "), not to " + config.name, remedy);
+        return fail(ErrorCode::kRefused, metadata.subject() + " belongs to another mirror (" + kagami::to_string(found.mirror) + "), not to " + config.name, remedy);
     }
     if (found.self != self) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " is the copy of " + to_string(found.self) + ", not of this node", remedy);
+        return fail(ErrorCode::kRefused, metadata.subject() + " is the copy of " + kagami::to_string(found.self) + ", not of this node", remedy);
     }
     return {};
 }
@@ -72,7 +72,7 @@ Status check_identified(const MirrorConfig& config, const Uuid& cluster, NodeId 
 Status check_context(const MirrorConfig& config, const Context& context, const BlockDevice& data) {
     const std::string remedy = "configure the device that it was made with, or make the pair anew: " + init_command(config);
     if (context.peer != config.peer) {
-        return fail(ErrorCode::kRefused, "mirror " + config.name + " was made with " + to_string(context.peer) + " as its peer, not " + config.peer_name, remedy);
+        return fail(ErrorCode::kRefused, "mirror " + config.name + " was made with " + kagami::to_string(context.peer) + " as its peer, not " + config.peer_name, remedy);
     }
     if (context.size_bytes != data.size_bytes()) {
         return fail(ErrorCode::kRefused, data.subject() + " has " + std::to_string(data.size_bytes()) + " bytes, but had " +
