@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kPayloadAt = 64;
 constexpr size_t kChecksumAt = 60;
 constexpr uint32_t kMagic = 0x4d4d474bU;  // "KGMM"
+constexpr size_t kPositionBytes = 16;     // in the payload of a state or log block: context u64, log u64
 constexpr size_t kUpdatesAt = 32;         // in the payload of a log block
 constexpr size_t kRotatingAt = kUpdatesAt + kUpdatesPerBlock * 8;
 static_assert(kPayloadAt + kRotatingAt + kRotatingSlots * 4 == kMetadataBlockBytes);
@@ -206,11 +207,15 @@ void put_log(Block& block, const RingPosition& at, std::span<const SlotUpdate> u
     }
 }
 
-bool get_log(const Block& block, uint32_t slot_count, uint64_t extents, RingPosition& at,
-             const std::function<void(uint32_t slot, uint32_t extent)>& slot) {
+RingPosition get_log_position(const Block& block) {
     ByteReader in(payload(block));
-    at.context = in.u64();
-    at.log = in.u64();
+    const uint64_t context = in.u64();
+    return {.context = context, .log = in.u64()};
+}
+
+bool get_log(const Block& block, uint32_t slot_count, uint64_t extents,
+             const std::function<void(uint32_t slot, uint32_t extent)>& slot) {
+    ByteReader in(payload(block).subspan(kPositionBytes));
     const uint32_t updates = in.u32();
     const uint32_t first = in.u32();
     const uint32_t count = in.u32();

@@ -70,8 +70,9 @@ bool get_state(const Block& block, RingPosition& at, Context& context);
 // `rotate`: the first slot of the rotating part; moved on behind it.
 void put_log(Block& block, const RingPosition& at, std::span<const SlotUpdate> updates, std::span<const uint32_t> slots,
              uint32_t& rotate);
+RingPosition get_log_position(const Block& block);
 // Calls `slot(number, extent)` for each slot that the block names; false = out of range (then called for none).
-bool get_log(const Block& block, uint32_t slot_count, uint64_t extents, RingPosition& at,
+bool get_log(const Block& block, uint32_t slot_count, uint64_t extents,
              const std::function<void(uint32_t slot, uint32_t extent)>& slot);
 
 void put_page(Block& block, std::span<const uint64_t> words);

@@ -129,18 +129,13 @@ class Rings {
             return;
         }
         Context ignored = identity_;
-        block.valid = type == BlockType::kState ? get_state(bytes, block.at, ignored)
-                                                : slots_of(bytes, block.at, [](uint32_t, uint32_t) {});
+        block.valid = type == BlockType::kLog || get_state(bytes, block.at, ignored);
+        if (type == BlockType::kLog) block.at = get_log_position(bytes);
         block.at.batch = block.header.batch;
         const uint64_t newest = type == BlockType::kState ? block.at.context : block.at.log;
         block.valid = block.valid && newest >= block.header.seq && newest - block.header.seq < block.header.parts &&
                       std::max({block.header.batch, block.at.context, block.at.log}) < kMaxNumber;
         if (block.valid) block.bytes = std::make_unique<Block>(bytes);
-    }
-
-    template <typename Slot>
-    bool slots_of(const Block& bytes, RingPosition& at, Slot slot) {
-        return get_log(bytes, identity_.hot_extents, extents_of(identity_.size_bytes), at, slot);
     }
 
     template <typename Step>
@@ -194,19 +189,18 @@ class Rings {
         loaded.slots.assign(loaded.context.hot_extents, kFreeSlot);
         size_t unknown = known.size();
         bool gap = false;
+        const auto name = [&](uint32_t slot, uint32_t extent) {
+            if (known[slot]) return;
+            known[slot] = true;
+            --unknown;
+            loaded.slots[slot] = extent;
+        };
         for (uint64_t back = 0; back < std::min<uint64_t>(kLogBlocks, loaded.position.log) && unknown > 0; ++back) {
             const uint64_t seq = loaded.position.log - back;
-            RingBlock& block = log_[seq % kLogBlocks];
-            if (!block.valid || block.header.seq != seq) {
-                gap = true;
-                continue;
-            }
-            slots_of(*block.bytes, block.at, [&](uint32_t slot, uint32_t extent) {
-                if (known[slot]) return;
-                known[slot] = true;
-                --unknown;
-                loaded.slots[slot] = extent;
-            });
+            const RingBlock& block = log_[seq % kLogBlocks];
+            const bool sound = block.valid && block.header.seq == seq &&
+                               get_log(*block.bytes, loaded.context.hot_extents, extents_of(loaded.context.size_bytes), name);
+            gap = gap || !sound;
         }
         if (gap || unknown > 0) incomplete(loaded, "the activity log is damaged");
     }

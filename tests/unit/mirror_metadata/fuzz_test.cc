@@ -70,7 +70,7 @@ TEST_CASE("fuzz: the readers of single blocks never accept a value out of range"
         Context context = sample_context();
         if (blocks::get_state(block, at, context)) REQUIRE(in_range(context));
         bool inside = true;
-        blocks::get_log(block, 100, 75, at, [&](uint32_t slot, uint32_t extent) {
+        blocks::get_log(block, 100, 75, [&](uint32_t slot, uint32_t extent) {
             inside = inside && slot < 100 && (extent < 75 || extent == kFreeSlot);
         });
         REQUIRE(inside);
