@@ -257,6 +257,17 @@ void MirrorChecker::on_chosen(const engine::Document& before, const engine::Docu
     }
 }
 
+// The only copy that the register calls current is not the one that was so.
+bool MirrorChecker::lost_copy(const Record& record) const {
+    bool lost = false;
+    for (const Side side : kSides) {
+        if (record.standing(pair_.driver(side).node().id()) != Standing::kCurrent) continue;
+        if (!exchanged_[side]) return false;
+        lost = true;
+    }
+    return lost;
+}
+
 // I9, and the rule that a copy becomes the only current one only if it was current, or by a person's force.
 void MirrorChecker::check_record(const Record& before, const Record& next) {
     if (before.generation != next.generation && !before.generation.none() && next.current_count() != 1)
@@ -268,9 +279,11 @@ void MirrorChecker::check_record(const Record& before, const Record& next) {
         if (replica.standing != Standing::kCurrent) continue;
         (before.standing(node) == Standing::kCurrent ? kept : forced) = true;
     }
-    if (kept || !forced) return;
-    if (!force_asked_ || world_.now() - *force_asked_ > kForceCounts)
+    const bool asked = force_asked_ && world_.now() - *force_asked_ <= kForceCounts;
+    if (!kept && forced && !asked)
         violation("I9", "a copy that was not current is the only current one, nobody has forced it");
+    if (before.generation == next.generation || !asked || (kept && !lost_copy(next))) return;
+    exchanged_[0] = exchanged_[1] = false;
     for (auto& [block, cell] : cells_) {
         cell.acknowledged = cell.flushed = 0;
         for (const Side side : kSides) cell.required[side] = 0;

@@ -30,6 +30,7 @@ class MirrorChecker {
     void on_exchanged(Side side);  // its disks: blank, or older
     void on_chosen(const engine::Document& before, const engine::Document& next);
     void on_force_asked();
+    bool lost_copy(const mirror::Record& record) const;
     void tick();
     // L3, once everything works and a person has helped: empty, or what is not as it must be.
     std::string unfinished();

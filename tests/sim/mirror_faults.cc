@@ -199,16 +199,17 @@ void MirrorFaults::repair_disks(MirrorPair& pair) {
 
 void MirrorFaults::force_one(MirrorPair& pair) {
     const mirror::Record* record = pair.checker().record();
-    if (record == nullptr || record->current_count() != 0) return;
+    if (record == nullptr || !pair.checker().lost_copy(*record)) return;
     const Driver* best = nullptr;
     for (const Side side : kSides) {
         const Driver& driver = pair.driver(side);
-        if (!driver.attached()) continue;
+        if (!driver.attached() || driver.engine().report().disk != mirror::DiskState::kConsistent) continue;
         if (best == nullptr ||
             driver.engine().context().current.counter > best->engine().context().current.counter)
             best = &driver;
     }
-    if (best != nullptr) ask(pair, OperatorVerb::kMirrorForce, best->node().id(), false);
+    if (best == nullptr) best = &pair.driver(random().below(2));
+    ask(pair, OperatorVerb::kMirrorForce, best->node().id(), false);
 }
 
 void MirrorFaults::help() {

@@ -55,6 +55,40 @@ TEST_CASE("a lost store that comes back as if nothing had happened is noticed") 
     CHECK(one_of(first_violation(Mutation::kAmnesia, 200), {"I1", "I2", "I3", "I13"}));
 }
 
+// ---- mirrors ----
+
+TEST_CASE("an answer of the peer to a write that never went out is noticed") {
+    CHECK(one_of(first_violation(Mutation::kForgedAck, 40, 2), {"I4", "I5", "I8"}));
+}
+
+TEST_CASE("a primary that goes on alone before anybody has chosen that is noticed") {
+    CHECK(one_of(first_violation(Mutation::kForgedSolo, 60, 2), {"I4", "I5", "I6", "I9"}));
+}
+
+TEST_CASE("metadata that count before they are durable are noticed") {
+    CHECK(one_of(first_violation(Mutation::kEarlyMetadata, 100, 2), {"I4", "I5", "I8", "I10"}));
+}
+
+TEST_CASE("a bitmap that is never written is noticed") {
+    CHECK(one_of(first_violation(Mutation::kDroppedBits, 100, 2), {"I4", "I8", "L3"}));
+}
+
+TEST_CASE("flushes that make nothing durable are noticed") {
+    CHECK(one_of(first_violation(Mutation::kUnflushedData, 20, 2), {"I4", "I5", "I8"}));
+}
+
+TEST_CASE("frames of an older connection that are delivered in the next one are noticed") {
+    CHECK(one_of(first_violation(Mutation::kOldFrames, 200, 2), {"I4", "I5", "I8", "L3"}));
+}
+
+TEST_CASE("an older image of a replica that carries the present nonces is noticed") {
+    CHECK(one_of(first_violation(Mutation::kForgedDisk, 200, 2), {"I4", "I5", "I8"}));
+}
+
+TEST_CASE("a driver that acknowledges without a lease is noticed") {
+    CHECK(one_of(first_violation(Mutation::kNoLease, 100, 2), {"I14", "I15"}));
+}
+
 TEST_CASE("the same seed gives the same run") {
     RunOptions options;
     options.seed = 7;

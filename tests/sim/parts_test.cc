@@ -22,7 +22,10 @@ struct GuardBench {
     int observed = 0;
     bool bitten = false;
     Machine machine{
-        queue, random, {[](const engine::Event&) {}, [] { return uint64_t{1}; }, [](const std::string&) {}}};
+        queue,
+        random,
+        {[](const engine::Event&) {}, [] { return uint64_t{1}; }, [](const std::string&) {},
+         [](const engine::RunResource&, uint64_t) { return false; }, [](const std::string&) {}}};
     Guard guard{queue,
                 random,
                 machine,

@@ -222,7 +222,7 @@ class Run {
         for (const auto& pair : world_.mirrors()) {
             const mirror::Record* record = pair->checker().record();
             if (pair->spec().group != group) continue;
-            if (record == nullptr || record->current_count() == 0) return false;
+            if (record == nullptr || pair->checker().lost_copy(*record)) return false;
             for (const Side side : {Side{0}, Side{1}}) {
                 const Driver& driver = pair->driver(side);
                 const bool counts = record->standing(driver.node().id()) == mirror::Standing::kCurrent;

@@ -16,9 +16,14 @@ using config::TypeDescription;
 constexpr std::array<Parameter, 1> kExec = {
     {{"start", ParameterKind::kString, false, "start.sh", 0, 0, "Its start script."}}};
 constexpr std::array<Parameter, 1> kFip = {{{"address", ParameterKind::kString, false, "", 0, 0, "Its address."}}};
-constexpr std::array<Parameter, 4> kMirror = {{
+constexpr std::array<Parameter, 9> kMirror = {{
     {"data", ParameterKind::kPath, false, "/dev/data", 0, 0, "Its data device."},
     {"metadata", ParameterKind::kPath, false, "/dev/metadata", 0, 0, "Its metadata device."},
+    {"mount", ParameterKind::kPath, false, "", 0, 0, "Where it is mounted."},
+    {"filesystem", ParameterKind::kString, false, "ext4", 0, 0, "Its file system."},
+    {"mode", ParameterKind::kString, false, "sync", 0, 0, "How it replicates."},
+    {"port", ParameterKind::kInteger, false, "29011", 1024, 65535, "Its port."},
+    {"mkfs", ParameterKind::kBoolean, false, "true", 0, 0, "Makes the file system."},
     {"initial_copy", ParameterKind::kBoolean, false, "true", 0, 0, "Copy at first."},
     {"automatic_resync", ParameterKind::kBoolean, false, "true", 0, 0, "Resync by itself."},
 }};
