@@ -1,5 +1,5 @@
 // Everything the metadata of a replica says besides the activity log and the bitmap (mirror.md 4). A plain value: the
-// engine changes its copy and asks for it to be made durable; format.h knows how it lies on the disk.
+// engine changes its copy and asks for it to be made durable; metadata_blocks.h knows how it lies on the disk.
 #pragma once
 
 #include <array>

@@ -71,8 +71,9 @@ std::vector<std::vector<BlockWrite>> Metadata::create(const Context& context, ui
     return batches;
 }
 
-Metadata::Metadata(const Loaded& loaded, uint64_t /*device_bytes*/)
+Metadata::Metadata(const Loaded& loaded, uint64_t device_bytes)
     : position_(loaded.position), whole_log_(loaded.log_incomplete), slots_(loaded.slots) {
+    KAGAMI_ASSERT(device_bytes >= metadata_bytes_for(loaded.context.size_bytes), "every block lies on the device");
     KAGAMI_ASSERT(slots_.size() == loaded.context.hot_extents && !slots_.empty(), "slots as the context says");
 }
 

@@ -4,8 +4,9 @@
 //
 // Contract with whoever writes: a batch's blocks may become durable in any order and any subset until the flush after
 // it; batch n + 1 is written only after the flush of batch n was confirmed. I10: after a crash at any write boundary,
-// torn blocks included, load() gives the context and log of before or after the batch, and a bitmap whose bits are a
-// superset of what was durable before the batch, minus what the batch cleared.
+// torn blocks included, load() gives the context and log of before or after the batch (both of the same one), and a
+// bitmap whose bits are a superset of what was durable before the batch, minus what the batch cleared. So what must not
+// be lost with the log (bits for its hot extents) is made durable a batch before the slots are freed.
 #pragma once
 
 #include <array>
