@@ -162,7 +162,7 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
         placement = place(input_, next_, group, keeps ? owner_of(entry).node : kNobody);
     }
     const NodeId node = moving ? entry.target : placement.node;
-    if (node == kNobody)
+    if (node == kNobody && (keeps || !placement.soon))
         say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
                  "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
     const bool may = node != kNobody && input_.startup_complete && !next_.cluster_stopped;

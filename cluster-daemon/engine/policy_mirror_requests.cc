@@ -59,18 +59,22 @@ std::string Plan::standings(const Record& record) const {
 
 // ---- force ----
 
+bool Plan::may_run(const config::Group& group, const GroupEntry& entry) {
+    return entry.owner && proof_of(group, entry) == Proof::kNone;
+}
+
 // The disk whose data shall count must be there, and nothing may be writing another one.
-Status Plan::may_force(const config::Group& group, const OperatorRequest& request) const {
+Status Plan::may_force(const config::Group& group, const OperatorRequest& request) {
     const std::string name = "mirror " + request.subject;
     if (std::find(group.nodes.begin(), group.nodes.end(), request.node) == group.nodes.end())
         return fail(ErrorCode::kUsage,
                     request.node == kNobody ? "the node whose copy of " + name + " shall count is not named"
                                             : name_of(request.node) + " has no copy of " + name,
                     "name one of the servers of group " + group.name);
-    const auto entry = next_.groups.find(group.name);
-    if (entry != next_.groups.end() && entry->second.owner && owner_of(entry->second).node != request.node)
+    const GroupEntry& entry = next_.groups[group.name];
+    if (may_run(group, entry) && owner_of(entry).node != request.node)
         return fail(ErrorCode::kRefused,
-                    "group " + group.name + " runs, or may run, on " + name_of(owner_of(entry->second).node) +
+                    "group " + group.name + " runs, or may run, on " + name_of(owner_of(entry).node) +
                         " with its own copy of " + name,
                     "stop it first with `kagami group stop " + group.name + "`");
     const Report* report = replica_report(input_, next_, request.node, request.subject);
@@ -94,8 +98,8 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
     const Report& report = *replica_report(input_, next_, request.node, name);
     const std::string before = standings(record) + (report.disk == DiskState::kInconsistent ? ", its data incomplete" : "");
     owed.node = request.node;
-    const auto entry = next_.groups.find(group.name);
-    const bool runs = entry != next_.groups.end() && entry->second.owner && !record.generation.none();
+    GroupEntry& entry = next_.groups[group.name];
+    const bool runs = may_run(group, entry) && !record.generation.none();
     if (runs && record.standing(request.node) != Standing::kCurrent)
         return fail(ErrorCode::kRefused, "group " + group.name + " runs on " + node + " although its copy of " + name + " is not current",
                     "stop it first with `kagami group stop " + group.name + "`");
@@ -104,6 +108,8 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
         for (auto& [other, replica] : record.replicas)
             if (other != request.node) replica.standing = Standing::kSuspect;
     } else {
+        if (const Proof proof = entry.owner ? proof_of(group, entry) : Proof::kNone; proof != Proof::kNone)
+            clear_owner(entry, proof);
         record.replicas[request.node].nonce = report.nonce;
         record.replicas[request.node].next_nonce = report.next_nonce;
         leave_behind(record, request.node, Standing::kSuspect, new_generation(record));
@@ -140,6 +146,7 @@ Status Plan::mirror_resync(const config::Group& group, Record& record, const Ope
     if (record.current_count() == record.replicas.size() && record.hold == Hold::kNone)
         return fail(ErrorCode::kRefused, "every copy of mirror " + name + " is current: there is nothing to copy",
                     "for a full copy all the same: " + command("force", name) + " with the node to copy from");
+    const std::string before = standings(record);
     if (request.force) {
         if (Status may = may_mark_suspect(group, record, name); !may) return may;
         for (auto& [node, replica] : record.replicas)
@@ -149,7 +156,7 @@ Status Plan::mirror_resync(const config::Group& group, Record& record, const Ope
     reply(owed, OperatorOutcome::kAccepted, "Mirror " + name + " is resynchronised.");
     say(Reason::kMirrorHold, subject_of_mirror(name),
         std::string(request.force ? "A full resync" : "A resync") + " of mirror " + name + " was asked for by " +
-            request.person + " (before: " + standings(record) + ").");
+            request.person + " (before: " + before + ").");
     return {};
 }
 

@@ -184,7 +184,8 @@ class Plan {
     // policy_mirror_requests.cc
     Result<const config::Group*> find_mirror(const std::string& name) const;
     Status mirror_request(const OperatorRequest& request, OwedReply& owed);
-    Status may_force(const config::Group& group, const OperatorRequest& request) const;
+    bool may_run(const config::Group& group, const GroupEntry& entry);
+    Status may_force(const config::Group& group, const OperatorRequest& request);
     Status mirror_force(const config::Group& group, mirror::Record& record, const OperatorRequest& request,
                         OwedReply& owed);
     Status may_mark_suspect(const config::Group& group, const mirror::Record& record, const std::string& name) const;

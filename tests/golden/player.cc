@@ -14,6 +14,7 @@ sim::WorldOptions calm_world(const Case& played) {
     sim::WorldOptions options;
     options.toml = played.toml;
     options.calm = true;
+    options.drivers = false;
     return options;
 }
 
@@ -39,7 +40,8 @@ tl::unexpected<Error> usage(const std::string& form) {
 
 }  // namespace
 
-Player::Player(const Case& played) : case_(played), world_(calm_world(played)) {
+Player::Player(const Case& played)
+    : case_(played), world_(calm_world(played)), replicas_(world_, [this](const std::string& text) { write(text); }) {
     world_.on_decision = [this](const sim::Node& node, const engine::Decision& decision) {
         write(world_.name(node.id()) + ": " + decision.sentence);
         for (const std::string& rejected : decision.rejected) write("        not " + rejected);
@@ -52,6 +54,7 @@ Player::Player(const Case& played) : case_(played), world_(calm_world(played)) {
     add_network_commands();
     add_service_commands();
     add_person_commands();
+    add_mirror_commands();
     actions_["expect"] = [this](const Words& words) { return expect(words); };
 }
 
@@ -319,6 +322,24 @@ void Player::add_person_commands() {
         return ask(OperatorVerb::kClusterStop, {words.begin() + 1, words.end()});
     };
     actions_["apply"] = [this](const Words& words) { return apply(words); };
+}
+
+void Player::add_mirror_commands() {
+    const auto played = [this](Status (Replicas::*what)(NodeId, const Words&)) {
+        return [this, what](const Words& words) -> Status {
+            const auto found = node(words, 1);
+            if (!found) return tl::unexpected(found.error());
+            return (replicas_.*what)((*found)->id(), words);
+        };
+    };
+    actions_["mirror-report"] = played(&Replicas::report);
+    actions_["wish"] = played(&Replicas::wish);
+    const auto verb = [this](OperatorVerb v) { return [this, v](const Words& words) { return ask(v, words); }; };
+    actions_["mirror-force"] = verb(OperatorVerb::kMirrorForce);
+    actions_["mirror-resync"] = verb(OperatorVerb::kMirrorResync);
+    actions_["mirror-cancel"] = verb(OperatorVerb::kMirrorCancel);
+    actions_["mirror-break"] = verb(OperatorVerb::kMirrorBreak);
+    actions_["mirror-rejoin"] = verb(OperatorVerb::kMirrorRejoin);
 }
 
 }  // namespace kagami::golden

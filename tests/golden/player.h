@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/golden/case_file.h"
+#include "tests/golden/replicas.h"
 #include "tests/sim/world.h"
 
 namespace kagami::golden {
@@ -30,6 +31,7 @@ class Player {
     void add_network_commands();
     void add_service_commands();
     void add_person_commands();
+    void add_mirror_commands();
     void carry_out(const Command& command);
     void write(const std::string& text);
     void write_places();
@@ -45,6 +47,7 @@ class Player {
 
     const Case& case_;
     sim::World world_;
+    Replicas replicas_;
     std::map<std::string, Action> actions_;
     Played played_;
 };
