@@ -16,7 +16,9 @@ struct Range {  // of bits
     uint64_t end = 0;
 };
 
-uint64_t blocks_of(uint64_t bytes) { return bytes / kBlockBytes + (bytes % kBlockBytes != 0 ? 1 : 0); }
+uint64_t blocks_of(uint64_t bytes) {
+    return bytes / kBlockBytes + (bytes % kBlockBytes != 0 ? 1 : 0);
+}
 
 // Every block that the extent touches.
 Range touched(const Extent& extent, uint64_t size_bytes) {
@@ -28,7 +30,8 @@ Range touched(const Extent& extent, uint64_t size_bytes) {
 // The blocks that lie in the extent as a whole (a short last block of the disk is whole with its end).
 Range covered(const Extent& extent, uint64_t size_bytes) {
     if (extent.length == 0 || extent.offset >= size_bytes) return {};
-    const uint64_t end = extent.length >= size_bytes - extent.offset ? blocks_of(size_bytes) : extent.end() / kBlockBytes;
+    const uint64_t end =
+        extent.length >= size_bytes - extent.offset ? blocks_of(size_bytes) : extent.end() / kBlockBytes;
     return {blocks_of(extent.offset), end};
 }
 
@@ -45,7 +48,9 @@ void each_word(const Range& range, Step step) {
     }
 }
 
-uint64_t bits(uint64_t word) { return static_cast<uint64_t>(std::popcount(word)); }
+uint64_t bits(uint64_t word) {
+    return static_cast<uint64_t>(std::popcount(word));
+}
 
 void mark_page(std::vector<uint64_t>& changed, uint64_t word) {
     const uint64_t page = word / kWordsPerPage;
@@ -83,7 +88,9 @@ void Bitmap::clear(const Extent& extent) {
     });
 }
 
-void Bitmap::set_all() { set({0, size_bytes_}); }
+void Bitmap::set_all() {
+    set({0, size_bytes_});
+}
 
 void Bitmap::merge(const Bitmap& other) {
     KAGAMI_ASSERT(size_bytes_ == other.size_bytes_, "bitmaps of one mirror have one size");
@@ -133,7 +140,9 @@ std::optional<Extent> Bitmap::next(uint64_t from, uint64_t limit_bytes) const {
     return Extent{*first * kBlockBytes, std::min(end * kBlockBytes, size_bytes_) - *first * kBlockBytes};
 }
 
-uint32_t Bitmap::pages() const { return static_cast<uint32_t>((words_.size() + kWordsPerPage - 1) / kWordsPerPage); }
+uint32_t Bitmap::pages() const {
+    return static_cast<uint32_t>((words_.size() + kWordsPerPage - 1) / kWordsPerPage);
+}
 
 std::span<const uint64_t> Bitmap::page(uint32_t index) const {
     KAGAMI_ASSERT(index < pages(), "a page of this bitmap");

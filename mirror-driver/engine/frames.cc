@@ -87,7 +87,8 @@ Status check_extent(const Frame& frame, const Shape& shape, uint64_t size_bytes)
     if (frame.length == 0) return refuse("it must be about a part of the disk");
     if (size_bytes == 0) return refuse("not before the sizes are known");
     if (frame.offset % kBlockBytes != 0 || frame.length % kBlockBytes != 0) return refuse("not in whole blocks");
-    if (frame.offset > size_bytes || frame.length > size_bytes - frame.offset) return refuse("behind the end of the disk");
+    if (frame.offset > size_bytes || frame.length > size_bytes - frame.offset)
+        return refuse("behind the end of the disk");
     const bool moves_data = shape.payload || frame.type == FrameType::kRead;
     if (moves_data && frame.length > kMaxRequestBytes) return refuse("longer than a request may be");
     return {};
@@ -106,10 +107,16 @@ Status check_shape(const Frame& frame, uint64_t body_bytes, uint64_t size_bytes)
 
 }  // namespace
 
-Channel channel_of(FrameType type) { return shape_of(type).channel; }
-const char* name_of(FrameType type) { return shape_of(type).name; }
+Channel channel_of(FrameType type) {
+    return shape_of(type).channel;
+}
+const char* name_of(FrameType type) {
+    return shape_of(type).name;
+}
 
-Status check_frame(const Frame& frame, uint64_t size_bytes) { return check_shape(frame, frame.body.size(), size_bytes); }
+Status check_frame(const Frame& frame, uint64_t size_bytes) {
+    return check_shape(frame, frame.body.size(), size_bytes);
+}
 
 std::array<uint8_t, kFrameHeaderBytes> encode_header(const Frame& frame, uint32_t payload_crc) {
     std::array<uint8_t, kFrameHeaderBytes> bytes{};
@@ -157,7 +164,8 @@ Result<FrameHeader> decode_header(std::span<const uint8_t, kFrameHeaderBytes> by
     header.payload_crc = in.u32();
     const uint32_t reserved = in.u32();
     if (in.u32() != crc32c(bytes.first(kChecksumAt))) return bad("the checksum of its header is wrong");
-    if (version != kFrameVersion) return bad("version " + std::to_string(version) + ", not " + std::to_string(kFrameVersion));
+    if (version != kFrameVersion)
+        return bad("version " + std::to_string(version) + ", not " + std::to_string(kFrameVersion));
     if (type > static_cast<uint8_t>(kLastType)) return bad("type " + std::to_string(type) + " is not known");
     if (flags != 0 || reserved != 0) return bad("it has flags that are not known");
     frame.type = static_cast<FrameType>(type);
@@ -167,7 +175,8 @@ Result<FrameHeader> decode_header(std::span<const uint8_t, kFrameHeaderBytes> by
                    std::to_string(header.payload_bytes));
     }
     if (header.payload_bytes == 0 && header.payload_crc != 0) return bad("it has a checksum of a payload, but none");
-    if (const Status fits = check_shape(frame, header.body_bytes, size_bytes); !fits) return tl::unexpected(fits.error());
+    if (const Status fits = check_shape(frame, header.body_bytes, size_bytes); !fits)
+        return tl::unexpected(fits.error());
     return header;
 }
 
@@ -185,8 +194,8 @@ Result<Hello> decode_hello(std::span<const uint8_t> body) {
     Hello hello;
     coder(hello);
     const Context& context = hello.context;
-    const bool in_range = context.size_bytes % kBlockBytes == 0 && context.hot_extents > 0 &&
-                          context.hot_extents <= kMaxLogSlots;
+    const bool in_range =
+        context.size_bytes % kBlockBytes == 0 && context.hot_extents > 0 && context.hot_extents <= kMaxLogSlots;
     if (!coder.finished() || !in_range) return bad("its hello cannot be read");
     return hello;
 }

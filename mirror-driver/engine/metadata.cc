@@ -81,7 +81,8 @@ Metadata::Metadata(const Loaded& loaded, uint64_t device_bytes)
 uint32_t Metadata::log_blocks_of(const MetadataBatch& batch) const {
     const uint32_t whole = blocks_of_whole_log(static_cast<uint32_t>(slots_.size()));
     if (whole_log_) return whole;
-    return static_cast<uint32_t>(std::min<size_t>(whole, (batch.slots.size() + kUpdatesPerBlock - 1) / kUpdatesPerBlock));
+    return static_cast<uint32_t>(
+        std::min<size_t>(whole, (batch.slots.size() + kUpdatesPerBlock - 1) / kUpdatesPerBlock));
 }
 
 void Metadata::encode(const MetadataBatch& batch, const Context& context, const Bitmap& bitmap,

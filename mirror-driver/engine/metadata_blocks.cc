@@ -20,8 +20,12 @@ constexpr size_t kRotatingAt = kUpdatesAt + kUpdatesPerBlock * 8;
 static_assert(kPayloadAt + kRotatingAt + kRotatingSlots * 4 == kMetadataBlockBytes);
 static_assert(kPayloadAt + kBitsPerPage / 8 == kMetadataBlockBytes);
 
-std::span<uint8_t> payload(Block& block) { return std::span(block).subspan(kPayloadAt); }
-std::span<const uint8_t> payload(const Block& block) { return std::span(block).subspan(kPayloadAt); }
+std::span<uint8_t> payload(Block& block) {
+    return std::span(block).subspan(kPayloadAt);
+}
+std::span<const uint8_t> payload(const Block& block) {
+    return std::span(block).subspan(kPayloadAt);
+}
 
 uint32_t checksum(const Block& block) {
     return crc32c(payload(block), crc32c(std::span(block).first(kChecksumAt)));
@@ -82,7 +86,8 @@ void seal(Block& block, uint64_t place, const Header& header) {
 }
 
 Opened open(const Block& block, uint64_t place) {
-    if (block[0] == 0 && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0) return {Validity::kZero, {}};
+    if (block[0] == 0 && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0)
+        return {Validity::kZero, {}};
     ByteReader in{std::span(block).first(kPayloadAt)};
     Opened opened;
     const bool magic = in.u32() == kMagic;
@@ -222,7 +227,8 @@ bool get_log(const Block& block, uint32_t slot_count, uint64_t extents,
     if (updates > kUpdatesPerBlock || first >= slot_count || count > std::min(kRotatingSlots, slot_count)) return false;
     std::array<SlotUpdate, kUpdatesPerBlock + kRotatingSlots> named;
     size_t end = 0;
-    for (ByteReader each(payload(block).subspan(kUpdatesAt)); end < updates; ++end) named[end] = {each.u32(), each.u32()};
+    for (ByteReader each(payload(block).subspan(kUpdatesAt)); end < updates; ++end)
+        named[end] = {each.u32(), each.u32()};
     ByteReader rotating(payload(block).subspan(kRotatingAt));
     for (uint32_t i = 0; i < count; ++i) named[end++] = {(first + i) % slot_count, rotating.u32()};
     const auto valid = [&](const SlotUpdate& each) {

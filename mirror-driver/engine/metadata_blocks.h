@@ -1,6 +1,6 @@
 // The single blocks of the metadata: places, header, and the bytes of each type (docs/formats/mirror-metadata.md).
-// A block counts as valid only with its own place, mirror and checksum: a torn, misdirected or foreign block, or a value
-// out of range, is "nothing". Used by metadata.cc (writing) and metadata_load.cc (reading) alone.
+// A block counts as valid only with its own place, mirror and checksum: a torn, misdirected or foreign block, or a
+// value out of range, is "nothing". Used by metadata.cc (writing) and metadata_load.cc (reading) alone.
 #pragma once
 
 #include <optional>
@@ -22,13 +22,21 @@ constexpr uint32_t kUpdatesPerBlock = 64;
 constexpr uint32_t kRotatingSlots = 872;  // what is left of a log block behind its header and 64 updates
 constexpr size_t kMaxIdentityBytes = 191;
 
-constexpr uint32_t blocks_of_whole_log(uint32_t slots) { return (slots + kRotatingSlots - 1) / kRotatingSlots; }
+constexpr uint32_t blocks_of_whole_log(uint32_t slots) {
+    return (slots + kRotatingSlots - 1) / kRotatingSlots;
+}
 // The ring holds every slot even after a batch of the largest size was cut off over its oldest blocks.
 static_assert(3 * blocks_of_whole_log(kMaxLogSlots) <= kLogBlocks);
 
-constexpr uint64_t state_place(uint64_t seq) { return kStateOffset + seq % kStateBlocks * kMetadataBlockBytes; }
-constexpr uint64_t log_place(uint64_t seq) { return kLogOffset + seq % kLogBlocks * kMetadataBlockBytes; }
-constexpr uint64_t page_place(uint32_t page) { return kBitmapOffset + uint64_t{page} * kMetadataBlockBytes; }
+constexpr uint64_t state_place(uint64_t seq) {
+    return kStateOffset + seq % kStateBlocks * kMetadataBlockBytes;
+}
+constexpr uint64_t log_place(uint64_t seq) {
+    return kLogOffset + seq % kLogBlocks * kMetadataBlockBytes;
+}
+constexpr uint64_t page_place(uint32_t page) {
+    return kBitmapOffset + uint64_t{page} * kMetadataBlockBytes;
+}
 // Two slots at the beginning and two at the end of the device.
 std::array<uint64_t, 4> superblock_places(uint64_t device_bytes);
 uint64_t extents_of(uint64_t size_bytes);  // of the activity log
@@ -36,7 +44,7 @@ uint64_t extents_of(uint64_t size_bytes);  // of the activity log
 enum class BlockType : uint16_t { kSuperblock = 1, kState = 2, kLog = 3, kBitmap = 4 };
 struct Header {
     BlockType type = BlockType::kSuperblock;
-    uint64_t seq = 0;    // grows within the superblocks, the state ring, the log; of a bitmap page: its number
+    uint64_t seq = 0;  // grows within the superblocks, the state ring, the log; of a bitmap page: its number
     Uuid mirror{};
     uint64_t batch = 0;  // that wrote the block
     uint16_t part = 0;   // a batch counts only with all its state and log blocks

@@ -1,5 +1,5 @@
-// Reading metadata back: which superblock, which batch was the last whole one, which slots, which bitmap pages. Whatever
-// cannot be read adds resync work; nothing here ever takes work away.
+// Reading metadata back: which superblock, which batch was the last whole one, which slots, which bitmap pages.
+// Whatever cannot be read adds resync work; nothing here ever takes work away.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -27,10 +27,10 @@ struct Superblocks {
     std::optional<Superblock> best;
     uint64_t best_seq = 0;
     uint32_t sound = 0;
-    bool newer = false;       // one of a later format version
+    bool newer = false;  // one of a later format version
     bool unreadable = false;
-    bool ours = false;        // a block of ours, whatever its state
-    bool zero = true;         // all that could be read
+    bool ours = false;  // a block of ours, whatever its state
+    bool zero = true;   // all that could be read
 };
 
 Superblocks read_superblocks(const BlockReader& read, uint64_t device_bytes) {
@@ -123,7 +123,8 @@ class Rings {
         if (block.unreadable) return;
         const Opened opened = open(bytes, place);
         block.header = opened.header;
-        const uint64_t own_place = type == BlockType::kState ? state_place(block.header.seq) : log_place(block.header.seq);
+        const uint64_t own_place =
+            type == BlockType::kState ? state_place(block.header.seq) : log_place(block.header.seq);
         if (opened.validity != Validity::kValid || opened.header.type != type || own_place != place ||
             opened.header.mirror != identity_.mirror || opened.header.part >= opened.header.parts) {
             return;
@@ -198,8 +199,9 @@ class Rings {
         for (uint64_t back = 0; back < std::min<uint64_t>(kLogBlocks, loaded.position.log) && unknown > 0; ++back) {
             const uint64_t seq = loaded.position.log - back;
             const RingBlock& block = log_[seq % kLogBlocks];
-            const bool sound = block.valid && block.header.seq == seq &&
-                               get_log(*block.bytes, loaded.context.hot_extents, extents_of(loaded.context.size_bytes), name);
+            const bool sound =
+                block.valid && block.header.seq == seq &&
+                get_log(*block.bytes, loaded.context.hot_extents, extents_of(loaded.context.size_bytes), name);
             gap = gap || !sound;
         }
         if (gap || unknown > 0) incomplete(loaded, "the activity log is damaged");
@@ -211,7 +213,8 @@ class Rings {
         for (const RingBlock& block : state_) unreadable += block.unreadable ? 1 : 0;
         for (const RingBlock& block : log_) unreadable += block.unreadable ? 1 : 0;
         if (unreadable == 0) return;
-        loaded.findings.push_back(count_of(unreadable, "block") + " of the metadata cannot be read: replace the device");
+        loaded.findings.push_back(count_of(unreadable, "block") +
+                                  " of the metadata cannot be read: replace the device");
         bool next = state_[(loaded.position.context + 1) % kStateBlocks].unreadable;
         for (uint32_t i = 1; i <= blocks_of_whole_log(loaded.context.hot_extents); ++i) {
             next = next || log_[(loaded.position.log + i) % kLogBlocks].unreadable;
@@ -248,7 +251,8 @@ void bitmap_into(const BlockReader& read, Loaded& loaded) {
         }
     }
     if (bad > 0) {
-        loaded.findings.push_back(count_of(bad, "page") + " of the bitmap cannot be read: each counts as dirty as a whole (" +
+        loaded.findings.push_back(count_of(bad, "page") +
+                                  " of the bitmap cannot be read: each counts as dirty as a whole (" +
                                   std::to_string(uint64_t{kBitsPerPage} * kBlockBytes >> 20U) + " MiB)");
     }
 }
@@ -268,7 +272,11 @@ Result<Loaded> Metadata::load(const BlockReader& read, uint64_t device_bytes) {
 
 Identified identify(const BlockReader& read, uint64_t device_bytes) {
     if (device_bytes < kMinMetadataBytes) {
-        return {MetadataKind::kDamaged, "a device of " + std::to_string(device_bytes) + " bytes, smaller than 16 MiB", {}, {}, {}};
+        return {MetadataKind::kDamaged,
+                "a device of " + std::to_string(device_bytes) + " bytes, smaller than 16 MiB",
+                {},
+                {},
+                {}};
     }
     const Superblocks found = read_superblocks(read, device_bytes);
     if (found.newer) return {MetadataKind::kForeign, "metadata of a newer version of Kagami", {}, {}, {}};

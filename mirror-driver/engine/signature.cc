@@ -75,12 +75,15 @@ std::string mbr_at(const Block& block) {
 std::string recognise(const BlockReader& read) {
     std::array<Probe, 4> probes{Probe{0, {}}, Probe{4096, {}}, Probe{32768, {}}, Probe{65536, {}}};
     for (Probe& probe : probes) {
-        if (!read(probe.offset, probe.bytes)) return "a device that cannot be read at offset " + std::to_string(probe.offset);
+        if (!read(probe.offset, probe.bytes))
+            return "a device that cannot be read at offset " + std::to_string(probe.offset);
     }
     for (const Mark& mark : kMarks) {
         for (const Probe& probe : probes) {
-            if (mark.offset < probe.offset || mark.offset + mark.bytes.size() > probe.offset + probe.bytes.size()) continue;
-            if (std::memcmp(probe.bytes.data() + (mark.offset - probe.offset), mark.bytes.data(), mark.bytes.size()) == 0) {
+            if (mark.offset < probe.offset || mark.offset + mark.bytes.size() > probe.offset + probe.bytes.size())
+                continue;
+            if (std::memcmp(probe.bytes.data() + (mark.offset - probe.offset), mark.bytes.data(), mark.bytes.size()) ==
+                0) {
                 return mark.what;
             }
         }

@@ -10,7 +10,9 @@ namespace {
 
 constexpr uint64_t kPageBytes = uint64_t{kBitsPerPage} * kBlockBytes;
 
-Extent blocks(uint64_t first, uint64_t count) { return {first * kBlockBytes, count * kBlockBytes}; }
+Extent blocks(uint64_t first, uint64_t count) {
+    return {first * kBlockBytes, count * kBlockBytes};
+}
 
 std::vector<uint32_t> taken(Bitmap& bitmap, size_t most = 100) {
     std::vector<uint32_t> pages(most);
@@ -123,7 +125,8 @@ TEST_CASE("a merge is the union") {
 TEST_CASE("a bitmap does what a plain list of blocks does") {
     std::mt19937 random(20261122);
     const auto below = [&](uint64_t bound) { return std::uniform_int_distribution<uint64_t>(0, bound - 1)(random); };
-    for (const uint64_t count : {uint64_t{1}, uint64_t{63}, uint64_t{64}, uint64_t{700}, uint64_t{2} * kBitsPerPage + 77}) {
+    for (const uint64_t count :
+         {uint64_t{1}, uint64_t{63}, uint64_t{64}, uint64_t{700}, uint64_t{2} * kBitsPerPage + 77}) {
         Bitmap bitmap(count * kBlockBytes);
         Naive naive(count);
         for (int round = 0; round < 1500; ++round) {

@@ -1,5 +1,6 @@
-// I10: whatever a crash leaves of the writes of one batch (any subset, any of them torn at 512 bytes), load() gives context
-// and log of before or after it, together, and a bitmap that has lost nothing. Then life goes on from such a remainder.
+// I10: whatever a crash leaves of the writes of one batch (any subset, any of them torn at 512 bytes), load() gives
+// context and log of before or after it, together, and a bitmap that has lost nothing. Then life goes on from such a
+// remainder.
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <random>
@@ -184,7 +185,8 @@ void crash_while_making(const Device& start, const std::optional<Context>& old, 
                 device.reader()(write.offset, bytes);
                 const bool tear = random() % 4 == 0;
                 for (size_t at = 0; at < bytes.size(); at += kSectorBytes) {
-                    if (!tear || random() % 2 == 0) std::memcpy(bytes.data() + at, write.bytes.data() + at, kSectorBytes);
+                    if (!tear || random() % 2 == 0)
+                        std::memcpy(bytes.data() + at, write.bytes.data() + at, kSectorBytes);
                 }
             }
             const auto loaded = image.load();

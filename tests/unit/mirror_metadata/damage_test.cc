@@ -42,7 +42,8 @@ struct Past {
 };
 
 bool mentions(const std::vector<std::string>& findings, const std::string& what) {
-    return std::any_of(findings.begin(), findings.end(), [&](const auto& each) { return each.find(what) != std::string::npos; });
+    return std::any_of(findings.begin(), findings.end(),
+                       [&](const auto& each) { return each.find(what) != std::string::npos; });
 }
 
 void damage(Device& device, uint64_t place, size_t at = 2000) {
@@ -192,7 +193,8 @@ TEST_CASE("a damaged older state block matters only while it is the newest") {
     CHECK_FALSE(past.device.load()->log_incomplete);
 }
 
-TEST_CASE("a damaged log block among those that are needed makes the log incomplete, until the log was written as a whole") {
+TEST_CASE(
+    "a damaged log block among those that are needed makes the log incomplete, until the log was written as a whole") {
     Past past;
     const uint64_t needed = past.last_place(blocks::BlockType::kLog);
     past.device.blocks.erase(needed - kMetadataBlockBytes);
@@ -224,7 +226,8 @@ TEST_CASE("a damaged log block among those that are needed makes the log incompl
     CHECK(loaded->slots[99] == 7);
 }
 
-TEST_CASE("a log block that is still the one of a round before, because the device lost a write, makes the log incomplete") {
+TEST_CASE(
+    "a log block that is still the one of a round before, because the device lost a write, makes the log incomplete") {
     Device device = made(sample_context(kMaxHotExtents));
     Metadata metadata(*device.load(), kDevice);
     std::vector<BlockWrite> out;
@@ -286,7 +289,8 @@ TEST_CASE("without any log block the log is incomplete") {
     CHECK(loaded->log_incomplete);
 }
 
-TEST_CASE("a bitmap page that is damaged, misplaced, missing or another mirror's counts as all dirty, and only that page") {
+TEST_CASE(
+    "a bitmap page that is damaged, misplaced, missing or another mirror's counts as all dirty, and only that page") {
     const Past past;
     const uint64_t first = blocks::page_place(0);
     std::vector<Device> damaged(4, past.device);

@@ -23,7 +23,9 @@ bool about_a_part(FrameType type) {
     return carries(type, {FrameType::kWrite, FrameType::kZero, FrameType::kCopy, FrameType::kCopyZero,
                           FrameType::kReadReply, FrameType::kRead, FrameType::kDirty});
 }
-bool with_payload(FrameType type) { return carries(type, {FrameType::kWrite, FrameType::kCopy, FrameType::kReadReply}); }
+bool with_payload(FrameType type) {
+    return carries(type, {FrameType::kWrite, FrameType::kCopy, FrameType::kReadReply});
+}
 bool with_body(FrameType type) {
     return carries(type, {FrameType::kHello, FrameType::kVerdict, FrameType::kResyncBegin, FrameType::kGoodbye});
 }
@@ -243,7 +245,8 @@ TEST_CASE("fuzz: mutated hellos are refused or are the canonical bytes of what t
     uint64_t taken = 0;
     for (int round = 0; round < 100'000; ++round) {
         Bytes bytes = sound;
-        for (uint64_t left = 1 + random() % 3; left > 0; --left) bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+        for (uint64_t left = 1 + random() % 3; left > 0; --left)
+            bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
         if (random() % 10 == 0) bytes.resize(random() % (2 * sound.size()));
         const auto hello = decode_hello(bytes);
         if (!hello) continue;

@@ -1,5 +1,5 @@
-// Bytes of anybody: load() and the blocks' readers end with values in range or a refusal. Checksums are made right again
-// after most mutations, else nothing behind them would be reached.
+// Bytes of anybody: load() and the blocks' readers end with values in range or a refusal. Checksums are made right
+// again after most mutations, else nothing behind them would be reached.
 #include <catch2/catch.hpp>
 #include <random>
 
@@ -126,7 +126,8 @@ TEST_CASE("fuzz: mutated verdicts are refused or are what they say") {
     const Bytes sound = encode(HandshakeDecision{Outcome::kCatchUp, Part::kSource, 9, "node2 is behind"});
     for (int round = 0; round < 100'000; ++round) {
         Bytes bytes = sound;
-        for (uint64_t left = 1 + random() % 3; left > 0; --left) bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
+        for (uint64_t left = 1 + random() % 3; left > 0; --left)
+            bytes[random() % bytes.size()] = static_cast<uint8_t>(random());
         if (random() % 4 == 0) bytes.resize(random() % (2 * sound.size()));
         const auto decision = decode_decision(bytes);
         if (!decision) continue;

@@ -40,8 +40,9 @@ TEST_CASE("new metadata are loaded as they were made: clean, and with every slot
 TEST_CASE("each flag keeps its own value") {
     for (int i = 0; i < 7; ++i) {
         Context context = sample_context();
-        bool* const flags[] = {&context.flags.constructed, &context.flags.primary_indicated, &context.flags.inconsistent,
-                               &context.flags.full_sync,   &context.flags.suspect,           &context.flags.outdated,
+        bool* const flags[] = {&context.flags.constructed,  &context.flags.primary_indicated,
+                               &context.flags.inconsistent, &context.flags.full_sync,
+                               &context.flags.suspect,      &context.flags.outdated,
                                &context.flags.failed};
         *flags[i] = true;
         CHECK(made(context).load()->context.flags == context.flags);
