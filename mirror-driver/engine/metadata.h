@@ -7,6 +7,8 @@
 // torn blocks included, load() gives the context and log of before or after the batch (both of the same one), and a
 // bitmap whose bits are a superset of what was durable before the batch, minus what the batch cleared. So what must not
 // be lost with the log (bits for its hot extents) is made durable a batch before the slots are freed.
+// load() comes after the last write of an earlier process: the device is opened exclusively (O_EXCL, or flock on a file),
+// which the kernel grants only when nothing of that process is under way any more.
 #pragma once
 
 #include <array>

@@ -88,6 +88,9 @@ Result<Superblock> superblock_of(const BlockReader& read, uint64_t device_bytes,
 
 // ---- rings ----
 
+// Each load goes on so much higher: no batch has the number of one that was cut off, or that lands late, from a process
+// that was killed.
+constexpr uint64_t kNumbersOfALife = 1U << 16U;
 constexpr uint64_t kMaxNumber = uint64_t{1} << 62U;  // of batches and blocks: never reached by counting
 
 struct RingBlock {
@@ -112,7 +115,7 @@ class Rings {
         if (!context_into(loaded)) return fail("no block of the metadata's state ring is valid", kMakeNew);
         slots_into(loaded);
         newer_into(loaded);
-        loaded.position.batch = newest_number_;  // numbers of batches that were cut off are not used again
+        loaded.position.batch = newest_number_ + kNumbersOfALife;
         return {};
     }
 

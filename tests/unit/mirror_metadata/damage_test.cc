@@ -177,6 +177,39 @@ TEST_CASE("a torn last block takes its whole batch back: context and log are tho
     }
 }
 
+TEST_CASE("a batch of a killed process that lands after the next one has read the metadata is not mixed with its batches") {
+    Device device = made(sample_context(kMaxHotExtents));
+    Metadata killed(*device.load(), kDevice);
+    Bitmap bitmap(kDisk);
+    Context other = sample_context(kMaxHotExtents);
+    other.highest_token.seq = 7;
+    MetadataBatch batch;
+    batch.context = true;
+    for (uint32_t i = 0; i < 130; ++i) batch.slots.push_back({i, 3});
+    MetadataBatch attach;
+    attach.context = true;
+    std::vector<BlockWrite> out;
+    killed.encode(attach, sample_context(kMaxHotExtents), bitmap, out);
+    device.write(out);
+    std::vector<BlockWrite> late;
+    killed.encode(batch, other, bitmap, late);
+    CHECK(late.size() == 4);
+
+    Metadata next(*device.load(), kDevice);
+    device.write(late);
+    batch = {};
+    batch.slots = {{500, 5}};
+    next.encode(batch, sample_context(kMaxHotExtents), bitmap, out);
+    device.write(out);
+    const auto loaded = device.load();
+    REQUIRE(loaded);
+    CHECK(loaded->context == sample_context(kMaxHotExtents));
+    CHECK(loaded->slots[0] == kFreeSlot);
+    CHECK(loaded->slots[129] == kFreeSlot);
+    CHECK(loaded->slots[500] == 5);
+    CHECK_FALSE(loaded->log_incomplete);
+}
+
 TEST_CASE("a damaged older state block matters only while it is the newest") {
     Past past;
     const uint64_t state = past.last_place(blocks::BlockType::kState);
