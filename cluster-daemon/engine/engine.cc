@@ -4,6 +4,7 @@
 
 #include "cluster-daemon/engine/coder.h"
 #include "cluster-daemon/engine/engine_impl.h"
+#include "cluster-daemon/engine/replicas.h"
 
 namespace kagami::engine {
 namespace {
@@ -121,7 +122,8 @@ void Engine::Impl::on(const Asked& e, Instant now) {
 
 // Told at once, to a leader here within this very step: a stalled primary waits for the answer.
 void Engine::Impl::on(const MirrorReported& e, Instant now) {
-    if (settings.witness || (mirrors.size() >= kMaxMirrors && !mirrors.contains(e.report.mirror))) return;
+    if (settings.witness || !out.config || !has_mirror(*out.config, e.report.mirror)) return;
+    if (mirrors.size() >= kMaxMirrors && !mirrors.contains(e.report.mirror)) return;
     mirrors[e.report.mirror] = e.report;
     report(now);
 }
@@ -225,6 +227,7 @@ void Engine::Impl::follow_config() {
     out.config = std::move(parsed);
     config_hash = wanted.hash;
     reg.set_startup_wait(out.config->startup_wait);
+    std::erase_if(mirrors, [&](const auto& item) { return !has_mirror(*out.config, item.first); });
     look_again = true;
     if (!settings.witness && stored_hash != wanted.hash)
         commands.push_back({StoreConfig{wanted.hash, wanted.packed}, 0});

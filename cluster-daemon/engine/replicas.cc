@@ -81,6 +81,13 @@ std::vector<std::string> mirrors_of(const config::Group& group) {
     return names;
 }
 
+bool has_mirror(const config::Config& config, const std::string& mirror) {
+    for (const config::Group& group : config.groups)
+        for (const config::Resource& resource : group.resources)
+            if (resource.type == kMirrorType && resource.name == mirror) return true;
+    return false;
+}
+
 const mirror::Report* replica_report(const PolicyInput& input, const Document& document, NodeId node,
                                      const std::string& mirror) {
     const auto facts = input.facts.find(node);

@@ -13,6 +13,7 @@ namespace kagami::engine {
 constexpr std::string_view kMirrorType = "md";
 
 std::vector<std::string> mirrors_of(const config::Group& group);  // names of its mirror disks
+bool has_mirror(const config::Config& config, const std::string& mirror);
 const mirror::Report* replica_report(const PolicyInput& input, const Document& document, NodeId node,
                                      const std::string& mirror);
 
