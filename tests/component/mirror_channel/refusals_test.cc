@@ -370,6 +370,7 @@ TEST_CASE("bytes that are no frame end the connection with the reason") {
         expected = "a frame of the other stream: ping";
     }
     SECTION("data that arrived damaged") {
+        header = encode_header(write, 1);
         expected = "the data of a frame arrived damaged: write";
     }
     Hand::write(*on, header);
