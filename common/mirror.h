@@ -67,10 +67,10 @@ enum class WishKind : uint8_t {
 };
 struct Wish {
     WishKind kind = WishKind::kNone;
-    Token token;
-    Generation base;
-    Generation next;  // kSolo: drawn by the driver
-    NodeId peer;      // kAdd
+    Token token{};
+    Generation base{};
+    Generation next{};  // kSolo: drawn by the driver
+    NodeId peer{};      // kAdd
     bool operator==(const Wish&) const = default;
 };
 

@@ -51,12 +51,12 @@ using Seq = uint64_t;
 struct Frame {
     FrameType type = FrameType::kPing;
     Seq seq = 0;        // of the sender, within the connection; kAck and kReadReply: of the frame they answer
-    Token token;        // of the primary
-    Generation generation;
+    Token token{};      // of the primary
+    Generation generation{};
     uint64_t offset = 0;
     uint32_t length = 0;  // bytes of the disk that it is about
     int32_t error = 0;
-    Bytes body;           // small; empty for all but kHello, kVerdict, kResyncBegin, kGoodbye
+    Bytes body{};         // small; empty for all but kHello, kVerdict, kResyncBegin, kGoodbye
     BufferId payload = kNoBuffer;  // `length` bytes; kWrite, kCopy, kReadReply only
     bool operator==(const Frame&) const = default;
 };

@@ -25,7 +25,7 @@ enum class Part : uint8_t { kNone, kSource, kTarget };
 struct HandshakeDecision {
     Outcome outcome = Outcome::kRefuse;
     Part me = Part::kNone;
-    uint8_t rule = 0;      // row of mirror.md 6 that matched first
+    uint8_t rule = 0;      // row of mirror.md 6 that matched first; 14 = a veto behind the table
     std::string sentence;  // for a person
     bool operator==(const HandshakeDecision&) const = default;
 };
