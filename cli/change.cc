@@ -21,7 +21,7 @@ std::string person() {
 // True when it may go on. The daemon's dry run tells more than the sentence, and refuses what cannot be done before
 // anybody is asked; where it cannot try a command dry (kUsage), the sentence has to do.
 Result<bool> ask_person(Session& session, Client& client, pb::ChangeOptions options, const std::string& consequence,
-                        const Call& call) {
+                        const Call& call, const std::string& name) {
     options.set_dry_run(true);
     options.set_wait(false);
     std::string shown;
@@ -29,7 +29,18 @@ Result<bool> ask_person(Session& session, Client& client, pb::ChangeOptions opti
         call(client, options, [&](const pb::Progress& each) { shown += render_progress(each, false); });
     if (!status && status.error().code != ErrorCode::kUsage) return tl::unexpected(status.error());
     session.console.err << (status ? shown : consequence + "\n");
-    return confirm(session.console, "Go on?");
+    return name.empty() ? confirm(session.console, "Go on?") : confirm_by_name(session.console, "", name);
+}
+
+// --yes with another name than the one that is about to be overwritten.
+Status check_name(const Arguments& arguments, const std::string& name) {
+    if (name.empty() || !arguments.has("yes") || arguments.text("yes") == name) return {};
+    return fail(ErrorCode::kUsage, "--yes: \"" + arguments.text("yes") + "\" is not \"" + name + "\"",
+                "nothing was done; give the name of what is to be overwritten");
+}
+
+Error no_terminal(const Console& console, const std::string& consequence, const std::string& name) {
+    return name.empty() ? confirm(console, consequence).error() : confirm_by_name(console, consequence, name).error();
 }
 
 }  // namespace
@@ -44,15 +55,24 @@ pb::ChangeOptions change_options(const Arguments& arguments) {
     return options;
 }
 
-int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call) {
+Result<bool> agreed(const Session& session, const Arguments& arguments, const std::string& consequence,
+                    const std::string& name) {
+    if (const Status named = check_name(arguments, name); !named) return tl::unexpected(named.error());
+    if (arguments.has("yes")) return true;
+    return name.empty() ? confirm(session.console, consequence) : confirm_by_name(session.console, consequence, name);
+}
+
+int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call,
+                const std::string& name) {
     const Console& console = session.console;
+    if (const Status named = check_name(arguments, name); !named) return report(console, named.error());
     const pb::ChangeOptions options = change_options(arguments);
     const bool question = !consequence.empty() && !options.dry_run() && !arguments.has("yes");
-    if (question && !console.terminal_in) return report(console, confirm(console, consequence).error());
+    if (question && !console.terminal_in) return report(console, no_terminal(console, consequence, name));
     const auto client = Client::connect(session.places.socket);
     if (!client) return report(console, client.error());
     if (question) {
-        const auto answer = ask_person(session, **client, options, consequence, call);
+        const auto answer = ask_person(session, **client, options, consequence, call, name);
         if (!answer) return report(console, answer.error());
         if (!*answer) {
             console.err << "Nothing was changed.\n";

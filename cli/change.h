@@ -12,8 +12,13 @@ namespace kagami::cli {
 using Call = std::function<Status(Client& client, const pb::ChangeOptions& options, const Client::Show& show)>;
 
 // `consequence`: what the command destroys, in a sentence; the person is asked before it is done. Empty: nobody is
-// asked.
-int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call);
+// asked. `name`: must be typed, or given with --yes; empty: a yes is enough.
+int make_change(Session& session, const Arguments& arguments, const std::string& consequence, const Call& call,
+                const std::string& name = "");
+
+// Whether a person has agreed: by --yes (with the right name, where one is to be typed), or by an answer to the question.
+Result<bool> agreed(const Session& session, const Arguments& arguments, const std::string& consequence,
+                    const std::string& name);
 
 pb::ChangeOptions change_options(const Arguments& arguments);
 

@@ -180,6 +180,21 @@ Status Client::cluster_start(const pb::ClusterStartRequest& request, const Show&
 Status Client::cluster_stop(const pb::ClusterStopRequest& request, const Show& show) {
     return connection_->change(&pb::Control::Stub::ClusterStop, request, show);
 }
+Status Client::mirror_resync(const pb::MirrorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MirrorResync, request, show);
+}
+Status Client::mirror_force(const pb::MirrorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MirrorForce, request, show);
+}
+Status Client::mirror_cancel(const pb::MirrorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MirrorCancel, request, show);
+}
+Status Client::mirror_break(const pb::MirrorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MirrorBreak, request, show);
+}
+Status Client::mirror_rejoin(const pb::MirrorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MirrorRejoin, request, show);
+}
 Status Client::config_apply(const pb::ConfigApplyRequest& request, const Show& show) {
     return connection_->change(&pb::Control::Stub::ConfigApply, request, show);
 }

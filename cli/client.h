@@ -41,6 +41,11 @@ class Client {
     Status node_return(const pb::NodeRequest& request, const Show& show);
     Status cluster_start(const pb::ClusterStartRequest& request, const Show& show);
     Status cluster_stop(const pb::ClusterStopRequest& request, const Show& show);
+    Status mirror_resync(const pb::MirrorRequest& request, const Show& show);
+    Status mirror_force(const pb::MirrorRequest& request, const Show& show);
+    Status mirror_cancel(const pb::MirrorRequest& request, const Show& show);
+    Status mirror_break(const pb::MirrorRequest& request, const Show& show);
+    Status mirror_rejoin(const pb::MirrorRequest& request, const Show& show);
     Status config_apply(const pb::ConfigApplyRequest& request, const Show& show);
 
  private:

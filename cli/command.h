@@ -50,10 +50,11 @@ class Arguments {
 };
 
 enum class Effect {
-    kReads,     // --json
-    kChanges,   // --dry-run --wait --timeout --force
-    kDestroys,  // and asks, unless --yes
-    kSetsUp,    // works on files of this machine, without a daemon
+    kReads,       // --json
+    kChanges,     // --dry-run --wait --timeout --force
+    kDestroys,    // and asks, unless --yes
+    kOverwrites,  // changes, and asks for the name of what it overwrites, unless --yes NAME
+    kSetsUp,      // works on files of this machine, without a daemon
 };
 
 struct Command {
@@ -72,6 +73,9 @@ std::vector<Option> all_options(const Command& command);  // its own, then the c
 // One run of the program, `arguments` without argv[0]. Returns the exit code.
 int run(Session& session, const std::vector<std::string>& arguments);
 int run_clpstat(Session& session, const std::vector<std::string>& arguments);
+int run_clpmdstat(Session& session, const std::vector<std::string>& arguments);
+int run_clpmdctrl(Session& session, const std::vector<std::string>& arguments);
+int run_clpmdinit(Session& session, const std::vector<std::string>& arguments);
 
 Result<Arguments> parse_arguments(const Command& command, const std::vector<std::string>& given);
 std::string help_text();

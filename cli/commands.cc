@@ -39,6 +39,23 @@ constexpr Option kClusterStartOptions[] = {
     {"--alone", V::kFlag, "", "Start without a majority. Needs --confirm-down for the others."},
     {"--confirm-down", V::kTexts, "NODE", "You have seen that this node is off. May be given several times."},
 };
+constexpr Option kMirrorStatusOptions[] = {
+    {"-w,--watch", V::kFlag, "", "Show every change at once, until interrupted."},
+};
+constexpr Option kMirrorResyncOptions[] = {
+    {"--full", V::kFlag, "", "Copy every block, not only those that differ."},
+};
+constexpr Option kMirrorForceOptions[] = {
+    {"--node", V::kText, "NODE", "Whose copy is declared the latest. Required."},
+};
+constexpr Option kMirrorInitOptions[] = {
+    {"--use-data", V::kFlag, "", "What is on the data device shall be mirrored."},
+    {"--wipe", V::kFlag, "", "What is on the data device is given up."},
+    {"--yes", V::kText, "NAME", "Do not ask; NAME is what the question asks to type."},
+};
+constexpr Option kMirrorFileOptions[] = {
+    {"--node", V::kText, "NODE", "Which node this machine is; default: by its host name."},
+};
 constexpr Option kConfigDiffOptions[] = {
     {"--against", V::kText, "FILE", "Compare with this file; default: the configuration in force."},
 };
@@ -52,7 +69,7 @@ constexpr Option kConfigShowOptions[] = {
 };
 constexpr Option kConfigHistoryOptions[] = {{"-n,--limit", V::kNumber, "N", "The newest N versions; default: 20."}};
 
-constexpr std::array<Command, 19> kCommands = {{
+constexpr std::array<Command, 28> kCommands = {{
     {"init", "", "Make a new cluster from a configuration, with this machine as its first node.",
      "Creates the cluster's certificate authority, this node's certificate and the first document.", Effect::kSetsUp,
      kInitOptions, run_init},
@@ -100,6 +117,42 @@ constexpr std::array<Command, 19> kCommands = {{
      Effect::kDestroys,
      {},
      run_cluster_stop},
+    {"mirror status", "[NAME]", "Show the copies of mirror disks, of all or of one.", "", Effect::kReads,
+     kMirrorStatusOptions, run_mirror_status},
+    {"mirror resync", "NAME", "Bring the other copy of a mirror disk up to date, and go on by itself after a cancel.",
+     "The service goes on meanwhile.", Effect::kOverwrites, kMirrorResyncOptions, run_mirror_resync},
+    {"mirror force", "NAME", "Declare the copy of a node the latest, and overwrite the others with it.",
+     "For when no copy is current any more. What the others have and this copy has not is lost.", Effect::kOverwrites,
+     kMirrorForceOptions, run_mirror_force},
+    {"mirror cancel",
+     "NAME",
+     "Stop the resync under way; none begins until `mirror resync`.",
+     "",
+     Effect::kChanges,
+     {},
+     run_mirror_cancel},
+    {"mirror break",
+     "NAME",
+     "Stop replicating until `mirror rejoin`.",
+     "The copy in use goes on alone; the other one keeps the present state.",
+     Effect::kDestroys,
+     {},
+     run_mirror_break},
+    {"mirror rejoin",
+     "NAME",
+     "Replicate again after `mirror break`.",
+     "",
+     Effect::kChanges,
+     {},
+     run_mirror_rejoin},
+    {"mirror init", "NAME", "Make new metadata for this node's copy of a mirror disk.",
+     "For a new, replaced or repaired disk. A full copy follows.", Effect::kSetsUp, kMirrorInitOptions,
+     run_mirror_init},
+    {"mirror dump", "NAME", "Print the metadata of this node's copy of a mirror disk; needs no daemon.",
+     "NAME may be the path of a metadata device.", Effect::kSetsUp, kMirrorFileOptions, run_mirror_dump},
+    {"mirror check", "NAME", "Check the metadata of this node's copy of a mirror disk; needs no daemon.",
+     "NAME may be the path of a metadata device. Exit status 0: sound, 8: usable with remarks, 1: not usable.",
+     Effect::kSetsUp, kMirrorFileOptions, run_mirror_check},
     {"config check",
      "[FILE]",
      "Check a configuration; needs no daemon.",

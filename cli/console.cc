@@ -13,7 +13,7 @@ struct StateTone {
     std::string_view word;
     Tone tone;
 };
-constexpr std::array<StateTone, 24> kTones = {{{"Online", Tone::kGood},
+constexpr std::array<StateTone, 33> kTones = {{{"Online", Tone::kGood},
                                                {"Normal", Tone::kGood},
                                                {"Online Pending", Tone::kBusy},
                                                {"Offline Pending", Tone::kBusy},
@@ -36,7 +36,16 @@ constexpr std::array<StateTone, 24> kTones = {{{"Online", Tone::kGood},
                                                {"yes", Tone::kGood},
                                                {"no", Tone::kBad},
                                                {"added", Tone::kGood},
-                                               {"removed", Tone::kBad}}};
+                                               {"removed", Tone::kBad},
+                                               {"Recovering", Tone::kBusy},
+                                               {"Uncertain", Tone::kBusy},
+                                               {"Abnormal", Tone::kBad},
+                                               {"No Construction", Tone::kDim},
+                                               {"GREEN", Tone::kGood},
+                                               {"YELLOW", Tone::kBusy},
+                                               {"ORANGE", Tone::kBusy},
+                                               {"RED", Tone::kBad},
+                                               {"GRAY", Tone::kDim}}};
 
 const char* escape_of(Tone tone) {
     switch (tone) {
@@ -79,6 +88,17 @@ Result<bool> confirm(const Console& console, const std::string& message) {
     return answer == "y" || answer == "Y" || answer == "yes";
 }
 
+Result<bool> confirm_by_name(const Console& console, const std::string& message, const std::string& name) {
+    if (!console.terminal_in) {
+        return fail(ErrorCode::kUsage, message + " This needs a confirmation, and there is no terminal to ask on.",
+                    "add --yes " + name + " to do it without a question");
+    }
+    console.err << message << (message.empty() ? "" : " ") << "Type \"" << name << "\" to go on: " << std::flush;
+    std::string answer;
+    std::getline(console.in, answer);
+    return answer == name;
+}
+
 std::string age_text(int64_t milliseconds) {
     if (milliseconds < 0) return "-";
     if (milliseconds < 1000) return fmt::format("{} ms", milliseconds);
@@ -87,6 +107,15 @@ std::string age_text(int64_t milliseconds) {
     if (age < 7200) return fmt::format("{} min", age / 60);
     if (age < 172800) return fmt::format("{} h", age / 3600);
     return fmt::format("{} d", age / 86400);
+}
+
+std::string bytes_text(uint64_t bytes) {
+    constexpr std::array<const char*, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double value = static_cast<double>(bytes);
+    size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+    const bool whole = unit == 0 || value >= 100 || value == static_cast<double>(static_cast<uint64_t>(value));
+    return whole ? fmt::format("{:.0f} {}", value, kUnits[unit]) : fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
 std::string time_text(int64_t unix_milliseconds) {

@@ -1,6 +1,7 @@
 // Where a command writes and asks: data to `out`, messages to `err`. Colour only underlines what the words say already.
 #pragma once
 
+#include <cstdint>
 #include <istream>
 #include <ostream>
 #include <string>
@@ -30,8 +31,11 @@ int report(const Console& console, const Error& error);
 
 // Asks "MESSAGE [y/N] ". Without a terminal: kUsage, naming --yes.
 Result<bool> confirm(const Console& console, const std::string& message);
+// Asks to type `name`, for what cannot be taken back. Without a terminal: kUsage, naming --yes NAME.
+Result<bool> confirm_by_name(const Console& console, const std::string& message, const std::string& name);
 
 std::string age_text(int64_t milliseconds);        // "250 ms", "3 s", "5 min", "2 h", "4 d"; "-" when negative
+std::string bytes_text(uint64_t bytes);            // "512 B", "1.2 GiB"
 std::string time_text(int64_t unix_milliseconds);  // "2026-11-21 21:00:01.123", local time
 size_t display_width(std::string_view utf8);       // code points
 

@@ -32,6 +32,7 @@ constexpr Option kChangeOptions[] = {
     {"--timeout", ValueKind::kDuration, "DURATION", "Limit of --wait, such as \"90s\"; default: none."},
     {"--force", ValueKind::kFlag, "", "Override a refusal by a safety rule that names --force."},
 };
+constexpr Option kYesName{"--yes", ValueKind::kText, "NAME", "Do not ask; NAME is what the question asks to type."};
 constexpr Option kYes{"--yes", ValueKind::kFlag, "", "Do not ask for a confirmation."};
 
 }  // namespace
@@ -46,6 +47,10 @@ std::vector<Option> all_options(const Command& command) {
         case Effect::kDestroys:
             options.insert(options.end(), std::begin(kChangeOptions), std::end(kChangeOptions));
             options.push_back(kYes);
+            break;
+        case Effect::kOverwrites:
+            options.insert(options.end(), std::begin(kChangeOptions), std::end(kChangeOptions));
+            options.push_back(kYesName);
             break;
         case Effect::kSetsUp: break;
     }

@@ -17,6 +17,14 @@ kagami::config::TypeCatalogue catalogue() {
     return types;
 }
 
+int run_as(std::string_view name, kagami::cli::Session& session, const std::vector<std::string>& arguments) {
+    if (name == "clpstat") return run_clpstat(session, arguments);
+    if (name == "clpmdstat") return run_clpmdstat(session, arguments);
+    if (name == "clpmdctrl") return run_clpmdctrl(session, arguments);
+    if (name == "clpmdinit") return run_clpmdinit(session, arguments);
+    return run(session, arguments);
+}
+
 bool colour_wanted() {
     const char* no_colour = std::getenv("NO_COLOR");
     const char* terminal = std::getenv("TERM");
@@ -35,7 +43,7 @@ int main(int argc, char** argv) {
     const std::string_view path = argc > 0 ? argv[0] : "kagami";
     const std::string_view name = path.substr(path.rfind('/') + 1);
     const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-    const int code = name == "clpstat" ? run_clpstat(session, arguments) : run(session, arguments);
+    const int code = run_as(name, session, arguments);
     std::cout.flush();
     if (!std::cout.good()) {
         std::cerr << "kagami: standard output cannot be written\n";

@@ -15,6 +15,10 @@ namespace pb = control::v1;
 std::string render_status(const pb::Status& status, bool colour);
 // The plain form that public scripts parse (expresscluster.md 5.2); names are cut unless `long_names`.
 std::string render_clpstat(const pb::Status& status, bool long_names);
+// One mirror disk, a column for each node; an asterisk marks `own_node`.
+std::string render_mirror(const pb::Mirror& mirror, const std::string& own_node, bool colour);
+// Its copies in one line, for the status page: "node1 GREEN primary, node2 YELLOW 43 %".
+std::string mirror_line(const pb::Mirror& mirror, bool colour);
 std::string render_paths(const pb::Paths& paths, bool colour);
 std::string render_why(const pb::WhyAnswer& answer, bool colour);
 std::string render_log(const pb::LogEntry& entry, bool colour);  // one line

@@ -74,6 +74,9 @@ std::string groups_text(const pb::Status& status, bool colour) {
             const std::string& about = resource.comment().empty() ? resource.detail() : resource.comment();
             table.row({"  " + resource.name(), resource.type(), state_cell(resource.state()), "", "", "", about});
             if (!resource.message().empty()) table.note(note_line(6, resource.message(), colour));
+            for (const pb::Mirror& mirror : status.mirrors()) {
+                if (mirror.name() == resource.name()) table.note("      " + mirror_line(mirror, colour));
+            }
         }
     }
     return table.empty() ? "No groups are configured.\n" : table.print(colour);
@@ -152,6 +155,9 @@ std::vector<std::string> shortcomings(const pb::Status& status) {
     if (!status.quorum()) lines.push_back("no quorum");
     for (const pb::Node& node : status.nodes()) {
         if (node.state() != "Online") lines.push_back("node " + node.name() + " is " + node.state());
+    }
+    for (const pb::Mirror& mirror : status.mirrors()) {
+        if (mirror.state() != "Normal") lines.push_back("mirror " + mirror.name() + " is " + mirror.state());
     }
     const bool witness_away =
         status.has_witness() && status.witness().state() != "Normal" && status.witness().state() != "Unused";

@@ -28,4 +28,14 @@ int run_config_apply(Session& session, const Arguments& arguments);
 int run_config_show(Session& session, const Arguments& arguments);
 int run_config_history(Session& session, const Arguments& arguments);
 
+int run_mirror_status(Session& session, const Arguments& arguments);
+int run_mirror_resync(Session& session, const Arguments& arguments);
+int run_mirror_force(Session& session, const Arguments& arguments);
+int run_mirror_cancel(Session& session, const Arguments& arguments);
+int run_mirror_break(Session& session, const Arguments& arguments);
+int run_mirror_rejoin(Session& session, const Arguments& arguments);
+int run_mirror_init(Session& session, const Arguments& arguments);
+int run_mirror_dump(Session& session, const Arguments& arguments);
+int run_mirror_check(Session& session, const Arguments& arguments);
+
 }  // namespace kagami::cli
