@@ -55,14 +55,16 @@ struct Record {  // an entry of the document
     size_t current_count() const;
 };
 
-// What a driver wants of the register. A compare-and-swap: refused (that is: never fulfilled) unless `base` is the
-// record's generation and, where a token is needed, the group's owner is the reporter's incarnation under that token.
+// What a driver wants of the register. kSolo and kAdd are a compare-and-swap: refused (that is: never fulfilled) unless
+// `base` is the record's generation, the group's owner is the reporter's incarnation under `token`, and its copy is
+// current and on a disk that the record knows. The others are about the reporter's own disk: nonces say which that is.
 enum class WishKind : uint8_t {
     kNone,
     kAttach,   // admit my disk: it holds nonce or next_nonce of the report, and next_nonce will be its nonce
     kSettle,   // the disk's nonce is now what the record calls next_nonce: forget the older one
     kSolo,     // I am primary and have lost my peer: make me the only current copy, of generation `next`  [token]
-    kAdd,      // I am primary, the peer's copy is complete and durable: it is current again               [token]
+    kAdd,      // I am primary, the peer's copy is complete and durable: it is current again  [token]; the peer's own
+               // report must agree: consistent, of this generation, on a known disk
     kGiveUp,   // my disk failed: I am not current any more (granted only while another copy is)
 };
 struct Wish {
