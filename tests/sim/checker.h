@@ -1,5 +1,5 @@
 // The observer who sees every machine at once and checks the invariants of protocol.md 11 after every step: I1, I2, I3,
-// I12 to I21 as far as the cluster engine can break them (the mirror's belong to its own simulation). It never speaks
+// I12 to I21 as far as the cluster engine can break them (I4 to I10 are the mirror's: mirror_checker.h). It never speaks
 // to an engine. Chosen = a quorum of voters has the version durable, counted over all time. The first violation ends
 // the run.
 //
