@@ -86,8 +86,8 @@ constexpr std::array<config::Parameter, 12> kParameters = {{
     {"data", ParameterKind::kPath, true, "", 0, 0, "The partition (or file of fixed size) that holds the data on a node.",
      check_path},
     {"metadata", ParameterKind::kPath, true, "", 0, 0,
-     "The partition (or file of fixed size) for what the mirror keeps beside them: at least 10 MiB, and 32 MiB for each "
-     "TiB of data.",
+     "The partition (or file of fixed size) for what the mirror keeps beside them: at least 16 MiB (8 MiB and 33 MiB for "
+     "each TiB of data).",
      check_path},
     {"mount", ParameterKind::kPath, false, "", 0, 0,
      "Where the file system is mounted while the group is active; without it the disk is used raw.", check_mount},

@@ -1,0 +1,145 @@
+// LinuxMounts on the real /proc: what is mounted, who keeps it busy, and who is signalled.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <functional>
+
+#include "common/files.h"
+#include "common/host/linux_mounts.h"
+#include "tests/component/mirror_disk/private_mounts.h"
+
+using namespace kagami;
+using namespace kagami::host;
+
+namespace {
+
+// A child that uses something below the mount, until it is killed.
+class Child {
+ public:
+    explicit Child(const std::function<bool()>& use) {
+        std::array<int, 2> ready{};
+        REQUIRE(::pipe2(ready.data(), O_CLOEXEC) == 0);
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::signal(SIGTERM, SIG_DFL);  // Catch's handler would speak
+            const char good = use() ? 'y' : 'n';
+            [[maybe_unused]] const ssize_t written = ::write(ready[1], &good, 1);
+            for (;;) ::pause();
+        }
+        char good = 'n';
+        REQUIRE(::read(ready[0], &good, 1) == 1);
+        REQUIRE(good == 'y');
+        ::close(ready[0]);
+        ::close(ready[1]);
+    }
+    ~Child() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    pid_t pid() const { return pid_; }
+    // The signal that ended it.
+    int ended_by() {
+        int status = 0;
+        ::waitpid(pid_, &status, 0);
+        return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    }
+
+ private:
+    pid_t pid_ = 0;
+};
+
+struct Tmpfs {
+    std::string target = "/run/kagami mounts-" + std::to_string(::getpid());  // the blank is escaped in mountinfo
+    Tmpfs() {
+        ::mkdir(target.c_str(), 0700);
+        REQUIRE(::mount("kagami-test", target.c_str(), "tmpfs", 0, nullptr) == 0);
+        const UniqueFd file(::open((target + "/file").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+        REQUIRE(::ftruncate(file.get(), 4096) == 0);
+    }
+    ~Tmpfs() {
+        ::umount2(target.c_str(), MNT_DETACH);
+        ::rmdir(target.c_str());
+    }
+};
+
+LinuxMounts mounts_without_signature() {
+    return LinuxMounts([](const std::string&) { return Result<std::string>(""); });
+}
+
+}  // namespace
+
+TEST_CASE("mountinfo is read, escapes and optional fields included, and nonsense is left out") {
+    const auto all = parse_mountinfo(
+        "36 35 98:0 / /srv/da\\040ta rw,noatime master:1 shared:7 - ext4 /dev/loop3 rw,errors=remount-ro\n"
+        "37 35 0:50 / /x\\134y rw - tmpfs none rw\n"
+        "short line\n"
+        "38 35 0:51 / /no-dash rw tmpfs none rw\n\n");
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].source == "/dev/loop3");
+    CHECK(all[0].target == "/srv/da ta");
+    CHECK(all[0].type == "ext4");
+    CHECK(all[1].target == "/x\\y");
+}
+
+TEST_CASE("a directory, an open file, a deleted file, and a mere mapping keep a mount busy, and are signalled") {
+    if (!kagami::testing::private_mounts()) return;
+    const Tmpfs tmpfs;
+    LinuxMounts mounts = mounts_without_signature();
+    const auto listed = mounts.mounts();
+    REQUIRE(listed);
+    CHECK(std::any_of(listed->begin(), listed->end(), [&](const Mount& m) { return m.target == tmpfs.target; }));
+    CHECK(mounts.holders(tmpfs.target)->empty());
+    CHECK_FALSE(mounts.holders("/"));
+    CHECK_FALSE(mounts.holders(""));
+
+    const std::string file = tmpfs.target + "/file";
+    const std::vector<std::function<bool()>> uses = {
+        [&] { return ::chdir(tmpfs.target.c_str()) == 0; },
+        [&] { return ::open(file.c_str(), O_RDONLY | O_CLOEXEC) >= 0; },
+        [&] {
+            const std::string gone = tmpfs.target + "/gone";
+            return ::open(gone.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600) >= 0 && ::unlink(gone.c_str()) == 0;
+        },
+        [&] {
+            const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+            return ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd.get(), 0) != MAP_FAILED;
+        },
+    };
+    for (const auto& use : uses) {
+        Child child(use);
+        const auto holders = mounts.holders(tmpfs.target);
+        REQUIRE(holders);
+        REQUIRE(holders->size() == 1);
+        CHECK(holders->front().pid == child.pid());
+        CHECK_FALSE(holders->front().command.empty());
+        CHECK(::umount2(tmpfs.target.c_str(), 0) != 0);
+        const auto told = mounts.signal_holders(tmpfs.target, SIGTERM);
+        REQUIRE(told);
+        REQUIRE(told->size() == 1);
+        CHECK(child.ended_by() == SIGTERM);
+        CHECK(mounts.holders(tmpfs.target)->empty());
+    }
+}
+
+TEST_CASE("a mount with a similar name is another one; a mount below is named; we do not signal ourselves") {
+    if (!kagami::testing::private_mounts()) return;
+    const Tmpfs tmpfs;
+    LinuxMounts mounts = mounts_without_signature();
+    const std::string prefix = tmpfs.target.substr(0, tmpfs.target.size() - 1);
+    const UniqueFd own(::open((tmpfs.target + "/file").c_str(), O_RDONLY | O_CLOEXEC));
+    CHECK(mounts.holders(prefix)->empty());
+    CHECK(mounts.holders(tmpfs.target)->size() == 1);
+    CHECK(mounts.signal_holders(tmpfs.target, SIGKILL)->empty());
+    const std::string below = tmpfs.target + "/below";
+    ::mkdir(below.c_str(), 0700);
+    REQUIRE(::mount("none", below.c_str(), "tmpfs", 0, nullptr) == 0);
+    const auto holders = mounts.holders(tmpfs.target);
+    CHECK(std::any_of(holders->begin(), holders->end(),
+                      [&](const Holder& h) { return h.pid == 0 && h.command == "the mount " + below; }));
+    ::umount2(below.c_str(), 0);
+}
