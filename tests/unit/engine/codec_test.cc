@@ -275,6 +275,27 @@ TEST_CASE("counts, sizes and enums beyond their limits are refused before anythi
     crowded.groups.resize(kMaxGroups + 1);
     CHECK_FALSE(decode_message(encode(Message(crowded))).has_value());
 
+    NodeReport mirrored;
+    mirrored.mirrors.resize(kMaxMirrors + 1);
+    CHECK_FALSE(decode_message(encode(Message(mirrored))).has_value());
+    mirrored.mirrors.resize(1);
+    CHECK(decode_message(encode(Message(mirrored))).has_value());
+    mirrored.mirrors[0].wish.kind = static_cast<mirror::WishKind>(6);
+    CHECK_FALSE(decode_message(encode(Message(mirrored))).has_value());
+
+    Random r(6);
+    Document document = document_of(r);
+    document.mirrors.clear();
+    document.mirrors["md1"].replicas[NodeId{1}].standing = static_cast<mirror::Standing>(4);
+    CHECK_FALSE(decode_document(encode(document)).has_value());
+    document.mirrors["md1"].replicas[NodeId{1}].standing = mirror::Standing::kSuspect;
+    CHECK(decode_document(encode(document)).has_value());
+    document.mirrors["md1"].hold = static_cast<mirror::Hold>(3);
+    CHECK_FALSE(decode_document(encode(document)).has_value());
+    document.mirrors.clear();
+    for (uint32_t i = 0; i <= kMaxMirrors; ++i) document.mirrors["md" + std::to_string(i)] = {};
+    CHECK_FALSE(decode_document(encode(document)).has_value());
+
     OperatorRequest fat;
     fat.bundle.resize(config::kMaxPackedBytes + 1);
     CHECK_FALSE(decode_message(encode(Message(fat))).has_value());

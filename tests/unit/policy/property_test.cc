@@ -11,14 +11,15 @@ namespace {
 // A cluster in a random situation, and random things happening to it.
 class Story {
  public:
-    explicit Story(uint32_t seed)
-        : random_(seed), scene_(2 + static_cast<int>(seed % 2), {"a", "b", "c"}, seed % 3 != 0) {
+    explicit Story(uint32_t seed, bool mirrored = false)
+        : random_(seed), mirrored_(mirrored), scene_(2 + static_cast<int>(seed % 2), {"a", "b", "c"}, seed % 3 != 0) {
         scene_.group("b").exclusion = config::ExclusionKind::kStrict;
         scene_.group("c").failback = pick(2) == 0;
         scene_.config.auto_return = pick(2) == 0;
         scene_.config.failovers_per_hour = 3;
         for (config::Group& group : scene_.config.groups)
             group.failover = pick(4) == 0 ? config::FailoverAttribute::kManual : config::FailoverAttribute::kAuto;
+        if (mirrored_) scene_.add_mirror("md1", "a");
     }
 
     uint32_t pick(uint32_t n) { return static_cast<uint32_t>(random_() % n); }
@@ -55,6 +56,83 @@ class Story {
         }
     }
 
+    // A driver starts, follows the record, or wishes something, sensible or not.
+    void mirror_happens() {
+        Scene& s = scene_;
+        const NodeId id = any_node();
+        const auto at = s.document.mirrors.find("md1");
+        if (at == s.document.mirrors.end()) return;
+        mirror::Report& report = s.replica(id);
+        const mirror::RecordReplica& entry = at->second.replicas[id];
+        switch (pick(10)) {
+            case 0:
+            case 1:
+                s.new_disk(id);
+                if (pick(4) == 0) break;
+                report.disk = mirror::DiskState::kConsistent;
+                report.nonce = pick(8) == 0 ? Nonce{77} : pick(2) == 0 ? entry.nonce : entry.next_nonce;
+                break;
+            case 2:
+            case 3:
+            case 4:  // follows
+                if (report.next_nonce.value != 0 && report.next_nonce == entry.next_nonce) {
+                    report.nonce = std::exchange(report.next_nonce, {});
+                    report.wish.kind = mirror::WishKind::kSettle;
+                } else if (at->second.standing(id) == mirror::Standing::kCurrent) {
+                    report.disk = mirror::DiskState::kConsistent;
+                    report.generation = at->second.generation;
+                    report.token = s.owner("a") == id ? s.entry("a").token : Token{};
+                }
+                break;
+            case 5:  // a resync has ended
+                report.disk = mirror::DiskState::kConsistent;
+                report.generation = at->second.generation;
+                break;
+            case 6: report.disk = static_cast<mirror::DiskState>(pick(5)); break;
+            case 7:
+            case 8:
+                s.wish(id, static_cast<mirror::WishKind>(pick(6))).peer = any_node();
+                if (pick(5) == 0) report.wish.base.random[0] ^= 1;
+                break;
+            case 9:
+                s.ask(static_cast<OperatorVerb>(static_cast<uint32_t>(OperatorVerb::kMirrorForce) + pick(5)), "md1", id);
+                s.requests.back().request.force = pick(2) == 0;
+                break;
+        }
+    }
+
+    // The record's own laws, and those of a group that gets an owner.
+    void check_mirror(const PolicyInput& in, const Document& next) {
+        if (!scene_.document.mirrors.contains("md1") || !next.mirrors.contains("md1")) return;
+        const mirror::Record& before = scene_.document.mirrors.at("md1");
+        const mirror::Record& after = next.mirrors.at("md1");
+        CHECK(after.generation.none() == (after.current_count() == 0));
+        const bool same = after.generation == before.generation;
+        if (!same) CHECK(after.generation.counter > before.generation.counter);
+        for (const auto& [node, replica] : after.replicas) {
+            const bool was = before.standing(node) == mirror::Standing::kCurrent;
+            if (was && replica.standing == mirror::Standing::kStale) CHECK_FALSE(same);
+            if (!was && replica.standing == mirror::Standing::kCurrent && same) {  // added: by its own word as well
+                CHECK(in.facts.at(node).report->mirrors.at(0).generation == after.generation);
+            }
+        }
+        const GroupEntry& group = next.groups.at("a");
+        if (!group.owner || !(group.token == Token{})) return;
+        CHECK(after.standing(group.owner->node) == mirror::Standing::kCurrent);
+        const std::optional<Incarnation>& former = scene_.document.groups["a"].owner;
+        if (!former || stopped(in, *former)) return;
+        CHECK_FALSE(same);
+        CHECK(after.current_count() == 1);
+    }
+
+    bool stopped(const PolicyInput& in, const Incarnation& owner) {
+        const auto& report = in.facts.at(owner.node).report;
+        if (!report || report->incarnation != owner) return false;
+        return std::any_of(report->groups.begin(), report->groups.end(), [&](const GroupReport& r) {
+            return r.group == "a" && r.state == GroupState::kStopped && r.token >= scene_.document.groups["a"].token;
+        });
+    }
+
     // The node does what it was told, or fails at it.
     void obey(NodeId id, const std::string& group) {
         Scene& s = scene_;
@@ -87,6 +165,7 @@ class Story {
 
     void check(const PolicyInput& in, const PolicyOutput& out) {
         if (!out.next) return;
+        if (mirrored_) check_mirror(in, *out.next);
         for (const auto& [name, entry] : out.next->groups) {
             const std::optional<Incarnation>& before = scene_.document.groups[name].owner;
             if (entry.owner == before && !(entry.token == Token{})) continue;
@@ -110,6 +189,7 @@ class Story {
 
     void step() {
         happen();
+        if (mirrored_) mirror_happens();
         for (int i = 0; i < 12; ++i) {
             const PolicyInput in = scene_.input();
             const PolicyOutput out = scene_.policy.plan(in);
@@ -129,6 +209,7 @@ class Story {
 
  private:
     std::mt19937 random_;
+    bool mirrored_;
     Scene scene_;
     int boots_ = 1;
 };
@@ -140,5 +221,13 @@ TEST_CASE("whatever happens: no owner without a proof for the former one, and a 
         INFO("seed " << seed);
         Story story(seed);
         for (int i = 0; i < 60; ++i) story.step();
+    }
+}
+
+TEST_CASE("whatever drivers report and persons order: a group goes where its mirror is current, and a current copy remains") {
+    for (uint32_t seed = 1; seed <= 300; ++seed) {
+        INFO("seed " << seed);
+        Story story(seed, true);
+        for (int i = 0; i < 100; ++i) story.step();
     }
 }
