@@ -103,7 +103,8 @@ class Processes {
 // A mirror disk as this node's mirror driver exports it. Promotion and demotion follow the register's word
 // (protocol.md 9); a refusal says why and what to do.
 struct MirrorDevice {
-    std::string path;  // "/dev/loop3": what a file system is made on
+    std::string path;  // "/dev/loop3": what a file system is made on; empty = promoted, but its device is lost or not
+                       // open yet
     std::string front_end;  // "fuse-loop"
 };
 class Mirrors {

@@ -22,6 +22,7 @@ constexpr int kFsckCorrected = 3;           // bits 1 and 2 of e2fsck's exit sta
 constexpr Duration kFirstPause = 50ms;      // between attempts to unmount, doubled each time ...
 constexpr Duration kLongestPause = 1s;      // ... up to this
 constexpr Duration kLongestTermWait = 5s;   // for holders to end after SIGTERM, then they are killed
+constexpr Duration kCloseWait = 5s;         // for who still looks at the device after the unmount (udev does)
 constexpr Duration kSettleWait = 3s;        // for a mirror driver that has just been restarted to take its device up again
 constexpr size_t kMaxPathBytes = 255;       // as the guard's page and the driver's messages hold them
 
@@ -323,12 +324,13 @@ Status MirrorDisk::still_busy(const Context& context, const std::string& output)
 // Where the device is not known (the driver has just been restarted), what lies at the mount point counts as ours.
 Result<bool> MirrorDisk::still_mounted(const Context& context, const std::optional<host::MirrorDevice>& device) const {
     const std::string& target = context.values.text("mount");
+    const bool known = device && !device->path.empty();
     const auto all = host_.mounts->mounts();
     if (!all) return tl::unexpected(all.error());
     const bool ours = std::any_of(all->begin(), all->end(), [&](const host::Mount& mount) {
-        return mount.target == target && (!device || mount.source == device->path);
+        return mount.target == target && (!known || mount.source == device->path);
     });
-    if (!ours || !device) return ours;
+    if (!ours || !known) return ours;
     const auto top = std::find_if(all->rbegin(), all->rend(), [&](const auto& mount) { return mount.target == target; });
     if (top->source == device->path) return true;
     return fail(ErrorCode::kRefused,
@@ -362,7 +364,12 @@ Status MirrorDisk::deactivate(const Context& context) {
     if (!raw(context)) {
         if (Status unmounted = unmount(context); !unmounted) return unmounted;
     }
-    const Status demoted = host_.mirrors->demote(context.resource, context.deadline);
+    const Instant refused_until = std::min(host_.now() + kCloseWait, context.deadline);
+    Status demoted = host_.mirrors->demote(context.resource, context.deadline);
+    while (!demoted && demoted.error().code == ErrorCode::kRefused && host_.now() + kFirstPause < refused_until) {
+        host_.oversleep(kFirstPause);
+        demoted = host_.mirrors->demote(context.resource, context.deadline);
+    }
     if (demoted) return {};
     return fail(demoted.error().code, name_of(context) + ": " + demoted.error().message, demoted.error().remedy);
 }
@@ -377,13 +384,14 @@ Result<Probe> MirrorDisk::probe(const Context& context) {
         if (!device)
             return fail(device.error().code, name_of(context) + ": " + device.error().message, device.error().remedy);
         const bool promoted = device->has_value();
-        if (raw(context)) return promoted ? Probe::kActive : Probe::kInactive;
+        const bool open = promoted && !(*device)->path.empty();
+        if (raw(context) && open == promoted) return open ? Probe::kActive : Probe::kInactive;
         const auto there = mounted_at(context.values.text("mount"));
         if (!there) return tl::unexpected(there.error());
-        const bool mounted = there->has_value();
-        if (mounted && promoted) return Probe::kActive;
-        if (promoted) return Probe::kPartial;
-        if (!mounted) return Probe::kInactive;
+        const bool mounted = !raw(context) && there->has_value();
+        if (mounted && open) return Probe::kActive;
+        if (!mounted && open) return Probe::kPartial;
+        if (!mounted && !promoted) return Probe::kInactive;
         if (host_.now() >= settle_until) return Probe::kPartial;
         host_.oversleep(kFirstPause);
     }

@@ -58,7 +58,7 @@ Error refusal(const mirror_link::Answer& answer) {
 }
 
 std::optional<host::MirrorDevice> device_of(const mirror_link::MirrorStatus& status) {
-    if (status.device.empty() || status.report.role != mirror::Role::kPrimary) return std::nullopt;
+    if (status.report.role != mirror::Role::kPrimary) return std::nullopt;
     return host::MirrorDevice{status.device, status.front_end};
 }
 
@@ -159,7 +159,7 @@ Result<host::MirrorDevice> MirrorLink::promote(const std::string& mirror, Instan
     if (!answer) return tl::unexpected<Error>(answer.error());
     if (!answer->ok) return tl::unexpected<Error>(refusal(*answer));
     const auto device = device_of(answer->status);
-    if (device) return *device;
+    if (device && !device->path.empty()) return *device;
     return fail("mirror " + mirror + ": the mirror driver promoted it, but named no device", "look at its log: journalctl -u kagami-mirrord");
 }
 

@@ -259,6 +259,19 @@ TEST_CASE("md: a refused demotion and a driver that does not run are told") {
     md.promoted_and_mounted();
     md.fake.mirrors.demote_error = Error{ErrorCode::kFailed, "mirror md1: its device is open", "close it"};
     CHECK(md.deactivation_error() == "web.md1: mirror md1: its device is open | close it");
+    md.fake.mirrors.demote_error = Error{ErrorCode::kRefused, "mirror md1: loop3 is open", "close it"};
+    Instant begin = md.fake.time;
+    CHECK(md.deactivation_error() == "web.md1: mirror md1: loop3 is open | close it");
+    CHECK(md.fake.time - begin >= 4s);  // somebody may be just looking at it
+    CHECK(md.fake.time - begin <= 5s);
+    md.fake.host.oversleep = [&](Duration pause) {
+        md.fake.time += pause;
+        md.fake.mirrors.demote_error.reset();
+        return Duration(0);
+    };
+    begin = md.fake.time;
+    CHECK(md.deactivation_error() == "");
+    CHECK(md.fake.time - begin < 1s);
     md.fake.mirrors.broken = Error{ErrorCode::kUnreachable, "the mirror driver does not run", "start it"};
     CHECK_THAT(md.activation_error(), Contains("does not run"));
     CHECK_THAT(md.deactivation_error(), Contains("does not run"));
@@ -269,6 +282,14 @@ TEST_CASE("md: half of it is partial") {
     Bench promoted;
     promoted.fake.mirrors.promoted["md1"] = {kDevice, "fuse-loop"};
     CHECK(promoted.probed() == Probe::kPartial);
+    Bench lost;  // promoted still, but the guard has aborted its device
+    lost.fake.mirrors.promoted["md1"] = {"", "fuse-loop"};
+    CHECK(lost.probed() == Probe::kPartial);
+    CHECK(lost.deactivation_error() == "");
+    CHECK(lost.fake.mirrors.calls == Lines{"demote md1"});
+    Bench lost_raw(testing::Texts{{"mount", {}}});
+    lost_raw.fake.mirrors.promoted["md1"] = {"", "fuse-loop"};
+    CHECK(lost_raw.probed() == Probe::kPartial);
     Bench mounted;
     mounted.fake.mounts.mounted.push_back({kDevice, kTarget, "ext4"});
     const Instant begin = mounted.fake.time;
