@@ -11,7 +11,7 @@
 namespace kagami::cli {
 namespace {
 
-constexpr size_t kColumn = 18;
+constexpr size_t kColumn = 20;
 constexpr const char* kUnknown = "--";
 
 // Places in `copies`, in the order of the columns.
@@ -42,7 +42,7 @@ class Page {
     }
     void rule() { add("    " + std::string(3 * kColumn, '-')); }
     void value(const std::string& label, const std::string& text) {
-        add(fmt::format("    {:<{}}{}", label + ":", kColumn + 2, text));
+        add(fmt::format("    {:<{}}{}", label + ":", kColumn, text));
     }
     void add(std::string text) {
         text.erase(text.find_last_not_of(' ') + 1);
@@ -120,7 +120,7 @@ std::string render_clpmdstat_mirror(const pb::Mirror& mirror, const std::string&
         page.row("Disk Error", [](const auto& copy) {
             return copy.disk() == "failed" ? "YES" : copy.state() == "Unknown" ? kUnknown : "NO";
         });
-        page.row("Difference Percent", [&](const auto& copy) { return " " + difference_of(mirror, copy); });
+        page.row("Difference Percent", [&](const auto& copy) { return difference_of(mirror, copy); });
     }
     if (mirror.state() == "Recovering" && mirror.has_resync()) add_recovery(mirror, page);
     return page.text();

@@ -26,12 +26,12 @@ std::string heading(const pb::Mirror& mirror, bool colour) {
     return text;
 }
 
-// What a primary does with a write.
-std::string writes_text(const pb::MirrorCopy& copy) {
+// Who must have a write before the application is told that it is done.
+std::string acknowledged_by(const pb::MirrorCopy& copy) {
     if (copy.mode() == "connected" || copy.mode() == "joining") return "both copies";
     if (copy.mode() == "solo" || copy.mode() == "syncing") return "this copy alone";
-    if (copy.mode() == "stalled") return "wait";
-    if (copy.mode() == "halted") return "refused";
+    if (copy.mode() == "stalled") return "nobody yet";
+    if (copy.mode() == "halted") return "nobody";
     return "-";
 }
 
@@ -66,7 +66,7 @@ std::string copies_table(const pb::Mirror& mirror, const std::string& own_node, 
     row("Copy", [](const auto& c) { return Cell(or_dash(c.standing())); });
     row("Disk", [](const auto& c) { return Cell(or_dash(c.disk())); });
     row("Generation", [](const auto& c) { return Cell(or_dash(c.generation())); });
-    row("Writes go to", [](const auto& c) { return Cell(writes_text(c)); });
+    row("Acknowledged by", [](const auto& c) { return Cell(acknowledged_by(c)); });
     row("Connection", [&](const auto& c) { return Cell(connection_text(mirror, c, own_node)); });
     row("Front end", [](const auto& c) { return Cell(front_end_text(c)); });
     row("To copy", [](const auto& c) { return Cell(dirty_text(c)); });

@@ -9,6 +9,7 @@
 
 #include "cli/json.h"
 #include "cli/render.h"
+#include "cli/render_clpmd.h"
 
 using namespace kagami::cli;
 
@@ -58,6 +59,35 @@ TEST_CASE("colour adds to the words and never replaces them") {
     for (size_t at = text.find('\033'); at != std::string::npos; at = text.find('\033'))
         text.erase(at, text.find('m', at) - at + 1);
     CHECK(text == render_status(status, false));
+}
+
+TEST_CASE("mirror disks: a column for each node, words beside the colours") {
+    const auto status = canned<pb::Status>("mirrors");
+    std::string text;
+    pb::Mirrors all;
+    for (const pb::Mirror& mirror : status.mirrors()) {
+        text += render_mirror(mirror, status.answering_node(), false) + "\n";
+        *all.add_mirrors() = mirror;
+    }
+    expect("mirrors.txt", text);
+    expect("mirrors.status.txt", render_status(status, false));
+    expect("mirrors.json", json_document("mirror-status", all));
+    std::string lines;
+    for (const std::string& line : shortcomings(status)) lines += line + "\n";
+    expect("mirrors.check.txt", lines);
+}
+
+TEST_CASE("clpmdstat keeps the words that scripts look for") {
+    const auto status = canned<pb::Status>("mirrors");
+    expect("mirrors.clpmdstat-list.txt", render_clpmdstat_list(status));
+    const std::string& own = status.answering_node();
+    for (const pb::Mirror& mirror : status.mirrors()) {
+        const std::string name = "mirrors." + mirror.name() + ".clpmdstat";
+        expect(name + "-mirror.txt", render_clpmdstat_mirror(mirror, own));
+        expect(name + "-active.txt", render_clpmdstat_active(mirror, own));
+        expect(name + "-connect.txt", render_clpmdstat_connect(mirror, own));
+        expect(name + "-detail.txt", render_clpmdstat_detail(mirror, own));
+    }
 }
 
 TEST_CASE("clpstat keeps the text that scripts parse") {
