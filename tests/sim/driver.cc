@@ -480,6 +480,7 @@ void Driver::complete(const mirror::Completion& completion) {
         buffers_.erase(at->second);
         request_buffers_.erase(at);
     }
+    if (completion.data != mirror::kNoBuffer) payload = buffers_[completion.data];
     pair_.client(side_).completed(completion.id, completion.error, payload);
 }
 

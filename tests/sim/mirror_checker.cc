@@ -95,7 +95,10 @@ void MirrorChecker::on_issued(Side /*side*/, ClientWork& work) {
     }
     each_block(work.request.extent, [&](uint64_t block) {
         Cell& cell = cells_[block];
-        if (writes) cell.newest = work.number;
+        if (writes) {
+            cell.newest = work.number;
+            if (cell.under_way++ == 0) cell.first_of_these = work.number;
+        }
         if (operation == Operation::kZero) cell.newest_zero = work.number;
         if (!writes) work.acknowledged.emplace(block, cell.acknowledged);
     });
@@ -104,6 +107,11 @@ void MirrorChecker::on_issued(Side /*side*/, ClientWork& work) {
 }
 
 void MirrorChecker::on_completed(Side side, const ClientWork& work, int error, const Payload& payload) {
+    if (work.number != 0) {
+        each_block(work.request.extent, [&](uint64_t block) {
+            if (cells_[block].under_way > 0) --cells_[block].under_way;
+        });
+    }
     if (error != 0) return;
     switch (work.request.operation) {
         case Operation::kRead: return read_done(work, payload);
@@ -111,6 +119,10 @@ void MirrorChecker::on_completed(Side side, const ClientWork& work, int error, c
         case Operation::kZero: check_right(side); return write_done(side, work);
         case Operation::kFlush: check_right(side); return flush_done(side, work);
     }
+}
+
+void MirrorChecker::on_abandoned() {
+    for (auto& [block, cell] : cells_) cell.under_way = 0;
 }
 
 // I7, I14, I15: who acknowledges has the lease, and is alone with it.
@@ -138,11 +150,12 @@ void MirrorChecker::write_done(Side side, const ClientWork& work) {
     ++acknowledged_;
     each_block(work.request.extent, [&](uint64_t block) {
         Cell& cell = cells_[block];
-        cell.acknowledged = std::max(cell.acknowledged, work.number);
+        const uint64_t least = std::min(work.number, cell.first_of_these);
+        cell.acknowledged = std::max(cell.acknowledged, least);
         for (const Side at : kSides) {
             if (at != side && !current(at)) continue;
-            const bool has = seen(at, block, cell) >= work.number;
-            if (has) cell.required[at] = std::max(cell.required[at], work.number);
+            const bool has = seen(at, block, cell) >= least;
+            if (has) cell.required[at] = std::max(cell.required[at], least);
             if (has || pair_.driver(at).lost_power_at() >= work.issued) continue;
             violation(at == side ? "I4" : "I5",
                       "write " + std::to_string(work.number) + " is acknowledged by " +
@@ -248,9 +261,10 @@ void MirrorChecker::on_chosen(const engine::Document& before, const engine::Docu
     check_record(old, now->second);
     for (const Side side : kSides) {
         const NodeId node = pair_.driver(side).node().id();
-        if (now->second.standing(node) != Standing::kCurrent) {
-            exchanged_[side] = false;
-        } else if (old.standing(node) != Standing::kCurrent) {
+        const Standing standing = now->second.standing(node);
+        const bool joins = standing == Standing::kCurrent && old.standing(node) != Standing::kCurrent;
+        if (joins || standing == Standing::kSuspect || standing == Standing::kUnbuilt) exchanged_[side] = false;
+        if (joins) {
             for (auto& [block, cell] : cells_)
                 cell.required[side] = std::min(cell.acknowledged, std::max(seen(side, block, cell), cell.flushed));
         }

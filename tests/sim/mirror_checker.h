@@ -4,7 +4,7 @@
 // A block's content is known by the number of the write that made it; numbers grow in the order in which the client gave
 // its writes. Each replica owes a least number per block (`required`): the last acknowledged write, or, once it has lost
 // power, the last write that was acknowledged before an acknowledged flush. What was written and not acknowledged may be
-// there or not (I4). Zeroes carry no number: they count as the newest zeroing of their block, which errs on the mild side.
+// there or not (I4); of writes to one block that were under way together any may be the last. Zeroes carry no number: they count as the newest zeroing of their block, which errs on the mild side.
 // A person's force makes whatever the chosen replica holds right: it excuses I4 once.
 #pragma once
 
@@ -24,6 +24,7 @@ class MirrorChecker {
 
     void on_issued(Side side, ClientWork& work);  // numbers it and fills its payload
     void on_completed(Side side, const ClientWork& work, int error, const Payload& payload);
+    void on_abandoned();  // the client was killed: nobody waits for an answer
     void on_promoted(const Driver& driver);
     void on_report(const Driver& driver, const mirror::Report& report);
     void on_lost(Side side);       // its unsynced writes: power
@@ -45,6 +46,8 @@ class MirrorChecker {
         uint64_t acknowledged = 0;
         uint64_t flushed = 0;
         uint64_t required[2] = {};
+        uint32_t under_way = 0;       // writes that are not answered; they may take effect in any order
+        uint64_t first_of_these = 0;  // since there was none under way
     };
     bool current(Side side) const;
     std::optional<uint64_t> number_of(uint64_t block, const Cell& cell, Content content) const;

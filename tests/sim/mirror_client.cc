@@ -40,6 +40,7 @@ void MirrorClient::close(std::function<void()> closed) {
 }
 
 void MirrorClient::abort() {
+    if (!waiting_.empty()) pair_.checker().on_abandoned();
     state_ = State::kClosed;
     ++turn_;
     waiting_.clear();
