@@ -33,18 +33,18 @@ Candidate unconstructed(const PolicyInput& input, const Document& document, cons
             "mirror " + name + " has not been constructed: " + construction.obstacle};
 }
 
-// The register's generation may be ahead of the only current copy: what made it (a takeover, a solo grant, a person) was
-// chosen, and the copy writes it down when it is promoted.
+// The register's generation may be ahead of the only current copy: what made it (a takeover, a solo grant, a person's
+// force) was chosen, and the copy writes it down when it is promoted, complete or not.
 Candidate judge_generation(const mirror::Record& record, const mirror::Report& report, const std::string& name,
                            NodeId node) {
-    const bool whole = report.disk != DiskState::kInconsistent;
+    const std::string copy = "its copy of " + name;
     if (report.generation == record.generation)
-        return whole ? Candidate{node, Fitness::kFit, ""}
-                     : Candidate{node, Fitness::kUnfit, "its copy of " + name + " is incomplete"};
+        return report.disk != DiskState::kInconsistent ? Candidate{node, Fitness::kFit, ""}
+                                                       : Candidate{node, Fitness::kUnfit, copy + " is incomplete"};
     if (report.generation.counter >= record.generation.counter)
-        return {node, Fitness::kUnfit, "its copy of " + name + " is of another generation than the cluster's"};
-    if (record.current_count() == 1 && whole) return {node, Fitness::kFit, ""};
-    return {node, Fitness::kSoon, "its copy of " + name + " has not taken on the cluster's generation yet"};
+        return {node, Fitness::kUnfit, copy + " is of another generation than the cluster's"};
+    if (record.current_count() == 1) return {node, Fitness::kFit, ""};
+    return {node, Fitness::kSoon, copy + " has not taken on the cluster's generation yet"};
 }
 
 Candidate judge_disk(const mirror::Record& record, const mirror::Report& report, const std::string& name, NodeId node) {

@@ -539,6 +539,19 @@ TEST_CASE("force: a disk that the register does not know is taken as it is") {
     CHECK(s.record().generation.counter == 2);
 }
 
+TEST_CASE("force: an incomplete copy starts once a person has declared it the latest") {
+    Mirrored s;
+    stop_group(s);
+    s.record().replicas[n2].standing = Standing::kSuspect;
+    s.replica(n2).disk = DiskState::kInconsistent;
+    s.ask(OperatorVerb::kMirrorForce, "md1", n2);
+    s.settle();
+    CHECK(judge(s.input(), s.document, s.group(), n2).fitness == Fitness::kFit);
+    CHECK(s.sentence(Reason::kMirrorForced) ==
+          "Mirror md1: the copy of node2 was declared the latest by alice (before: node1 current, node2 suspect, its data "
+          "incomplete); the others are copied from it in full.");
+}
+
 TEST_CASE("force: names the copy to construct a mirror from") {
     Scene s;
     s.add_mirror();
