@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/assert.h"
+
 namespace kagami::mirror {
 
 FrameWriter::FrameWriter(size_t slots, size_t limit, Buffers& buffers)
@@ -19,6 +21,8 @@ void FrameWriter::forget() {
 }
 
 bool FrameWriter::push(Frame&& frame, bool release) {
+    const bool data = frame.type == FrameType::kWrite || frame.type == FrameType::kCopy || frame.type == FrameType::kReadReply;
+    KAGAMI_ASSERT((data && frame.length > 0) == (frame.payload != kNoBuffer), "a payload belongs to its header");
     release = release && frame.payload != kNoBuffer;
     if (used_ == ring_.size() && !grow()) {
         if (release) buffers_.release(frame.payload);

@@ -107,6 +107,35 @@ void never_up(Couple& couple, const std::string& dialler_says, const std::string
     CHECK_FALSE(couple.acceptor.up());
 }
 
+using HeaderBytes = std::array<uint8_t, kFrameHeaderBytes>;
+HeaderBytes a_write(uint64_t offset, uint32_t length, uint32_t payload_crc = 0) {
+    Frame write;
+    write.type = FrameType::kWrite;
+    write.offset = offset;
+    write.length = length;
+    return encode_header(write, payload_crc);
+}
+
+// The header and a block behind it, on one stream of a connection that is up: it ends with that reason.
+void ends_with(Channel on, const HeaderBytes& header, const std::string& reason) {
+    Couple couple;
+    couple.acceptor.open();
+    Hand hand(couple.dialler);
+    hand.connect(couple.acceptor, couple.port);
+    PeerStream& stream = on == Channel::kBulk ? *hand.bulk : *hand.control;
+    Hand::write(stream, header);
+    Hand::write(stream, pattern(4096, 1));
+    REQUIRE(run_until({&couple.acceptor}, [&] { return !couple.acceptor.up(); }, 2s));
+    REQUIRE(couple.acceptor.downs.size() == 1);
+    CHECK_THAT(couple.acceptor.downs[0], Catch::Contains(reason));
+    CHECK(couple.acceptor.received.empty());
+    // The buffer of the unfinished frame is back: as many are free as in a pool that was never used.
+    couple.acceptor.channel->advance(host::boot_now());
+    while (couple.acceptor.buffers.take(4096, Use::kPeer) != kNoBuffer)
+        REQUIRE(couple.dialler.buffers.take(4096, Use::kPeer) != kNoBuffer);
+    CHECK(couple.dialler.buffers.take(4096, Use::kPeer) == kNoBuffer);
+}
+
 }  // namespace
 
 TEST_CASE("certificates that are not the peer's are refused on both sides") {
@@ -319,69 +348,39 @@ TEST_CASE("first bytes that are not those of this mirror are refused") {
 }
 
 TEST_CASE("bytes that are no frame end the connection with the reason") {
-    Couple couple;
-    couple.acceptor.open();
-    Hand hand(couple.dialler);
-    hand.connect(couple.acceptor, couple.port);
-    Frame write;
-    write.type = FrameType::kWrite;
-    write.length = 4096;
-    auto header = encode_header(write, 0);
-    PeerStream* on = hand.bulk.get();
-    std::string expected;
+    HeaderBytes header = a_write(0, 4096);
     SECTION("garbage") {
         header.fill(0x5a);
-        expected = "does not begin with KGMF";
+        ends_with(Channel::kBulk, header, "does not begin with KGMF");
     }
     SECTION("a flipped bit in the header") {
         header[40] ^= 4;
-        expected = "checksum of its header";
-    }
-    SECTION("behind the end of the disk") {
-        write.offset = kDiskBytes;
-        header = encode_header(write, 0);
-        expected = "behind the end of the disk";
-    }
-    SECTION("an offset that overflows") {
-        write.offset = ~uint64_t{4095};
-        header = encode_header(write, 0);
-        expected = "behind the end of the disk";
-    }
-    SECTION("longer than a request may be") {
-        write.length = kMaxRequestBytes + 4096;
-        header = encode_header(write, 0);
-        expected = "longer than a request may be";
-    }
-    SECTION("4 GiB") {
-        write.length = 0xfffff000U;
-        header = encode_header(write, 0);
-        expected = "behind the end of the disk";
+        ends_with(Channel::kBulk, header, "checksum of its header");
     }
     SECTION("a body above the limit") {
         Frame goodbye;
         goodbye.type = FrameType::kGoodbye;
         goodbye.body.resize(kMaxBodyBytes + 1);
-        header = encode_header(goodbye, 0);
-        on = hand.control.get();
-        expected = "with a body of 4097 bytes";
+        ends_with(Channel::kControl, encode_header(goodbye, 0), "with a body of 4097 bytes");
     }
     SECTION("a frame of the other stream") {
-        header = encode_header(Frame{}, 0);
-        expected = "a frame of the other stream: ping";
+        ends_with(Channel::kBulk, encode_header(Frame{}, 0), "a frame of the other stream: ping");
+        ends_with(Channel::kControl, header, "a frame of the other stream: write");
     }
     SECTION("data that arrived damaged") {
-        header = encode_header(write, 1);
-        expected = "the data of a frame arrived damaged: write";
+        ends_with(Channel::kBulk, a_write(0, 4096, 1), "the data of a frame arrived damaged: write");
     }
-    Hand::write(*on, header);
-    Hand::write(*on, pattern(4096, 1));
-    REQUIRE(run_until({&couple.acceptor}, [&] { return !couple.acceptor.up(); }, 2s));
-    REQUIRE(couple.acceptor.downs.size() == 1);
-    CHECK_THAT(couple.acceptor.downs[0], Catch::Contains(expected));
-    CHECK(couple.acceptor.received.empty());
-    // The buffer of the unfinished frame is back: as many are free as in a pool that was never used.
-    couple.acceptor.channel->advance(host::boot_now());
-    while (couple.acceptor.buffers.take(4096, Use::kPeer) != kNoBuffer)
-        REQUIRE(couple.dialler.buffers.take(4096, Use::kPeer) != kNoBuffer);
-    CHECK(couple.dialler.buffers.take(4096, Use::kPeer) == kNoBuffer);
+}
+
+TEST_CASE("frames outside the disk or above the limits end the connection before memory is taken") {
+    const auto bulk = [](uint64_t offset, uint32_t length, const std::string& reason) {
+        ends_with(Channel::kBulk, a_write(offset, length), reason);
+    };
+    bulk(kDiskBytes, 4096, "behind the end of the disk");
+    bulk(~uint64_t{4095}, 4096, "behind the end of the disk");  // an offset that overflows
+    bulk(0, 0xfffff000U, "behind the end of the disk");
+    bulk(0, kMaxRequestBytes + 4096, "longer than a request may be");
+    bulk(512, 4096, "not in whole blocks");
+    bulk(0, 4095, "not in whole blocks");
+    bulk(0, 0, "must be about a part of the disk");
 }
