@@ -64,6 +64,7 @@ struct Engine::Impl {
     void send_report(NodeId to);
     void publish_guard();
     void publish_mirrors(Instant now);
+    Token mirror_token(const config::Group& group) const;
     Instant wake_at(Instant now) const;
 
     Settings settings;
@@ -83,9 +84,16 @@ struct Engine::Impl {
     Instant confirmed_down_at;
     GuardObserved guard;
     std::optional<SetGuard> published;
-    std::map<std::string, mirror::Report> mirrors;  // of this node's driver
-    Randomness draws;                               // for the policy
+    std::map<std::string, mirror::Report> mirrors;         // of this node's driver
+    Randomness draws;                                      // for the policy
     std::map<std::string, mirror::Authority> authorities;  // as last told to it
+    struct MirrorBasis {                                   // what they rest on
+        Version chosen;
+        Hash config{};
+        bool fresh = false;
+        bool operator==(const MirrorBasis&) const = default;
+    };
+    std::optional<MirrorBasis> mirror_basis;
     std::vector<HeldCommand> commands;
     std::vector<HeldCommand> activations;  // wait for their mark to be durable and for a lease
     uint64_t local_serial = 0;             // change of the group marks that commands and reports wait for

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/engine_impl.h"
+#include "cluster-daemon/engine/replicas.h"
 #include "common/assert.h"
 
 namespace kagami::engine {
@@ -93,34 +94,36 @@ void Engine::Impl::publish_guard() {
     commands.push_back({std::move(page), 0});
 }
 
-// What the chosen document means for the replicas of this node. The token stays while the group is being stopped: its
-// last writes need it.
+// What the chosen document means for the replicas of this node: told again when that document, the configuration or the
+// right to rely on them changes.
 void Engine::Impl::publish_mirrors(Instant now) {
     if (!out.config) return;
     const Document& chosen = reg.chosen();
-    std::map<std::string, mirror::Authority> fresh;
+    const bool member = chosen.names(settings.self);
+    const bool fresh = member && now < reg.run_until() && chosen.version == reg.document().version;
+    MirrorBasis basis{chosen.version, config_hash, fresh};
+    if (basis == mirror_basis) return;
+    mirror_basis = basis;
+    std::map<std::string, mirror::Authority> told;
     for (const config::Group& group : out.config->groups) {
         if (std::find(group.nodes.begin(), group.nodes.end(), settings.self.node) == group.nodes.end()) continue;
-        const auto entry = chosen.groups.find(group.name);
-        const bool owned = entry != chosen.groups.end() && entry->second.owner == settings.self;
-        for (const config::Resource& resource : group.resources) {
-            const auto record = chosen.mirrors.find(resource.name);
-            if (resource.type != "md" || record == chosen.mirrors.end()) continue;
-            mirror::Authority& authority = fresh[resource.name];
-            authority.mirror = resource.name;
-            authority.record = record->second;
-            authority.version = chosen.version;
-            authority.member = chosen.names(settings.self);
-            authority.fresh =
-                authority.member && now < reg.run_until() && chosen.version == reg.document().version;
-            authority.token = owned ? entry->second.token : Token{};
-            authority.detect = reg.timing().detect;
+        for (const std::string& name : mirrors_of(group)) {
+            const auto record = chosen.mirrors.find(name);
+            if (record == chosen.mirrors.end()) continue;
+            told[name] = {name, record->second, chosen.version, member, fresh, {}, reg.timing().detect};
+            told[name].token = mirror_token(group);
         }
     }
-    for (const auto& [name, authority] : fresh)
+    for (const auto& [name, authority] : told)
         if (const auto at = authorities.find(name); at == authorities.end() || at->second != authority)
             commands.push_back({SetMirror{authority}, 0});
-    authorities = std::move(fresh);
+    authorities = std::move(told);
+}
+
+// The token stays while the group is being stopped: its last writes need it.
+Token Engine::Impl::mirror_token(const config::Group& group) const {
+    const auto entry = reg.chosen().groups.find(group.name);
+    return entry != reg.chosen().groups.end() && entry->second.owner == settings.self ? entry->second.token : Token{};
 }
 
 Instant Engine::Impl::wake_at(Instant now) const {

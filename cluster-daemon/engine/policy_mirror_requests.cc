@@ -83,11 +83,13 @@ Status Plan::may_force(const config::Group& group, const OperatorRequest& reques
         return fail(ErrorCode::kRefused, disk + " is not known: its mirror driver has not reported it",
                     "start the cluster's services on " + name_of(request.node));
     if (report->disk == DiskState::kNone)
-        return fail(ErrorCode::kRefused, disk + " is not attached" + (report->message.empty() ? "" : ": " + report->message),
+        return fail(ErrorCode::kRefused,
+                    disk + " is not attached" + (report->message.empty() ? "" : ": " + report->message),
                     "repair what keeps it from being attached");
     if (report->disk == DiskState::kFailed)
-        return fail(ErrorCode::kRefused, disk + " failed",
-                    "repair or replace it and run `kagami mirror init " + request.subject + "` there, or name another copy");
+        return fail(
+            ErrorCode::kRefused, disk + " failed",
+            "repair or replace it and run `kagami mirror init " + request.subject + "` there, or name another copy");
     return {};
 }
 
@@ -96,12 +98,14 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
     const std::string name = request.subject;
     const std::string node = name_of(request.node);
     const Report& report = *replica_report(input_, next_, request.node, name);
-    const std::string before = standings(record) + (report.disk == DiskState::kInconsistent ? ", its data incomplete" : "");
+    const std::string before =
+        standings(record) + (report.disk == DiskState::kInconsistent ? ", its data incomplete" : "");
     owed.node = request.node;
     GroupEntry& entry = next_.groups[group.name];
     const bool runs = may_run(group, entry) && !record.generation.none();
     if (runs && record.standing(request.node) != Standing::kCurrent)
-        return fail(ErrorCode::kRefused, "group " + group.name + " runs on " + node + " although its copy of " + name + " is not current",
+        return fail(ErrorCode::kRefused,
+                    "group " + group.name + " runs on " + node + " although its copy of " + name + " is not current",
                     "stop it first with `kagami group stop " + group.name + "`");
     if (runs) {  // the others are copied from it in full
         if (Status may = may_mark_suspect(group, record, name); !may) return may;
@@ -116,8 +120,8 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
     }
     reply(owed, OperatorOutcome::kAccepted, "The copy of " + node + " is declared the latest of mirror " + name + ".");
     say(Reason::kMirrorForced, subject_of_mirror(name),
-        "Mirror " + name + ": the copy of " + node + " was declared the latest by " + request.person + " (before: " +
-            before + "); the others are copied from it in full.");
+        "Mirror " + name + ": the copy of " + node + " was declared the latest by " + request.person +
+            " (before: " + before + "); the others are copied from it in full.");
     return {};
 }
 
@@ -138,7 +142,8 @@ Status Plan::may_mark_suspect(const config::Group& group, const Record& record, 
 
 // ---- resync, cancel, break, rejoin ----
 
-Status Plan::mirror_resync(const config::Group& group, Record& record, const OperatorRequest& request, OwedReply& owed) {
+Status Plan::mirror_resync(const config::Group& group, Record& record, const OperatorRequest& request,
+                           OwedReply& owed) {
     const std::string name = request.subject;
     if (record.hold == Hold::kBroken && !request.force)
         return fail(ErrorCode::kRefused, "mirror " + name + " is broken: nothing is replicated",
@@ -179,9 +184,12 @@ Status Plan::mirror_hold(Record& record, const OperatorRequest& request, OwedRep
         return refuse("has no resync to cancel: every copy is current",
                       "to stop the replication: " + command("break", name));
     record.hold = rejoins ? Hold::kNone : breaks ? Hold::kBroken : Hold::kCancelled;
-    const std::string done = rejoins ? "replicates again" : breaks ? "stops replicating" : "is not resynchronised until told";
+    const std::string done = rejoins  ? "replicates again"
+                             : breaks ? "stops replicating"
+                                      : "is not resynchronised until told";
     reply(owed, OperatorOutcome::kAccepted, "Mirror " + name + " " + done + ".");
-    say(Reason::kMirrorHold, subject_of_mirror(name), "Mirror " + name + " " + done + ": asked for by " + request.person + ".");
+    say(Reason::kMirrorHold, subject_of_mirror(name),
+        "Mirror " + name + " " + done + ": asked for by " + request.person + ".");
     return {};
 }
 
@@ -196,11 +204,11 @@ bool Plan::settle_mirror(const OwedReply& owed) {
         return true;
     }
     if (owed.verb != OperatorVerb::kMirrorBreak) {
-        const std::string done = owed.verb == OperatorVerb::kMirrorForce
-                                     ? ": the copy of " + name_of(owed.node) + " is the latest."
-                                 : owed.verb == OperatorVerb::kMirrorResync ? ": the resync begins when its nodes are connected."
-                                 : owed.verb == OperatorVerb::kMirrorCancel ? ": nothing is copied until `kagami mirror resync`."
-                                                                            : " replicates again.";
+        const std::string done =
+            owed.verb == OperatorVerb::kMirrorForce    ? ": the copy of " + name_of(owed.node) + " is the latest."
+            : owed.verb == OperatorVerb::kMirrorResync ? ": the resync begins when its nodes are connected."
+            : owed.verb == OperatorVerb::kMirrorCancel ? ": nothing is copied until `kagami mirror resync`."
+                                                       : " replicates again.";
         reply(owed, OperatorOutcome::kDone, name + done);
         return true;
     }
@@ -213,14 +221,16 @@ bool Plan::settle_mirror(const OwedReply& owed) {
     const auto entry = group == nullptr ? chosen_.groups.end() : chosen_.groups.find(group->name);
     const bool in_use = entry != chosen_.groups.end() && entry->second.owner.has_value();
     if (record.current_count() == 1 || !in_use) {
-        reply(owed, OperatorOutcome::kDone, name + " is broken: " + (in_use ? "it goes on alone." : "it replicates no more when it is used again."));
+        reply(owed, OperatorOutcome::kDone,
+              name + " is broken: " + (in_use ? "it goes on alone." : "it replicates no more when it is used again."));
         return true;
     }
     if (input_.now < owed.deadline) {
         consider(owed.deadline);
         return false;
     }
-    reply(owed, OperatorOutcome::kFailed, name + " is to be broken, but its driver has not parted from the other copy yet.",
+    reply(owed, OperatorOutcome::kFailed,
+          name + " is to be broken, but its driver has not parted from the other copy yet.",
           "look at `kagami mirror status " + owed.subject + "`; the cluster goes on with it", ErrorCode::kTimedOut);
     return true;
 }

@@ -1,4 +1,5 @@
-// Mirrors: whose copy is current, and what the drivers wish. protocol.md 9. What persons order: policy_mirror_requests.cc.
+// Mirrors: whose copy is current, and what the drivers wish. protocol.md 9. What persons order:
+// policy_mirror_requests.cc.
 //
 // A wish is granted by changing the record, and by nothing else; it is a compare-and-swap, so a wish that came late
 // changes nothing. Only kSolo and kAdd need `base` and token: the others are about the reporter's own disk, and its
@@ -104,13 +105,15 @@ void Plan::attach(const Wishing& w) {
         replica.next_nonce = next;
         return;
     }
-    const std::string disk = "the disk of " + name_of(w.node) + " is not the one that was last attached, or an older image of it";
+    const std::string disk =
+        "the disk of " + name_of(w.node) + " is not the one that was last attached, or an older image of it";
     if (replica.standing == Standing::kCurrent && w.record.current_count() == 1)
         return say_once("disk" + w.name + name_of(w.node), Reason::kMirrorSuspect, subject_of_mirror(w.name),
                         "Mirror " + w.name + ": " + disk + ", and no other copy is current: attach the disk that was " +
                             "there before, or name the copy to go on with: `kagami mirror force " + w.name + "`.");
     if (replica.standing != Standing::kSuspect)
-        say(Reason::kMirrorSuspect, subject_of_mirror(w.name), "Mirror " + w.name + ": " + disk + ": it is copied in full.");
+        say(Reason::kMirrorSuspect, subject_of_mirror(w.name),
+            "Mirror " + w.name + ": " + disk + ": it is copied in full.");
     replica = {Nonce{}, next, Standing::kSuspect};
 }
 
@@ -169,7 +172,8 @@ void Plan::give_up(const Wishing& w) {
         return say_once("failed" + w.name, Reason::kMirrorFailed, subject_of_mirror(w.name),
                         failed + ", and no other copy is current.");
     replica.standing = Standing::kSuspect;
-    say(Reason::kMirrorFailed, subject_of_mirror(w.name), failed + (current ? ": its copy is not current any more." : "."));
+    say(Reason::kMirrorFailed, subject_of_mirror(w.name),
+        failed + (current ? ": its copy is not current any more." : "."));
 }
 
 // The one place where a copy becomes the only current one: with a new generation, always. Names those left behind.

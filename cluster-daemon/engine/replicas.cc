@@ -11,8 +11,7 @@ using mirror::Standing;
 // "node1's disk and node2's disk"
 std::string listed(const std::vector<std::string>& items) {
     std::string text;
-    for (size_t i = 0; i < items.size(); ++i)
-        text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
+    for (size_t i = 0; i < items.size(); ++i) text += (i == 0 ? "" : i + 1 == items.size() ? " and " : ", ") + items[i];
     return text;
 }
 

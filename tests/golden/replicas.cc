@@ -172,7 +172,8 @@ void Replicas::tell(sim::Node& node, Replica& replica) {
 void Replicas::show_records() {
     for (const auto& [name, record] : world_.checker().chosen().mirrors) {
         std::string text = "document: mirror " + name;
-        text += record.generation.none() ? ", not constructed" : ", generation " + std::to_string(record.generation.counter);
+        text += record.generation.none() ? ", not constructed"
+                                         : ", generation " + std::to_string(record.generation.counter);
         for (const auto& [node, replica] : record.replicas)
             text += std::string(", ") + world_.name(node) + " " + mirror::word(replica.standing);
         if (record.hold != mirror::Hold::kNone)

@@ -26,8 +26,8 @@ class Replicas {
  private:
     struct Replica {
         mirror::Report report;
-        BootId boot{};        // of the machine when it was reported: a driver does not outlive it
-        Nonce held;           // by the disk, also while the machine is off
+        BootId boot{};  // of the machine when it was reported: a driver does not outlive it
+        Nonce held;     // by the disk, also while the machine is off
         bool changed = false;
     };
     void tick();

@@ -208,7 +208,8 @@ TEST_CASE("a document reads back, its form is canonical and damage is found") {
         REQUIRE(read.has_value());
         CHECK(*read == document);
         CHECK(hash_of(*read) == hash_of(document));
-        damage(bytes, [](std::span<const uint8_t> b) { return decode_document(b); }, r);
+        damage(
+            bytes, [](std::span<const uint8_t> b) { return decode_document(b); }, r);
     }
 }
 
@@ -222,7 +223,8 @@ TEST_CASE("every kind of message reads back and damage is found") {
             const auto read = decode_message(bytes);
             REQUIRE(read.has_value());
             CHECK(*read == message);
-            damage(bytes, [](std::span<const uint8_t> b) { return decode_message(b); }, r);
+            damage(
+                bytes, [](std::span<const uint8_t> b) { return decode_message(b); }, r);
         }
     }
 }
@@ -249,7 +251,8 @@ TEST_CASE("a durable state reads back and damage is found") {
         const auto read = decode_durable_state(bytes);
         REQUIRE(read.has_value());
         CHECK(*read == state);
-        damage(bytes, [](std::span<const uint8_t> b) { return decode_durable_state(b); }, r);
+        damage(
+            bytes, [](std::span<const uint8_t> b) { return decode_durable_state(b); }, r);
     }
 }
 

@@ -105,7 +105,8 @@ TEST_CASE("a disk that the register does not know becomes suspect in the commit 
     CHECK(s.record().replicas[n2].next_nonce == Nonce{9});
     CHECK(s.record().generation.counter == 1);
     CHECK(s.sentence(Reason::kMirrorSuspect) ==
-          "Mirror md1: the disk of node2 is not the one that was last attached, or an older image of it: it is copied in full.");
+          "Mirror md1: the disk of node2 is not the one that was last attached, or an older image of it: it is copied "
+          "in full.");
 }
 
 TEST_CASE("the only current copy is not given up for a disk that the register does not know") {
@@ -156,7 +157,8 @@ TEST_CASE("a mirror is constructed once all its disks are there: the first serve
 TEST_CASE("initial_copy = false: all copies are current from the beginning") {
     Scene s;
     s.add_mirror();
-    s.group().resources[0].values[n1] = config::Values(std::map<std::string, std::vector<std::string>>{{"initial_copy", {"false"}}});
+    s.group().resources[0].values[n1] =
+        config::Values(std::map<std::string, std::vector<std::string>>{{"initial_copy", {"false"}}});
     s.new_disk(n1);
     s.new_disk(n2);
     s.settle();
@@ -178,19 +180,20 @@ TEST_CASE("a mirror is not constructed of unequal, used or absent disks, and say
         other.size_bytes = 4096;
         const Candidate candidate = why();
         CHECK(candidate.fitness == Fitness::kUnfit);
-        CHECK(candidate.obstacle == "mirror md1 has not been constructed: node1's disk has 1073741824 bytes and node2's "
-                                    "disk has 4096 bytes: they must be equal");
+        CHECK(candidate.obstacle ==
+              "mirror md1 has not been constructed: node1's disk has 1073741824 bytes and node2's "
+              "disk has 4096 bytes: they must be equal");
     }
     SECTION("used") {
         other.disk = DiskState::kConsistent;
-        CHECK(why().obstacle == "mirror md1 has not been constructed: node2's disk held data before; name the copy to "
-                                "begin with: `kagami mirror force md1`");
+        CHECK(why().obstacle ==
+              "mirror md1 has not been constructed: node2's disk held data before; name the copy to "
+              "begin with: `kagami mirror force md1`");
     }
     SECTION("absent") {
         other.disk = DiskState::kNone;
         other.message = "/dev/sdb1 is mounted";
-        CHECK(why().obstacle ==
-              "mirror md1 has not been constructed: waits for node2's disk (/dev/sdb1 is mounted)");
+        CHECK(why().obstacle == "mirror md1 has not been constructed: waits for node2's disk (/dev/sdb1 is mounted)");
     }
 }
 
@@ -203,20 +206,31 @@ TEST_CASE("a primary that has lost its peer goes on alone under the generation i
     CHECK(s.record().generation == next);
     CHECK(s.standing(n1) == Standing::kCurrent);
     CHECK(s.standing(n2) == Standing::kStale);
-    CHECK(s.sentence(Reason::kMirrorSolo) ==
-          "Mirror md1 goes on alone on node1: the copy of node2 is stale now.");
+    CHECK(s.sentence(Reason::kMirrorSolo) == "Mirror md1 goes on alone on node1: the copy of node2 is stale now.");
     CHECK(s.obstacle(n2) == "its copy of md1 is stale");
 }
 
 TEST_CASE("a solo grant needs the present generation, token, owner, standing and disk") {
     Mirrored s;
     mirror::Wish& wish = s.wish(n1, WishKind::kSolo);
-    SECTION("another generation") { wish.base.random[3] ^= 1; }
-    SECTION("an older token") { wish.token.seq -= 1; }
-    SECTION("no token") { wish.token = {}; }
-    SECTION("no newer generation") { wish.next.counter = wish.base.counter; }
-    SECTION("not current") { s.record().replicas[n1].standing = Standing::kStale; }
-    SECTION("another disk") { s.replica(n1).nonce = Nonce{5}; }
+    SECTION("another generation") {
+        wish.base.random[3] ^= 1;
+    }
+    SECTION("an older token") {
+        wish.token.seq -= 1;
+    }
+    SECTION("no token") {
+        wish.token = {};
+    }
+    SECTION("no newer generation") {
+        wish.next.counter = wish.base.counter;
+    }
+    SECTION("not current") {
+        s.record().replicas[n1].standing = Standing::kStale;
+    }
+    SECTION("another disk") {
+        s.replica(n1).nonce = Nonce{5};
+    }
     SECTION("not the owner") {
         s.replica(n2).wish = wish;
         wish = {};
@@ -245,15 +259,33 @@ TEST_CASE("the peer is not added when something has changed since the copy ended
     s.record().replicas[n2].standing = Standing::kStale;
     mirror::Wish& wish = s.wish(n1, WishKind::kAdd);
     wish.peer = n2;
-    SECTION("a solo grant came between") { s.record().generation = {2, Uuid{0x33}}; }
-    SECTION("it has another generation") { s.replica(n2).generation = {1, Uuid{0x44}}; }
-    SECTION("it has another disk") { s.replica(n2).nonce = Nonce{5}; }
-    SECTION("it is being attached") { s.replica(n2).wish.kind = WishKind::kAttach; }
-    SECTION("its disk fails") { s.replica(n2).disk = DiskState::kFailed; }
-    SECTION("it is not there") { s.replicas[n2].clear(); }
-    SECTION("the reporter means itself") { wish.peer = n1; }
-    SECTION("nobody has such a copy") { wish.peer = n3; }
-    SECTION("the group has moved on") { wish.token.seq -= 1; }
+    SECTION("a solo grant came between") {
+        s.record().generation = {2, Uuid{0x33}};
+    }
+    SECTION("it has another generation") {
+        s.replica(n2).generation = {1, Uuid{0x44}};
+    }
+    SECTION("it has another disk") {
+        s.replica(n2).nonce = Nonce{5};
+    }
+    SECTION("it is being attached") {
+        s.replica(n2).wish.kind = WishKind::kAttach;
+    }
+    SECTION("its disk fails") {
+        s.replica(n2).disk = DiskState::kFailed;
+    }
+    SECTION("it is not there") {
+        s.replicas[n2].clear();
+    }
+    SECTION("the reporter means itself") {
+        wish.peer = n1;
+    }
+    SECTION("nobody has such a copy") {
+        wish.peer = n3;
+    }
+    SECTION("the group has moved on") {
+        wish.token.seq -= 1;
+    }
     s.settle();
     CHECK(s.standing(n2) == Standing::kStale);
 }
@@ -289,8 +321,7 @@ TEST_CASE("the last current copy is not given up") {
     s.wish(n1, WishKind::kGiveUp);
     s.settle();
     CHECK(s.standing(n1) == Standing::kCurrent);
-    CHECK(s.sentence(Reason::kMirrorFailed) ==
-          "Mirror md1: the disk of node1 failed, and no other copy is current.");
+    CHECK(s.sentence(Reason::kMirrorFailed) == "Mirror md1: the disk of node1 failed, and no other copy is current.");
 }
 
 // ---- takeover ----
@@ -520,7 +551,8 @@ TEST_CASE("force: a stale copy is declared the latest while nothing runs") {
     CHECK(s.standing(n1) == Standing::kSuspect);
     CHECK(s.record().generation.counter == 2);
     CHECK(s.sentence(Reason::kMirrorForced) ==
-          "Mirror md1: the copy of node2 was declared the latest by alice (before: node1 current, node2 stale); the others "
+          "Mirror md1: the copy of node2 was declared the latest by alice (before: node1 current, node2 stale); the "
+          "others "
           "are copied from it in full.");
 }
 
@@ -548,7 +580,8 @@ TEST_CASE("force: an incomplete copy starts once a person has declared it the la
     s.settle();
     CHECK(judge(s.input(), s.document, s.group(), n2).fitness == Fitness::kFit);
     CHECK(s.sentence(Reason::kMirrorForced) ==
-          "Mirror md1: the copy of node2 was declared the latest by alice (before: node1 current, node2 suspect, its data "
+          "Mirror md1: the copy of node2 was declared the latest by alice (before: node1 current, node2 suspect, its "
+          "data "
           "incomplete); the others are copied from it in full.");
 }
 
@@ -699,7 +732,8 @@ TEST_CASE("orders that do not fit the mirror's state are refused with what to do
     SECTION("resync: broken") {
         s.record().hold = Hold::kBroken;
         s.ask(OperatorVerb::kMirrorResync, "md1");
-        expect_refusal(s, "mirror md1 is broken: nothing is replicated", "join it again with `kagami mirror rejoin md1`");
+        expect_refusal(s, "mirror md1 is broken: nothing is replicated",
+                       "join it again with `kagami mirror rejoin md1`");
     }
     SECTION("cancel: nothing to cancel") {
         s.ask(OperatorVerb::kMirrorCancel, "md1");
@@ -714,7 +748,8 @@ TEST_CASE("orders that do not fit the mirror's state are refused with what to do
     SECTION("cancel: broken") {
         s.record().hold = Hold::kBroken;
         s.ask(OperatorVerb::kMirrorCancel, "md1");
-        expect_refusal(s, "mirror md1 is broken: nothing is replicated", "join it again with `kagami mirror rejoin md1`");
+        expect_refusal(s, "mirror md1 is broken: nothing is replicated",
+                       "join it again with `kagami mirror rejoin md1`");
     }
     SECTION("break: broken") {
         s.record().hold = Hold::kBroken;
@@ -728,7 +763,8 @@ TEST_CASE("orders that do not fit the mirror's state are refused with what to do
     SECTION("rejoin: cancelled") {
         s.record().hold = Hold::kCancelled;
         s.ask(OperatorVerb::kMirrorRejoin, "md1");
-        expect_refusal(s, "mirror md1 is not broken: its resync was cancelled", "go on with `kagami mirror resync md1`");
+        expect_refusal(s, "mirror md1 is not broken: its resync was cancelled",
+                       "go on with `kagami mirror resync md1`");
     }
     SECTION("not constructed") {
         s.document.mirrors.erase("md1");

@@ -98,7 +98,8 @@ class Story {
                 if (pick(2) == 0) report.wish.base.random[0] ^= 1;
                 break;
             case 4:
-                s.ask(static_cast<OperatorVerb>(static_cast<uint32_t>(OperatorVerb::kMirrorForce) + pick(5)), "md1", id);
+                s.ask(static_cast<OperatorVerb>(static_cast<uint32_t>(OperatorVerb::kMirrorForce) + pick(5)), "md1",
+                      id);
                 s.requests.back().request.force = pick(2) == 0;
                 break;
             default: break;
@@ -229,7 +230,8 @@ TEST_CASE("whatever happens: no owner without a proof for the former one, and a 
     }
 }
 
-TEST_CASE("whatever drivers report and persons order: a group goes where its mirror is current, and a current copy remains") {
+TEST_CASE(
+    "whatever drivers report and persons order: a group goes where its mirror is current, and a current copy remains") {
     for (uint32_t seed = 1; seed <= 2000; ++seed) {
         INFO("seed " << seed);
         Story story(seed, true);
