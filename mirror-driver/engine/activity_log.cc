@@ -102,8 +102,8 @@ bool ActivityLog::enter(const Extent& extent, const MetadataQueue& metadata) {
 }
 
 bool ActivityLog::flush_helps() const {
-    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) {
-        return slot.extent != kNone && slot.users == 0 && slot.on_disk == OnDisk::kYes;
+    return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
+        return slot.extent != kNone && slot.users == 0 && slot.flush > flushes_done_;
     });
 }
 

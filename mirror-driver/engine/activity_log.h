@@ -28,7 +28,7 @@ class ActivityLog {
     void mark_hot(Bitmap& bits) const;        // every hot extent, those of a former life included
     void retire();  // the slots of a former life are no longer needed: their bits are durable
     bool starved() const { return starved_; }  // an enter() failed since something could last change that
-    bool flush_helps() const;  // an unused slot would be free if it were flushed, or its bits were durable
+    bool flush_helps() const;  // an unused slot waits for a flush of this disk
     size_t slots() const { return slots_.size(); }
 
     // ---- batches ----

@@ -51,9 +51,9 @@ void Mirror::Impl::connection_ended(bool peer_left) {
     target = {};
     drop_waiting_foreign();
     rounds.far_under_way = false;
+    log.lost(bits);
     if (promoted()) {
         forget_peer();
-        log.lost(bits);
         if (mode == Mode::kConnected || mode == Mode::kJoining) stall(peer_left || mode == Mode::kJoining);
         if (mode == Mode::kSyncing) mode = Mode::kSolo;
         if (mode == Mode::kStalled && peer_left) at_once = true;

@@ -51,7 +51,7 @@ Mirror::Impl::Impl(Settings given, Instant at)
     if (settings.resume_primary && crashed_primary && ctx.highest_token > Token{}) {
         token = ctx.highest_token;
         mode = Mode::kStalled;
-        resumed = true;
+        resumed = local_wanted = true;
         note("goes on as the primary of a former life of the driver");
     }
     settings.loaded = {};
@@ -144,9 +144,10 @@ void Mirror::Impl::handle(const Woken&) {}
 
 // ---- opening ----
 
-// The bits of a crashed primary are durable before its log, and its mark, are given up.
+// The bits of a crashed primary are durable before its log, and its mark, are given up; what a former life of this process
+// wrote and did not flush is flushed before bits that cover it may go.
 void Mirror::Impl::settle_open() {
-    if (opened || broken || !meta.reached(open_barrier)) return;
+    if (opened || broken || !meta.reached(open_barrier) || (resumed && rounds.local_done == 0)) return;
     opened = true;
     log.retire();
     if (crashed_primary && !resumed) {

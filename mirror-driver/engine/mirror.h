@@ -3,7 +3,8 @@
 //
 // Shell's contract (driver, simulator, tests alike):
 //   - step() for every event, then take_output() once; carry it out in the order of the lists: metadata, data, frames,
-//     completions. The output's vectors are reused: swap them in and out, allocate nothing per request.
+//     disconnect, completions, released. (A disconnect comes before the completions, whose buffers may still be in the
+//     queues of the connection.) The output's vectors are reused: swap them in and out, allocate nothing per request.
 //   - one metadata batch at a time (MetadataBatch::serial); nothing of the next one is written before the flush of
 //     this one was confirmed. A failed batch is MetadataDone{ok = false}: the replica stops being primary.
 //   - one connection at a time; LinkUp(n) ends every earlier one. Frames of an ended connection are dropped.
@@ -121,10 +122,10 @@ struct Output {
     std::optional<MetadataBatch> metadata;  // write it with context() and bitmap() as they are now
     std::vector<DataIo> data;
     std::vector<SendFrame> frames;
+    std::optional<Disconnect> disconnect;
     std::vector<Completion> completions;
     std::vector<BufferId> released;  // payloads of received frames; carried out after the completions
     std::vector<OrderDone> orders;
-    std::optional<Disconnect> disconnect;
     std::vector<std::string> notes;  // what changed and why: the driver's log
     bool report_changed = false;
     std::optional<Instant> wake_at;  // replaces the earlier one; nothing = no timer

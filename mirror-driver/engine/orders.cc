@@ -217,7 +217,8 @@ void Mirror::Impl::settle_demotion() {
 void Mirror::Impl::finish_demotion() {
     const Order order = demotion->order;
     demotion.reset();
-    const bool rests_equal = mode == Mode::kConnected && link.established && !source_active() && bits.count() == 0;
+    const bool rests_equal = mode == Mode::kConnected && link.established && !source_active() && bits.count() == 0 &&
+                             !log.unconfirmed();
     token = {};
     mode = Mode::kIdle;
     solo.reset();

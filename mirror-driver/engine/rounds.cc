@@ -33,8 +33,7 @@ void Mirror::Impl::start_rounds() {
 
 // No slot is free: what could leave needs to be flushed on both sides, or to have its bits on the disk.
 void Mirror::Impl::feed_log() {
-    if (rounds.local_under_way || rounds.far_under_way || !log.flush_helps()) return;
-    local_wanted = true;
+    local_wanted = local_wanted || (!rounds.local_under_way && log.flush_helps());
     far_wanted = far_wanted || (link.sending && log.unconfirmed());
     meta.persist_pages();
 }

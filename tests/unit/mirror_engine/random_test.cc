@@ -28,7 +28,7 @@ void one_life(uint64_t seed) {
     for (size_t i = 0; i < 2; ++i) world.set_lease(i, true);
     world.say_faults_end();
     const auto quiet = [&] {
-        if (world.reg.stopped && !world.give_group(0)) world.give_group(1);
+        if ((world.reg.stopped || world.reg.lost) && !world.give_group(0)) world.give_group(1);
         for (size_t i = 0; i < 2; ++i) {
             if (world.nodes[i].engine) continue;
             world.nodes[i].up = true;

@@ -163,11 +163,11 @@ void World::take(size_t index) {
             node.buffers.erase(sent.payload.value);
         }
     }
+    if (out.disconnect && wire.wanted && wire.id == out.disconnect->connection) lose_wire();
     carry_out_completions(node);
     for (const BufferId buffer : out.released) {
         if (node.buffers.erase(buffer.value) == 0) broken("a buffer released twice");
     }
-    if (out.disconnect && wire.wanted && wire.id == out.disconnect->connection) lose_wire();
     if (out.report_changed) node.reports.push_back(node.engine->report());
     node.wake_at = out.wake_at;
     const std::vector<OrderDone> orders = out.orders;
@@ -190,7 +190,7 @@ void World::carry_out_completions(Node& node) {
             if (work.buffer != kNoBuffer && io.buffer == work.buffer) broken("completed while its I/O is under way");
         }
         for (const SendFrame& frame : wire.queue[node.index][0]) {
-            if (work.buffer != kNoBuffer && frame.frame.payload == work.buffer && !node.out.disconnect) {
+            if (work.buffer != kNoBuffer && frame.frame.payload == work.buffer) {
                 broken("completed while its frame is under way");
             }
         }
@@ -568,6 +568,7 @@ void World::crash_node(size_t index) {
     }
     node.disk.unflushed.clear();
     ++node.boot[1];
+    if (reg.owner == index) reg.lost = true;
 }
 
 }  // namespace kagami::mirror::test

@@ -104,6 +104,7 @@ struct Register {
     std::optional<size_t> owner;
     Token token;
     bool stopped = true;  // the owner has said so (P1)
+    bool lost = false;    // the owner has rebooted (P2)
     struct Document {
         Record record;
         Version version;
@@ -209,6 +210,7 @@ class World {
     bool quiet_step(bool with_register);
     bool deliver_something();
     void fault();
+    bool zeroing(size_t node, uint64_t block, uint64_t blocks) const;
     void client_step(size_t node);
     std::map<uint64_t, VersionNumber> acked_now() const;
     void say(const std::string& text);

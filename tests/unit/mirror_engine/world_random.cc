@@ -84,6 +84,14 @@ bool World::deliver_something() {
     }
 }
 
+// One open zero for a block at a time: the fakes tell whose zeroes they write by that.
+bool World::zeroing(size_t index, uint64_t block, uint64_t blocks) const {
+    const Extent extent{block * kBlockBytes, blocks * kBlockBytes};
+    return std::any_of(nodes[index].work.begin(), nodes[index].work.end(), [&](const auto& each) {
+        return each.second.operation == Operation::kZero && each.second.extent.overlaps(extent);
+    });
+}
+
 void World::client_step(size_t index) {
     Node& node = nodes[index];
     if (!node.engine || node.agent != Node::Agent::kActive || node.stop_asked || node.work.size() >= 24) return;
@@ -92,8 +100,16 @@ void World::client_step(size_t index) {
     switch (pick(10)) {
         case 0: flush(index); return;
         case 1: read(index, block, std::min<uint64_t>(room, 1 + pick(2))); return;
-        case 2: zero(index, block, std::min<uint64_t>(room, pick(4) == 0 ? 1 + pick(3000) : 1 + pick(3))); return;
-        default: write(index, block, std::min<uint64_t>(room, 1 + pick(2))); return;
+        case 2: {
+            const uint64_t blocks = std::min<uint64_t>(room, pick(4) == 0 ? 1 + pick(3000) : 1 + pick(3));
+            if (!zeroing(index, block, blocks)) zero(index, block, blocks);
+            return;
+        }
+        default: {
+            const uint64_t blocks = std::min<uint64_t>(room, 1 + pick(2));
+            if (!zeroing(index, block, blocks)) write(index, block, blocks);  // parts of a long zero take their turn one by one
+            return;
+        }
     }
 }
 
@@ -111,7 +127,7 @@ void World::fault() {
             if (node.up) crash_node(i);
             return;
         case 5:
-            give_group(i);
+            if (reg.owner != i || reg.stopped || reg.lost) give_group(i);
             return;
         case 6:
             if (reg.owner) ask_stop();
@@ -129,7 +145,7 @@ void World::random_step(bool faults) {
         start(i, node.agent == Node::Agent::kActive);
     }
     if (faults && pick(250) == 0) fault();
-    if (reg.stopped && chance(5)) give_group(pick(2));
+    if ((reg.stopped || reg.lost) && chance(5)) give_group(pick(2));
     if (faults && chance(12)) client_step(pick(2));
     for (size_t tries = 0; tries < 4 && !deliver_something(); ++tries) {}
     if (chance(2)) now += 20ms;

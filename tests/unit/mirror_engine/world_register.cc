@@ -45,7 +45,7 @@ bool World::grant_attach(Node& node, const Report& said) {
 bool World::grant_by_token(Node& node, const Report& said) {
     const Wish& wish = said.wish;
     Node& other = nodes[1 - node.index];
-    const bool owns = reg.owner == node.index && reg.token == wish.token && wish.token != Token{} && !reg.stopped;
+    const bool owns = reg.owner == node.index && reg.token == wish.token && wish.token != Token{} && !reg.stopped && !reg.lost;
     const bool fits = reg.record.generation == wish.base && reg.record.standing(node.id) == Standing::kCurrent;
     if (wish.kind == WishKind::kGiveUp) {
         if (reg.record.standing(node.id) != Standing::kCurrent || reg.record.standing(other.id) != Standing::kCurrent) return false;
@@ -95,7 +95,7 @@ bool World::publish(size_t index, bool fresh) {
     node.known.version = document.version;
     node.known.member = true;
     node.known.fresh = newest && fresh;
-    node.known.token = document.owner == index ? document.token : Token{};
+    node.known.token = document.owner == index && !(reg.lost && document.token == reg.token) ? document.token : Token{};
     node.known.detect = kDetect;
     step(index, AuthorityIs{node.known});
     return true;
@@ -109,7 +109,7 @@ bool World::give_group(size_t index) {
     say("the group goes to node" + std::to_string(index + 1) + (proven_stop ? ", stopped" : ", taken over"));
     reg.owner = index;
     reg.token = reg.version;
-    reg.stopped = false;
+    reg.stopped = reg.lost = false;
     if (!proven_stop) {
         Standing& other = reg.record.replicas[nodes[1 - index].id].standing;
         if (other == Standing::kCurrent) other = Standing::kStale;
