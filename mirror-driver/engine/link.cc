@@ -137,7 +137,8 @@ void Mirror::Impl::settle_verdict() {
         const bool joins = outcome == Outcome::kInSync || copies_blocks(outcome);
         const Context before = ctx;
         if (link.theirs->promoted > ctx.highest_token) ctx.highest_token = link.theirs->promoted;
-        if (joins && promoted()) ctx.peer_boot = link.theirs->boot;
+        // Of a first even resync it is told at the end: until then nothing rests on the peer.
+        if (joins && promoted() && outcome != Outcome::kEven) ctx.peer_boot = link.theirs->boot;
         if (joins) ctx.peer_last = link.theirs->context.current;
         link.before_verdict = ctx == before ? Barrier{} : meta.persist_context();
         changed();

@@ -48,7 +48,18 @@ constexpr uint64_t kOwnerShift = 12;
 constexpr uint64_t kIndexMask = (uint64_t{1} << kOwnerShift) - 1;
 
 struct Request {  // of a client
-    enum class Stage : uint8_t { kFree, kInterval, kLog, kHeld, kIo, kReady, kRepairInterval, kRepairAsk, kRepairWrite };
+    enum class Stage : uint8_t {
+        kFree,
+        kGate,      // the mode does not allow it: holds nothing, so that a resync may copy its blocks
+        kInterval,  // somebody else is at these blocks
+        kLog,       // its extents are not hot yet
+        kHeld,      // the mode has changed meanwhile
+        kIo,        // under way, here and at the peer
+        kReady,     // done; the lease, or a lost peer, holds it back
+        kRepairInterval,
+        kRepairAsk,
+        kRepairWrite,
+    };
     enum class Far : uint8_t { kNone, kSent, kAcked };
     Stage stage = Stage::kFree;
     Operation operation = Operation::kRead;

@@ -64,9 +64,8 @@ void Mirror::Impl::part_begins(size_t index) {
         const uint64_t limit = (request.extent.offset / kHotExtentBytes + slots) * kHotExtentBytes;
         request.extent.length = std::min(request.end, limit) - request.extent.offset;
     }
-    request.stage = Stage::kInterval;
+    request.stage = Stage::kGate;
     request.far = Far::kNone;
-    request.interval = intervals.take(request.extent, {HolderKind::kClient, static_cast<uint16_t>(index)});
     advance(index);
 }
 
@@ -91,6 +90,11 @@ void Mirror::Impl::advance(size_t index) {
         return complete(index);
     }
     switch (request.stage) {
+        case Stage::kGate:
+            if (!may_issue()) return;
+            request.stage = Stage::kInterval;
+            request.interval = intervals.take(request.extent, {HolderKind::kClient, static_cast<uint16_t>(index)});
+            [[fallthrough]];
         case Stage::kInterval:
             if (!request.interval) return;
             request.stage = Stage::kLog;

@@ -161,6 +161,7 @@ void Mirror::Impl::source_finished() {
     source = Source{};
     bits.clear(whole_disk());
     ctx.base = {};
+    ctx.peer_boot = link.theirs->boot;
     meta.persist_pages();
     meta.persist_context();
     if (added) send({.type = FrameType::kCurrent, .token = token, .generation = ctx.current});

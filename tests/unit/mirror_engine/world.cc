@@ -209,7 +209,7 @@ void World::completed_write(Node& node, const ClientWork& work) {
     last = token;
     for (uint64_t block = first_block(work.extent); block < end_block(work.extent); ++block) {
         for (const Node& each : nodes) {
-            const bool current = reg.record.standing(each.id) == Standing::kCurrent;
+            const bool current = reg.record.standing(each.id) == Standing::kCurrent && !each.rebooted;
             if (current && each.disk.now[block] < work.version) broken("I4: an acknowledged write is missing on a current copy");
         }
         const auto truth = truth_.find(block);
@@ -447,6 +447,7 @@ bool World::deliver_link(size_t index) {
     }
     if (!wire.wanted || wire.up[index]) return false;
     wire.up[index] = true;
+    nodes[1 - index].rebooted = false;
     step(index, LinkUp{wire.id});
     return true;
 }
@@ -555,6 +556,7 @@ void World::crash_node(size_t index) {
     say("node" + std::to_string(index + 1) + " crashes");
     down(node);
     node.up = false;
+    node.rebooted = true;
     node.work.clear();
     node.buffers.clear();
     // Frames of it that are still on their way lose their bytes with it.

@@ -63,6 +63,7 @@ struct Node {
     NodeId id;
     BootId boot{};
     bool up = true;
+    bool rebooted = false;  // since the other side last had a connection: may lack what nobody has flushed
     std::unique_ptr<Mirror> engine;
     FakeDisk disk;
     FakeMetadata metadata;
