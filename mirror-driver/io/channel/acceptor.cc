@@ -107,7 +107,7 @@ class Acceptor : public Joiner {
             refusal_ = from + " is not an address of " + to_string(settings_.channel->peer);
             return;
         }
-        if (arrivals_.size() == kMaxArrivals) arrivals_.pop_front();
+        if (arrivals_.size() == kMaxArrivals) make_room();
         prepare_socket(socket.get());
         Preamble expected;
         expected.name = settings_.channel->name;
@@ -116,6 +116,12 @@ class Acceptor : public Joiner {
                                Side::kAcceptor, expected);
         arrivals_.back().deadline = now + kJoinLimit;
         arrivals_.back().path = path;
+    }
+
+    // The oldest gives way, of those whom nobody knows yet if there are any.
+    void make_room() {
+        const auto unknown = std::ranges::find_if(arrivals_, [](const Joining& one) { return !one.established(); });
+        arrivals_.erase(unknown == arrivals_.end() ? arrivals_.begin() : unknown);
     }
 
     std::optional<Pair> match() {

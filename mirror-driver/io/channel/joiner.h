@@ -3,7 +3,7 @@
 // answers. Preamble: 64 bytes {"KGMP", version, stream, answer, 0, pair id, name of the mirror, CRC32C}, the first bytes
 // behind the TLS handshake (docs/formats/mirror-channel.md).
 // Bounds: an attempt, and a connection that came in, has kJoinLimit for everything; at most kMaxArrivals of the latter,
-// the oldest gives way; only addresses of the peer are listened to.
+// the oldest stranger gives way; only addresses of the peer are listened to.
 #pragma once
 
 #include <optional>
@@ -50,6 +50,7 @@ class Joining {
     Joining(std::unique_ptr<PeerStream> stream, Side side, Preamble mine);
     State advance();
     State state() const { return state_; }
+    bool established() const { return open_; }  // the certificates are checked
     bool answer();  // the acceptor's word that the pair is complete
     void watch(const Poller& poller);
     const Preamble& preamble() const { return preamble_; }

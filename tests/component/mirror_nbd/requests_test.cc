@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
+#include <random>
 #include <tuple>
 
 #include "common/files.h"
@@ -377,4 +378,32 @@ TEST_CASE("one client too many sees the end, the others go on") {
     RawClient late(disk);
     CHECK(late.closed());
     for (const auto& client : clients) client->still_served();
+}
+
+TEST_CASE("random options and requests never take the server down") {
+    MemoryDisk disk(kSize);
+    for (uint64_t seed = 1; seed <= 300; ++seed) {
+        INFO("seed " << seed);
+        std::mt19937_64 random(seed);
+        RawClient client(disk);
+        const bool inside = random() % 2 == 0;
+        inside ? client.enter() : client.greet();
+        for (int i = 0; i < 8; ++i) {
+            Words said;
+            if (inside) {
+                said.put(random() % 8 == 0 ? uint32_t{1} : kRequestMagic).put(static_cast<uint16_t>(random() % 4));
+                said.put(static_cast<uint16_t>(random() % 9)).put(random()).put(random() % 3 == 0 ? random() : random() % 8192);
+                said.put(static_cast<uint32_t>(random() % 3 == 0 ? random() : 4096));
+            } else {
+                const auto length = static_cast<uint32_t>(random() % 40);
+                said.put(kOptionMagic).put(static_cast<uint32_t>(random() % 12)).put(random() % 8 == 0 ? ~length : length);
+                for (uint32_t at = 0; at < length; ++at) said.put(static_cast<uint8_t>(random() % 4));
+            }
+            client.say(said);
+        }
+        client.leave();
+    }
+    RawClient last(disk);
+    last.enter();
+    last.still_served();
 }
