@@ -60,7 +60,8 @@ std::string Plan::standings(const Record& record) const {
 // ---- force ----
 
 bool Plan::may_run(const config::Group& group, const GroupEntry& entry) {
-    return entry.owner && proof_of(group, entry) == Proof::kNone;
+    const bool just_assigned = entry.token == Token{};  // by this very plan
+    return entry.owner && (just_assigned || proof_of(group, entry) == Proof::kNone);
 }
 
 // The disk whose data shall count must be there, and nothing may be writing another one.

@@ -585,6 +585,31 @@ TEST_CASE("force: an incomplete copy starts once a person has declared it the la
           "incomplete); the others are copied from it in full.");
 }
 
+TEST_CASE(
+    "force: allowed beside a proof that the owner has ended, refused beside a start asked for at the same moment") {
+    Mirrored s;
+    SECTION("the owner is lost") {
+        s.record().replicas[n2].standing = Standing::kStale;
+        s.self = n2;
+        s.lose(n1);
+        s.facts[n1].may_run_until = s.now;
+        s.settle();
+        CHECK(s.owner() == n1);
+        s.ask(OperatorVerb::kMirrorForce, "md1", n2);
+        s.settle();
+        CHECK(s.owner() == n2);
+        CHECK(s.standing(n1) == Standing::kSuspect);
+    }
+    SECTION("a start") {
+        stop_group(s);
+        s.ask(OperatorVerb::kGroupStart, "web", n1);
+        s.ask(OperatorVerb::kMirrorForce, "md1", n2);
+        s.settle();
+        CHECK(s.owner() == n1);
+        CHECK(s.record().current_count() == 2);
+    }
+}
+
 TEST_CASE("force: names the copy to construct a mirror from") {
     Scene s;
     s.add_mirror();
