@@ -8,11 +8,29 @@
 
 #include <array>
 #include <cerrno>
+#include <future>
+#include <memory>
+#include <thread>
 
 #include "common/files.h"
+#include "common/time.h"
 
 namespace kagami::runtime {
 namespace {
+
+constexpr Duration kSyncLimit = 5s;
+
+// sync() waits for every device of the machine, also for a mirror whose I/O is stalled: then the node must go down all the
+// same. What we promised is durable already.
+void sync_within(Duration limit) {
+    const auto done = std::make_shared<std::promise<void>>();
+    auto ended = done->get_future();
+    std::thread([done] {
+        ::sync();
+        done->set_value();
+    }).detach();
+    if (ended.wait_for(limit) != std::future_status::ready) spdlog::warn("not everything could be written to the disks within 5 s");
+}
 
 bool systemd_runs() { return ::access("/run/systemd/system", F_OK) == 0; }
 
@@ -33,7 +51,7 @@ void halt_or_reboot(engine::SystemAction action, const std::string& why) {
     const bool reboots = action == engine::SystemAction::kReboot;
     spdlog::warn("{} this machine: {}", reboots ? "rebooting" : "shutting down", why);
     if (systemd_runs() && ask_systemd(reboots ? "reboot" : "poweroff")) return;
-    ::sync();
+    sync_within(kSyncLimit);
     ::reboot(reboots ? RB_AUTOBOOT : RB_POWER_OFF);
     spdlog::critical("cannot {} this machine: {}; do it by hand", reboots ? "reboot" : "shut down", errno_text(errno));
 }
