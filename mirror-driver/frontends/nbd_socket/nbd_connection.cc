@@ -149,9 +149,7 @@ void NbdConnection::answer_option() {
         case kOptExportName: return enter_by_name();
         case kOptInfo:
         case kOptGo: return answer_info();
-        case kOptAbort:
-            answer(kRepAck);
-            return leave();
+        case kOptAbort: answer(kRepAck); return leave();
         case kOptList:
             if (wanted_ != 0) {
                 answer(kRepErrInvalid);
@@ -189,8 +187,12 @@ void NbdConnection::enter_by_name() {
 
 void NbdConnection::answer(uint32_t type, const Words& content) {
     const auto& bytes = content.bytes();
-    say(Words().put(kOptionReplyMagic).put(option_).put(type).put(static_cast<uint32_t>(bytes.size())).text(
-        {reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+    say(Words()
+            .put(kOptionReplyMagic)
+            .put(option_)
+            .put(type)
+            .put(static_cast<uint32_t>(bytes.size()))
+            .text({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
 }
 
 // ---- requests ----
@@ -208,7 +210,9 @@ NbdConnection::Step NbdConnection::take_request() {
     const Meaning* const meaning = meaning_of(wire.command);
     const uint32_t error = meaning == nullptr ? kEinval : check(wire, *meaning, export_.size_bytes);
     if (error != 0) return refuse(wire, error);
-    request_ = {wire.cookie, meaning->operation, {wire.offset, wire.length},
+    request_ = {wire.cookie,
+                meaning->operation,
+                {wire.offset, wire.length},
                 (wire.flags & kFlagFua) != 0 && wire.command != kCmdRead && wire.command != kCmdFlush};
     phase_ = Phase::kStart;
     return Step::kRequest;

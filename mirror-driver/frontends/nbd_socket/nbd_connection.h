@@ -49,7 +49,7 @@ class NbdConnection {
     bool sending() const { return !gone_ && (out_at_ < out_.size() || !data_.empty()); }
 
     int descriptor() const { return socket_.get(); }
-    bool gone() const { return gone_; }  // nothing can be sent any more
+    bool gone() const { return gone_; }                         // nothing can be sent any more
     bool leaving() const { return phase_ == Phase::kLeaving; }  // nothing more will be taken
 
  private:

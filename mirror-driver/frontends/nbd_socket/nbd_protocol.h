@@ -9,8 +9,8 @@
 
 namespace kagami::mirror::nbd {
 
-constexpr uint64_t kGreeting = 0x4e42444d41474943ULL;        // "NBDMAGIC"
-constexpr uint64_t kOptionMagic = 0x49484156454f5054ULL;     // "IHAVEOPT"
+constexpr uint64_t kGreeting = 0x4e42444d41474943ULL;     // "NBDMAGIC"
+constexpr uint64_t kOptionMagic = 0x49484156454f5054ULL;  // "IHAVEOPT"
 constexpr uint64_t kOptionReplyMagic = 0x0003e889045565a9ULL;
 constexpr uint32_t kRequestMagic = 0x25609513U;
 constexpr uint32_t kReplyMagic = 0x67446698U;

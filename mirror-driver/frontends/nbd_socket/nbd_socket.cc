@@ -30,7 +30,8 @@ std::string socket_path(const std::string& directory) {
 Result<UniqueFd> listen_at(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return fail(path + ": is too long for a socket", "use a shorter directory");
+    if (path.size() >= sizeof address.sun_path)
+        return fail(path + ": is too long for a socket", "use a shorter directory");
     std::memcpy(address.sun_path, path.c_str(), path.size());
     struct stat found{};
     if (::lstat(path.c_str(), &found) == 0 && !S_ISSOCK(found.st_mode))
@@ -195,7 +196,8 @@ bool NbdSocket::begin(size_t index) {
 void NbdSocket::settle(size_t index) {
     Client& client = clients_[index];
     const bool leaving = client.connection->leaving();
-    if (client.connection->gone() || (leaving && client.under_way == 0 && !client.connection->sending())) return remove(index);
+    if (client.connection->gone() || (leaving && client.under_way == 0 && !client.connection->sending()))
+        return remove(index);
     uint32_t mask = client.parked || leaving ? 0U : static_cast<uint32_t>(EPOLLIN);
     if (client.connection->sending()) mask = EPOLLOUT;
     if (mask != client.watched) watch(client.connection->descriptor(), index, mask, EPOLL_CTL_MOD);
@@ -275,7 +277,8 @@ void NbdSocket::send_ready(size_t index) {
         --client.count;
         const Request& request = requests_[client.replying];
         std::span<const uint8_t> data;
-        if (request.operation == Operation::kRead) data = settings_.buffers->bytes(request.buffer).first(request.extent.length);
+        if (request.operation == Operation::kRead)
+            data = settings_.buffers->bytes(request.buffer).first(request.extent.length);
         client.connection->reply(request.cookie, request.error, data);
     }
 }
@@ -298,13 +301,14 @@ void NbdSocket::buffers_released() {
 Status NbdSocket::idle() const {
     const auto open = std::ranges::count_if(clients_, [](const Client& c) { return c.connection != nullptr; });
     if (open == 0) return {};
-    return fail(ErrorCode::kRefused, "mirror " + settings_.mirror + ": " + std::to_string(open) + " NBD client" +
-                                         (open == 1 ? " is" : "s are") + " connected to " + device(),
+    return fail(ErrorCode::kRefused,
+                "mirror " + settings_.mirror + ": " + std::to_string(open) + " NBD client" +
+                    (open == 1 ? " is" : "s are") + " connected to " + device(),
                 "disconnect the clients");
 }
 
 Status NbdSocket::close() {
-    if (const Status unused = idle(); !unused) return unused;
+    if (Status unused = idle(); !unused) return unused;
     listener_.reset();
     ::unlink(socket_path(settings_.directory).c_str());
     state_ = FrontEndState::kClosed;
@@ -322,7 +326,8 @@ Result<std::unique_ptr<FrontEnd>> open_nbd_socket(FrontEndSettings settings) {
     if (!listener) return tl::unexpected(listener.error());
     UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
     if (!epoll.valid())
-        return fail("mirror " + settings.mirror + ": cannot poll: " + errno_text(errno), "raise the limit of open files");
+        return fail("mirror " + settings.mirror + ": cannot poll: " + errno_text(errno),
+                    "raise the limit of open files");
     return std::make_unique<NbdSocket>(std::move(settings), std::move(*listener), std::move(epoll));
 }
 

@@ -1,8 +1,8 @@
 // The front end without a kernel: an NBD server on DIRECTORY/nbd.sock (0600), for backup tools and foreign clients.
-// Fixed newstyle, simple replies, FLUSH, FUA, TRIM and WRITE_ZEROES (both zero the blocks); blocks of 4096 bytes, requests
-// of at most 1 MiB. Several clients at once; a flush covers what was answered to any of them, but CAN_MULTI_CONN is not
-// offered. The export has the mirror's name, or none.
-// A client that leaves in the middle leaves its requests to end by themselves. It is closed only without clients.
+// Fixed newstyle, simple replies, FLUSH, FUA, TRIM and WRITE_ZEROES (both zero the blocks); blocks of 4096 bytes,
+// requests of at most 1 MiB. Several clients at once; a flush covers what was answered to any of them, but
+// CAN_MULTI_CONN is not offered. The export has the mirror's name, or none. A client that leaves in the middle leaves
+// its requests to end by themselves. It is closed only without clients.
 #pragma once
 
 #include "mirror-driver/frontends/frontend.h"

@@ -66,7 +66,8 @@ class Acceptor : public Joiner {
     std::string state() const override {
         std::string text = "waits for " + to_string(settings_.channel->peer);
         for (size_t i = 0; i < listeners_.size(); ++i) {
-            text += (i == 0 ? " on " : ", ") + endpoint(settings_.channel->paths[i].own_address, settings_.channel->port);
+            text +=
+                (i == 0 ? " on " : ", ") + endpoint(settings_.channel->paths[i].own_address, settings_.channel->port);
             if (!listeners_[i].problem.empty()) text += " (" + listeners_[i].problem + ")";
         }
         return refusal_.empty() ? text : text + "; refused last: " + refusal_;

@@ -66,7 +66,7 @@ Result<std::unique_ptr<PeerChannel>> PeerChannel::open(ChannelSettings settings,
         impl->tls = std::move(*tls);
     }
     const JoinerSettings joining{&kept, impl->tls.get(), &impl->poller};
-    impl->joiner = kept.self < kept.peer ? make_dialler(joining) : make_acceptor(joining);
+    impl->joiner = kept.self.value < kept.peer.value ? make_dialler(joining) : make_acceptor(joining);
     impl->poller.ring();
     return std::unique_ptr<PeerChannel>(new PeerChannel(std::move(impl)));
 }

@@ -5,8 +5,8 @@
 namespace kagami::mirror {
 namespace {
 
-constexpr size_t kBulkSlots = 1024;     // more than requests, copies and flushes that can be under way
-constexpr size_t kControlSlots = 1024;  // acknowledgements, pings
+constexpr size_t kBulkSlots = 1024;                  // more than requests, copies and flushes that can be under way
+constexpr size_t kControlSlots = 1024;               // acknowledgements, pings
 constexpr size_t kControlLimit = size_t{64} << 10U;  // runs of a resync
 
 }  // namespace

@@ -45,8 +45,9 @@ class Dialler : public Joiner {
     void lost(size_t path, bool path_failed, Instant now, Instant from) override {
         connected_ = false;
         new_round();
-        if (path_failed) std::rotate(round_.begin() + static_cast<std::ptrdiff_t>(path),
-                                     round_.begin() + static_cast<std::ptrdiff_t>(path) + 1, round_.end());
+        if (path_failed)
+            std::rotate(round_.begin() + static_cast<std::ptrdiff_t>(path),
+                        round_.begin() + static_cast<std::ptrdiff_t>(path) + 1, round_.end());
         // A connection that broke at once must not be made again and again without a pause.
         if (now - up_since_ >= kLongestBackOff) failures_ = 0;
         next_try_ = std::max(from, failures_ == 0 ? now : now + back_off());
@@ -87,8 +88,8 @@ class Dialler : public Joiner {
     // The next path of the round at once, a new round after a pause.
     void give_up(Instant now) {
         const Joining& half = bulk_->why().empty() ? *control_ : *bulk_;
-        const std::string why = half.why().empty() ? "no answer within " + std::to_string(milliseconds(kJoinLimit)) + " ms"
-                                                   : half.why();
+        const std::string why =
+            half.why().empty() ? "no answer within " + std::to_string(milliseconds(kJoinLimit)) + " ms" : half.why();
         failed(path_, why, now);
     }
     void failed(size_t path, const std::string& why, Instant now) {

@@ -42,7 +42,9 @@ FrameReader::Step FrameReader::next(ByteStream& from) {
             if (got.bytes < wanted.size()) continue;
         }
         filled_ = 0;
-        const Step step = phase_ == Phase::kHeader ? take_header() : phase_ == Phase::kBody ? take_body() : take_payload();
+        const Step step = phase_ == Phase::kHeader ? take_header()
+                          : phase_ == Phase::kBody ? take_body()
+                                                   : take_payload();
         if (step != Step::kBlocked) return step;
     }
 }

@@ -1,6 +1,6 @@
-// Turns the bytes of one stream into frames. The header and a small body go through fixed buffers, a payload straight into
-// a pool buffer of Use::kPeer; nothing is allocated but a body's own bytes (never a frame of data).
-// Every length is checked against its limit before anything is received; the type must belong to this stream.
+// Turns the bytes of one stream into frames. The header and a small body go through fixed buffers, a payload straight
+// into a pool buffer of Use::kPeer; nothing is allocated but a body's own bytes (never a frame of data). Every length
+// is checked against its limit before anything is received; the type must belong to this stream.
 #pragma once
 
 #include <array>

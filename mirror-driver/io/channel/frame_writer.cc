@@ -21,7 +21,8 @@ void FrameWriter::forget() {
 }
 
 bool FrameWriter::push(Frame&& frame, bool release) {
-    const bool data = frame.type == FrameType::kWrite || frame.type == FrameType::kCopy || frame.type == FrameType::kReadReply;
+    const bool data =
+        frame.type == FrameType::kWrite || frame.type == FrameType::kCopy || frame.type == FrameType::kReadReply;
     KAGAMI_ASSERT((data && frame.length > 0) == (frame.payload != kNoBuffer), "a payload belongs to its header");
     release = release && frame.payload != kNoBuffer;
     if (used_ == ring_.size() && !grow()) {

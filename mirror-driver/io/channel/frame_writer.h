@@ -39,7 +39,7 @@ class FrameWriter {
     size_t limit_;
     size_t first_ = 0;
     size_t used_ = 0;
-    size_t written_ = 0;   // of the frame at the front: header, body, payload
+    size_t written_ = 0;  // of the frame at the front: header, body, payload
     bool begun_ = false;
     std::array<uint8_t, kFrameHeaderBytes> head_{};
     uint64_t bytes_ = 0;

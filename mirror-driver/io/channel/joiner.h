@@ -1,9 +1,9 @@
 // How a pair of streams comes about. The dialler opens two connections and sends a preamble on each, with one random
-// pair id; the acceptor answers both once it holds both, and counts them as connected; the dialler does when it has both
-// answers. Preamble: 64 bytes {"KGMP", version, stream, answer, 0, pair id, name of the mirror, CRC32C}, the first bytes
-// behind the TLS handshake (docs/formats/mirror-channel.md).
-// Bounds: an attempt, and a connection that came in, has kJoinLimit for everything; at most kMaxArrivals of the latter,
-// the oldest stranger gives way; only addresses of the peer are listened to.
+// pair id; the acceptor answers both once it holds both, and counts them as connected; the dialler does when it has
+// both answers. Preamble: 64 bytes {"KGMP", version, stream, answer, 0, pair id, name of the mirror, CRC32C}, the first
+// bytes behind the TLS handshake (docs/formats/mirror-channel.md). Bounds: an attempt, and a connection that came in,
+// has kJoinLimit for everything; at most kMaxArrivals of the latter, the oldest stranger gives way; only addresses of
+// the peer are listened to.
 #pragma once
 
 #include <optional>
@@ -51,7 +51,7 @@ class Joining {
     State advance();
     State state() const { return state_; }
     bool established() const { return open_; }  // the certificates are checked
-    bool answer();  // the acceptor's word that the pair is complete
+    bool answer();                              // the acceptor's word that the pair is complete
     void watch(const Poller& poller);
     const Preamble& preamble() const { return preamble_; }
     const std::string& why() const { return why_; }
@@ -99,7 +99,7 @@ std::unique_ptr<Joiner> make_acceptor(const JoinerSettings& settings);
 
 // ---- for both ----
 std::string endpoint(const std::string& address, uint16_t port);  // "10.77.3.2:29011", "[fd00::1]:29011"
-void prepare_socket(int fd);  // before listen() or connect()
+void prepare_socket(int fd);                                      // before listen() or connect()
 std::unique_ptr<PeerStream> make_stream(UniqueFd socket, const TlsContext* tls, Side side, Channel channel);
 
 }  // namespace kagami::mirror

@@ -19,11 +19,11 @@
 namespace kagami::mirror {
 namespace {
 
-constexpr size_t kRecordBytes = 16384;       // the largest plain text of a TLS record
+constexpr size_t kRecordBytes = 16384;        // the largest plain text of a TLS record
 constexpr size_t kSealedBytes = 16384 + 512;  // a sealed one, with room for a change of keys before it
-constexpr size_t kDirectBytes = 8192;        // pieces from here on are sealed (or sent) from where they are
-constexpr size_t kHandshakeBytes = 32768;    // what one side of a handshake may say at once
-constexpr int kPortions = 4;                 // reads of the socket between two calls of grant()
+constexpr size_t kDirectBytes = 8192;         // pieces from here on are sealed (or sent) from where they are
+constexpr size_t kHandshakeBytes = 32768;     // what one side of a handshake may say at once
+constexpr int kPortions = 4;                  // reads of the socket between two calls of grant()
 
 }  // namespace
 

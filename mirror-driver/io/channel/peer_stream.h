@@ -3,10 +3,10 @@
 // The peer's certificate is checked inside the handshake, by the cluster's own rules (runtime/pki.h): an open stream
 // belongs to the expected node of the expected cluster. Small pieces are gathered into records of 16 KiB, records into
 // fixed buffers, so that a system call carries many; read() takes a bounded amount of the socket between two calls of
-// grant(), so that one stream cannot keep its thread. Memory is allocated when the stream is made, in the handshake and at
-// a change of keys; besides, OpenSSL 3.0 takes four pieces of at most 40 bytes for each record and gives them back at once,
-// which the C library serves from the thread's own cache (tests/component/mirror_channel/allocation_test.cc watches).
-// Errors: an IoResult of kEnded. Leaves to others: deadlines, polling.
+// grant(), so that one stream cannot keep its thread. Memory is allocated when the stream is made, in the handshake and
+// at a change of keys; besides, OpenSSL 3.0 takes four pieces of at most 40 bytes for each record and gives them back
+// at once, which the C library serves from the thread's own cache (tests/component/mirror_channel/allocation_test.cc
+// watches). Errors: an IoResult of kEnded. Leaves to others: deadlines, polling.
 #pragma once
 
 #include <memory>
@@ -60,7 +60,7 @@ class PeerStream : public ByteStream {
     bool wants_to_send() const;  // poll for writing
     const std::string& why() const { return why_; }
     bool path_failed() const { return path_failed_; }  // the network did, as far as one can tell, not the peer
-    uint64_t records() const { return records_; }  // sent under the key in use; only TLS counts
+    uint64_t records() const { return records_; }      // sent under the key in use; only TLS counts
 
  private:
     struct Tls;

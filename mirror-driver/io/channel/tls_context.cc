@@ -24,7 +24,8 @@ int no_passphrase(char*, int, int, void*) {
 }
 
 bool use_own(SSL_CTX* context, const runtime::Credential& own) {
-    const Certificate certificate(PEM_read_bio_X509(reader(own.certificate_pem).get(), nullptr, no_passphrase, nullptr));
+    const Certificate certificate(
+        PEM_read_bio_X509(reader(own.certificate_pem).get(), nullptr, no_passphrase, nullptr));
     const Key key(PEM_read_bio_PrivateKey(reader(own.key_pem).get(), nullptr, no_passphrase, nullptr));
     return certificate && key && SSL_CTX_use_certificate(context, certificate.get()) == 1 &&
            SSL_CTX_use_PrivateKey(context, key.get()) == 1;
@@ -85,8 +86,8 @@ Result<std::unique_ptr<TlsContext>> TlsContext::load(const std::string& pki_dire
     if (!keys) return tl::unexpected(keys.error());
     const runtime::PeerIdentity& own = keys->info.identity;
     if (own.role != runtime::Role::kNode || own.node != self)
-        return fail(ErrorCode::kRefused, pki_directory + "/node.crt: is that of " + runtime::to_uri(own) + ", not of " +
-                                             to_string(self),
+        return fail(ErrorCode::kRefused,
+                    pki_directory + "/node.crt: is that of " + runtime::to_uri(own) + ", not of " + to_string(self),
                     "restart kagamid, so that it names this node's own identity");
     auto impl = std::make_unique<Impl>();
     impl->context.reset(SSL_CTX_new(TLS_method()));

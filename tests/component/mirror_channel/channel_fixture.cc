@@ -34,7 +34,7 @@ mirror_link::Path path_of(uint16_t number, int index, const std::string& network
 End::End(uint16_t number, const runtime::Credential& ca, uint16_t port, std::vector<mirror_link::Path> paths,
          uint32_t large_buffers)
     : buffers(std::move(Buffers::make(32, large_buffers).value())) {
-    settings = {"md1", kChannelCluster, NodeId{number},           NodeId{static_cast<uint16_t>(3 - number)},
+    settings = {"md1", kChannelCluster,  NodeId{number},       NodeId{static_cast<uint16_t>(3 - number)},
                 port,  std::move(paths), pki_.path() + "/pki", kDiskBytes};
     use_certificate(ca, node(number));
 }

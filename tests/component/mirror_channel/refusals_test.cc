@@ -98,10 +98,12 @@ std::string answer_to(End& listener, const UniqueFd& socket, const std::string& 
 void never_up(Couple& couple, const std::string& dialler_says, const std::string& acceptor_says) {
     couple.acceptor.open();
     couple.dialler.open();
-    REQUIRE(couple.run([&] {
-        return couple.dialler.channel->state().find(dialler_says) != std::string::npos &&
-               couple.acceptor.channel->state().find(acceptor_says) != std::string::npos;
-    }, 5s));
+    REQUIRE(couple.run(
+        [&] {
+            return couple.dialler.channel->state().find(dialler_says) != std::string::npos &&
+                   couple.acceptor.channel->state().find(acceptor_says) != std::string::npos;
+        },
+        5s));
     INFO("dialler: " << couple.dialler.channel->state() << "\nacceptor: " << couple.acceptor.channel->state());
     CHECK_FALSE(couple.dialler.up());
     CHECK_FALSE(couple.acceptor.up());
@@ -179,7 +181,8 @@ TEST_CASE("keys of another cluster, expired ones and missing ones are refused at
     }
     SECTION("expired") {
         const auto now = std::chrono::system_clock::now();
-        couple.dialler.use_certificate(couple.ca, node(1), {now - std::chrono::hours(48), now - std::chrono::hours(24)});
+        couple.dialler.use_certificate(couple.ca, node(1),
+                                       {now - std::chrono::hours(48), now - std::chrono::hours(24)});
         CHECK_THAT(refusal(), Catch::Contains("expired"));
     }
     SECTION("missing") {
@@ -233,15 +236,18 @@ TEST_CASE("TLS 1.2 and a client without a certificate are refused") {
         SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
         CHECK_THAT(try_it(), Catch::Contains("protocol version"));
     }
-    SECTION("no certificate") { CHECK_THAT(try_it(), Catch::Contains("certificate required")); }
+    SECTION("no certificate") {
+        CHECK_THAT(try_it(), Catch::Contains("certificate required"));
+    }
     CHECK_FALSE(couple.acceptor.up());
 }
 
 TEST_CASE("plain garbage gets nothing but an alert, and the peer still gets in") {
     Couple couple;
     couple.acceptor.open();
-    const std::string said = GENERATE(std::string("GET / HTTP/1.1\r\n\r\n"), std::string(5000, '\xff'),
-                                      std::string("\x16\x03\x01\xff\xff", 5) + std::string(3000, 'x'), std::string("KGMP"));
+    const std::string said =
+        GENERATE(std::string("GET / HTTP/1.1\r\n\r\n"), std::string(5000, '\xff'),
+                 std::string("\x16\x03\x01\xff\xff", 5) + std::string(3000, 'x'), std::string("KGMP"));
     const UniqueFd socket = tcp(couple.port);
     const std::string heard = answer_to(couple.acceptor, socket, said);
     INFO("heard " << heard.size() << " bytes");
@@ -268,9 +274,9 @@ TEST_CASE("connections that say nothing are dropped in time and keep nobody out"
     const Instant before = host::boot_now();
     couple.dialler.open();
     REQUIRE(couple.run([&] { return couple.both_up(); }, 900ms));
-    REQUIRE(couple.run([&] {
-        return std::all_of(silent.begin(), silent.end(), [](const UniqueFd& fd) { return closed(fd.get()); });
-    }, 3s));
+    REQUIRE(couple.run(
+        [&] { return std::all_of(silent.begin(), silent.end(), [](const UniqueFd& fd) { return closed(fd.get()); }); },
+        3s));
     CHECK(host::boot_now() - before < 2s);
     CHECK(couple.both_up());
 }
@@ -280,10 +286,12 @@ TEST_CASE("a handshake a byte at a time ends after a second") {
     couple.acceptor.open();
     const UniqueFd socket = tcp(couple.port);
     const Instant before = host::boot_now();
-    REQUIRE(couple.run([&] {
-        ::send(socket.get(), "\x16", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-        return closed(socket.get());
-    }, 5s));
+    REQUIRE(couple.run(
+        [&] {
+            ::send(socket.get(), "\x16", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+            return closed(socket.get());
+        },
+        5s));
     CHECK(host::boot_now() - before < 1500ms);
 }
 

@@ -31,7 +31,8 @@ struct TwoStreams {
                                                      PeerStream::kLargeBuffer, records_per_key);
         }
         IoState state[2] = {};
-        for (int round = 0; round < 20 && (round == 0 || state[0] != IoState::kDone || state[1] != IoState::kDone); ++round)
+        for (int round = 0; round < 20 && (round == 0 || state[0] != IoState::kDone || state[1] != IoState::kDone);
+             ++round)
             for (size_t i : {size_t{0}, size_t{1}}) {
                 stream[i]->grant();
                 state[i] = stream[i]->establish();

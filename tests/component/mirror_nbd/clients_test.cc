@@ -107,11 +107,11 @@ TEST_CASE("qemu-img and qemu-io: compare, FUA, flush, discard, zeroes, requests 
     works(run(dir, {"/usr/bin/qemu-img", "compare", "-f", "raw", "-F", "raw", dir / "source", disk.uri()}));
     const uint64_t flushes = disk.flushes();
     std::vector<std::string> qemu_io{"/usr/bin/qemu-io", "-f", "raw", "-d", "unmap"};
-    for (const char* command :
-         {"write -P 0xab -f 1M 64k", "flush", "read -P 0xab 1M 64k", "write -z 2M 1M", "read -P 0 2M 1M",
-          "write -z -u -f 16M 32M", "read -P 0 16M 32M", "discard 4M 1M", "read -P 0 4M 1M", "aio_write -P 0x11 8M 512k",
-          "aio_write -P 0x12 9M 512k", "aio_flush", "read -P 0x11 8M 512k", "read -P 0x12 9M 512k",
-          "write -P 0x21 10M 3M", "read -P 0x21 10M 3M", "write -P 0x31 1000 3000", "read -P 0x31 1000 3000"}) {
+    for (const char* command : {"write -P 0xab -f 1M 64k", "flush", "read -P 0xab 1M 64k", "write -z 2M 1M",
+                                "read -P 0 2M 1M", "write -z -u -f 16M 32M", "read -P 0 16M 32M", "discard 4M 1M",
+                                "read -P 0 4M 1M", "aio_write -P 0x11 8M 512k", "aio_write -P 0x12 9M 512k",
+                                "aio_flush", "read -P 0x11 8M 512k", "read -P 0x12 9M 512k", "write -P 0x21 10M 3M",
+                                "read -P 0x21 10M 3M", "write -P 0x31 1000 3000", "read -P 0x31 1000 3000"}) {
         qemu_io.insert(qemu_io.end(), {"-c", command});
     }
     qemu_io.push_back(disk.uri());
@@ -127,7 +127,8 @@ TEST_CASE("a foreign client is told of an error and goes on living") {
     const TemporaryDirectory dir;
     MemoryDisk disk(kSize);
     disk.fail_with(EIO);
-    const Outcome failed = run(dir, {"/usr/bin/qemu-io", "-f", "raw", "-c", "write -P 1 0 4k", "-c", "read 0 4k", disk.uri()});
+    const Outcome failed =
+        run(dir, {"/usr/bin/qemu-io", "-f", "raw", "-c", "write -P 1 0 4k", "-c", "read 0 4k", disk.uri()});
     CHECK_THAT(failed.output, Catch::Contains("write failed: Input/output error") &&
                                   Catch::Contains("read failed: Input/output error"));
     disk.fail_with(0);

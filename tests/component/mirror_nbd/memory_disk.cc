@@ -53,7 +53,9 @@ Completion MemoryDisk::carry_out(const ClientRequest& request) {
     const auto place = std::span(disk_).subspan(request.extent.offset, request.extent.length);
     switch (request.operation) {
         case Operation::kRead: std::ranges::copy(place, buffers_.bytes(request.buffer).begin()); break;
-        case Operation::kWrite: std::ranges::copy(buffers_.bytes(request.buffer).first(place.size()), place.begin()); break;
+        case Operation::kWrite:
+            std::ranges::copy(buffers_.bytes(request.buffer).first(place.size()), place.begin());
+            break;
         case Operation::kZero:
             std::ranges::fill(place, uint8_t{0});
             zeroed_bytes_ += place.size();

@@ -1,5 +1,5 @@
-// An NBD front end with memory behind it, on a thread of its own: what the engine and the devices do in the driver. Answers
-// come in another order than the requests.
+// An NBD front end with memory behind it, on a thread of its own: what the engine and the devices do in the driver.
+// Answers come in another order than the requests.
 #pragma once
 
 #include <atomic>

@@ -258,8 +258,8 @@ TEST_CASE("requests that cannot be done get an error and the client is served on
         {kCmdWriteZeroes, kSize - 4096, 1U << 20U, 0, kEnospc},
         {kCmdWriteZeroes, 0, 513, 0, kEinval},
         {kCmdFlush, 4096, 0, 0, kEinval},
-        {5, 0, 4096, 0, kEinval},   // CACHE
-        {7, 0, 4096, 0, kEinval},   // BLOCK_STATUS
+        {5, 0, 4096, 0, kEinval},  // CACHE
+        {7, 0, 4096, 0, kEinval},  // BLOCK_STATUS
         {77, 0, 4096, 0, kEinval},
     }));
     INFO("command " << bad.command << ", " << bad.length << " bytes at " << bad.offset << ", flags " << bad.flags);
@@ -277,9 +277,15 @@ TEST_CASE("requests that nobody can follow end the connection, and only that one
     other.enter();
     RawClient client(disk);
     client.enter();
-    SECTION("a wrong magic") { client.request(kCmdRead, 1, 0, 4096, 0, 0x12345678); }
-    SECTION("a write of 4 GiB") { client.request(kCmdWrite, 1, 0, 0xfffff000U); }
-    SECTION("goodbye") { client.request(kCmdDisconnect, 1, 0, 0); }
+    SECTION("a wrong magic") {
+        client.request(kCmdRead, 1, 0, 4096, 0, 0x12345678);
+    }
+    SECTION("a write of 4 GiB") {
+        client.request(kCmdWrite, 1, 0, 0xfffff000U);
+    }
+    SECTION("goodbye") {
+        client.request(kCmdDisconnect, 1, 0, 0);
+    }
     CHECK(client.closed());
     other.still_served();
 }
@@ -392,11 +398,15 @@ TEST_CASE("random options and requests never take the server down") {
             Words said;
             if (inside) {
                 said.put(random() % 8 == 0 ? uint32_t{1} : kRequestMagic).put(static_cast<uint16_t>(random() % 4));
-                said.put(static_cast<uint16_t>(random() % 9)).put(random()).put(random() % 3 == 0 ? random() : random() % 8192);
+                said.put(static_cast<uint16_t>(random() % 9))
+                    .put(random())
+                    .put(random() % 3 == 0 ? random() : random() % 8192);
                 said.put(static_cast<uint32_t>(random() % 3 == 0 ? random() : 4096));
             } else {
                 const auto length = static_cast<uint32_t>(random() % 40);
-                said.put(kOptionMagic).put(static_cast<uint32_t>(random() % 12)).put(random() % 8 == 0 ? ~length : length);
+                said.put(kOptionMagic)
+                    .put(static_cast<uint32_t>(random() % 12))
+                    .put(random() % 8 == 0 ? ~length : length);
                 for (uint32_t at = 0; at < length; ++at) said.put(static_cast<uint8_t>(random() % 4));
             }
             client.say(said);
