@@ -224,7 +224,8 @@ std::string Driver::state() const {
             : r.resync == mirror::Resync::kSource ? ", source"
                                                   : ", target") +
            ", " + std::to_string(engine_->bitmap().count()) + " dirty, wish " +
-           std::to_string(static_cast<int>(r.wish.kind)) + (r.message.empty() ? "" : ", " + r.message);
+           std::to_string(static_cast<int>(r.wish.kind)) + ", " + std::to_string(pair_.client(side_).waiting()) +
+           " requests, " + std::to_string(io_.size()) + " I/Os" + (engine_->idle() ? ", idle" : "") + (r.message.empty() ? "" : ", " + r.message);
 }
 
 // ---- the engine ----
@@ -352,6 +353,9 @@ void Driver::end_io(uint64_t number) {
     mirror::IoDone done;
     done.id = at.io.id;
     done.error = at.error;
+    if (at.error != 0)
+        world_.note_mirror(node_.id(), pair_.spec().name + ": the data disk fails, operation " +
+                                           std::to_string(static_cast<int>(at.io.operation)));
     const uint64_t first = first_block(at.io.extent);
     const uint64_t count = block_count(at.io.extent);
     switch (at.io.operation) {

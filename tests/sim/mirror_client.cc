@@ -17,7 +17,22 @@ namespace {
 
 constexpr size_t kAtOnce = 48;
 
+std::string text_of(const ClientWork& work) {
+    static constexpr const char* kWords[] = {"read", "write", "zero", "flush"};
+    std::string text = kWords[static_cast<size_t>(work.request.operation)];
+    if (work.number != 0) text += " " + std::to_string(work.number);
+    if (work.request.extent.length == 0) return text;
+    return text + " of " + std::to_string(work.request.extent.length / kBlockBytes) + " blocks at " +
+           std::to_string(work.request.extent.offset / kBlockBytes);
+}
+
 }  // namespace
+
+void MirrorClient::tell(const char* what, const ClientWork& work, int error) {
+    if (!world_.options().verbose) return;
+    world_.note_mirror(pair_.driver(side_).node().id(), pair_.spec().name + ": " + what + " " + text_of(work) +
+                                                            (error != 0 ? ", error " + std::to_string(error) : ""));
+}
 
 void MirrorClient::open(std::function<void(bool)> mounted) {
     state_ = State::kMounting;
@@ -88,7 +103,7 @@ void MirrorClient::completed(mirror::RequestId id, int error, const Payload& pay
     if (at == waiting_.end()) return;  // of a client that was killed
     const ClientWork work = std::move(at->second);
     waiting_.erase(at);
-    ++answered_;
+    tell("answered:", work, error);
     pair_.checker().on_completed(side_, work, error, payload);
     if (error != 0) return fail();
     settle();
@@ -101,6 +116,7 @@ void MirrorClient::issue(Operation operation, const Extent& extent) {
     work.request.extent = extent;
     work.issued = world_.now();
     pair_.checker().on_issued(side_, work);
+    tell("given:", work, 0);
     const mirror::ClientRequest request = work.request;
     const Payload payload = work.payload;
     waiting_.emplace(request.id, std::move(work));

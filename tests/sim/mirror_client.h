@@ -32,7 +32,6 @@ class MirrorClient {
     void resend();
     void completed(mirror::RequestId id, int error, const Payload& payload);
     bool active() const { return state_ == State::kOpen; }
-    uint64_t answered() const { return answered_; }
     size_t waiting() const { return waiting_.size(); }
 
  private:
@@ -43,6 +42,7 @@ class MirrorClient {
     void one_request();
     void settle();
     void fail();
+    void tell(const char* what, const ClientWork& work, int error);  // in verbose runs
 
     World& world_;
     MirrorPair& pair_;
@@ -50,7 +50,6 @@ class MirrorClient {
     State state_ = State::kClosed;
     uint64_t turn_ = 0;
     uint64_t ids_ = 0;
-    uint64_t answered_ = 0;
     std::map<mirror::RequestId, ClientWork> waiting_;
     std::function<void(bool)> mounted_;
     std::function<void()> closed_;

@@ -19,10 +19,10 @@ MirrorSpec draw_mirror(const std::string& name, const std::string& group, Random
     MirrorSpec spec;
     spec.name = name;
     spec.group = group;
-    const uint64_t extents = 2 + random.below(4);
+    const uint64_t extents = 3 + random.below(4);
     spec.blocks = extents * kBlocksPerExtent - random.below(kBlocksPerExtent - 1);
     spec.metadata_bytes = mirror::metadata_bytes_for(spec.blocks * mirror::kBlockBytes);
-    spec.hot_extents = 1 + static_cast<uint32_t>(random.below(3));
+    spec.hot_extents = 2 + static_cast<uint32_t>(random.below(3));  // a write may need two
     std::set<uint64_t> spots = {0, spec.blocks - 1};
     while (spots.size() < kSpots) {
         const uint64_t around = random.below(spec.blocks);
