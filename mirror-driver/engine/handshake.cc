@@ -54,6 +54,8 @@ HandshakeDecision extent_of_copy(const Hello& source, const Hello& target, Stand
     if (s.current == t.current) return copy(Outcome::kCatchUp, t.flags.inconsistent ? 8 : 4, "is stale");
     if (bitmap_reaches(s, t.current)) return copy(Outcome::kCatchUp, 9, "is stale");
     if (in_history(t.current, s)) return copy(Outcome::kFull, 10, "is older than the bitmap");
+    const Generation& eldest = s.history.back().generation;
+    if (!eldest.none() && t.current.counter < eldest.counter) return copy(Outcome::kFull, 10, "is older than the history");
     const auto person = [&](Outcome outcome, uint8_t rule, const std::string& why) {
         return alike(outcome, rule, name(source) + " and " + name(target) + why + ": a person must say which copy to keep");
     };

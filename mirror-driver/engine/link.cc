@@ -140,6 +140,8 @@ void Mirror::Impl::settle_verdict() {
         // Of a first even resync it is told at the end: until then nothing rests on the peer.
         if (joins && promoted() && outcome != Outcome::kEven) ctx.peer_boot = link.theirs->boot;
         if (joins) ctx.peer_last = link.theirs->context.current;
+        // The bitmap reaches the peer's generation; counted from there it outlives the history.
+        if (promoted() && outcome == Outcome::kCatchUp) link.mine->context.base = ctx.base = link.theirs->context.current;
         link.before_verdict = ctx == before ? Barrier{} : meta.persist_context();
         changed();
     }

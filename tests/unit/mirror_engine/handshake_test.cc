@@ -243,6 +243,17 @@ TEST_CASE("row 10: a generation older than the bitmap gets a full copy") {
     expect(pair, Outcome::kFull, Part::kSource, 10);
 }
 
+TEST_CASE("row 10: a generation that has dropped out of a full history gets a full copy") {
+    Pair pair;
+    pair.standing_of_b(Standing::kStale);
+    pair.in_both([](Record& record) { record.generation = generation(20); });
+    pair.a.context.current = generation(20);
+    pair.a.context.base = generation(2);
+    for (uint8_t i = 0; i < 8; ++i) pair.a.context.history[i] = {generation(static_cast<uint8_t>(19 - i)), Cause::kSolo};
+    pair.b.context.current = generation(5);
+    expect(pair, Outcome::kFull, Part::kSource, 10);
+}
+
 TEST_CASE("row 10: a target that is ahead of what the register calls current waits for a person") {
     Pair pair;
     pair.standing_of_b(Standing::kStale);

@@ -163,7 +163,10 @@ void World::take(size_t index) {
             node.buffers.erase(sent.payload.value);
         }
     }
-    if (out.disconnect && wire.wanted && wire.id == out.disconnect->connection) lose_wire();
+    if (out.disconnect && wire.wanted && wire.id == out.disconnect->connection) {
+        connect_after = std::max(connect_after, now + out.disconnect->back_off);
+        lose_wire();
+    }
     carry_out_completions(node);
     for (const BufferId buffer : out.released) {
         if (node.buffers.erase(buffer.value) == 0) broken("a buffer released twice");
@@ -427,7 +430,7 @@ bool World::finish_metadata(size_t index, bool ok) {
 // ---- the link ----
 
 bool World::connect() {
-    if (wire.wanted || !nodes[0].engine || !nodes[1].engine) return false;
+    if (wire.wanted || !nodes[0].engine || !nodes[1].engine || now < connect_after) return false;
     if (wire.closing[0] || wire.closing[1]) return false;
     wire = {};
     wire.wanted = true;
@@ -458,7 +461,7 @@ void World::lose_wire() {
     wire.wanted = false;
     for (size_t from = 0; from < 2; ++from) {
         for (auto& queue : wire.queue[from]) {
-            const size_t keep = queue.empty() ? 0 : pick(queue.size() + 1);
+            const size_t keep = keeps_queues ? queue.size() : pick(queue.size() + 1);
             while (queue.size() > keep) {
                 if (queue.back().release) nodes[from].buffers.erase(queue.back().frame.payload.value);
                 queue.pop_back();
@@ -506,6 +509,10 @@ bool World::deliver(size_t from, Channel channel) {
     }
     step(1 - from, FrameReceived{wire.id, std::move(frame)});
     return true;
+}
+
+void World::inject(size_t index, Frame frame, ConnectionId connection) {
+    step(index, FrameReceived{connection == ConnectionId{} ? wire.id : connection, std::move(frame)});
 }
 
 // ---- crashes ----

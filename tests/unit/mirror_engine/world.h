@@ -134,6 +134,7 @@ class World {
     bool grant(size_t node);           // ... and answers the wish of the last one read
     bool publish(size_t node, bool fresh = true);
     bool wake(size_t node);
+    void inject(size_t node, Frame frame, ConnectionId connection = {});  // a frame that the peer did not send
     bool connect();
     bool deliver_link(size_t node);    // pending LinkUp or LinkDown
     void act(size_t node);             // what its daemon does next
@@ -175,6 +176,7 @@ class World {
 
     // ---- random ----
     void random_step(bool faults);
+    size_t steps_per_fault = 250;
     size_t pick(size_t below) { return std::uniform_int_distribution<size_t>(0, below - 1)(random); }
     bool chance(size_t percent) { return pick(100) < percent; }
 
@@ -185,6 +187,8 @@ class World {
     std::mt19937_64 random;
     Setup setup;
     bool trace = false;
+    Instant connect_after{};    // back-off
+    bool keeps_queues = false;  // what was sent before a disconnect arrives
     bool links = true;  // connect() may be called by settle()
     std::vector<uint64_t> universe;  // blocks that clients write
 

@@ -1,5 +1,6 @@
 // What happens next: everything there is until it is quiet, or one thing drawn at random.
 #include <algorithm>
+#include <array>
 #include <functional>
 
 #include "tests/unit/mirror_engine/world.h"
@@ -16,11 +17,13 @@ bool World::wake(size_t index) {
 bool World::quiet_step(bool with_register) {
     bool did = links && connect();
     for (size_t i = 0; i < 2; ++i) {
-        did = deliver_link(i) || did;
         while (finish_metadata(i)) did = true;
         while (finish_io(i)) did = true;
         while (deliver(i, Channel::kControl)) did = true;
         while (deliver(i, Channel::kBulk)) did = true;
+    }
+    for (size_t i = 0; i < 2; ++i) {
+        did = deliver_link(i) || did;
         while (read_report(i)) did = true;
         if (with_register) did = grant(i) || did;
         did = publish(i) || did;
@@ -116,7 +119,7 @@ void World::client_step(size_t index) {
 void World::fault() {
     const size_t i = pick(2);
     Node& node = nodes[i];
-    switch (pick(9)) {
+    switch (pick(11)) {
         case 0:
         case 1:
         case 2: return cut();
@@ -133,6 +136,15 @@ void World::fault() {
             if (reg.owner) ask_stop();
             return;
         case 7: return set_lease(i, !node.lease);
+        case 8:  // the power of both fails
+            if (nodes[0].up) crash_node(0);
+            if (nodes[1].up) crash_node(1);
+            return;
+        case 9: {
+            const Hold hold = std::array{Hold::kNone, Hold::kNone, Hold::kCancelled, Hold::kBroken}[pick(4)];
+            if (reg.record.hold != hold) choose([&](Record& record) { record.hold = hold; });
+            return;
+        }
         default: now += kDetect / 2; return;
     }
 }
@@ -144,7 +156,7 @@ void World::random_step(bool faults) {
         node.up = true;
         start(i, node.agent == Node::Agent::kActive);
     }
-    if (faults && pick(250) == 0) fault();
+    if (faults && pick(steps_per_fault) == 0) fault();
     if ((reg.stopped || reg.lost) && chance(5)) give_group(pick(2));
     if (faults && chance(12)) client_step(pick(2));
     for (size_t tries = 0; tries < 4 && !deliver_something(); ++tries) {}
