@@ -133,6 +133,11 @@ void Driver::daemon_started() {
 void Driver::authority_is(const mirror::Authority& authority) {
     authority_ = authority;
     heard_authority_ = true;
+    if (world_.options().verbose)
+        world_.note_mirror(node_.id(), pair_.spec().name + ": hears of document " + to_string(authority.version) +
+                                           ", generation " + to_string(authority.record.generation) +
+                                           (authority.fresh ? ", fresh" : "") +
+                                           (authority.token == Token{} ? "" : ", token " + to_string(authority.token)));
     if (!process_) return;
     if (!attached()) return attach();
     feed(mirror::AuthorityIs{authority});

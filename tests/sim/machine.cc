@@ -114,6 +114,7 @@ void Machine::finish(const std::string& group, const std::string& resource, cons
             break;
         case ResourceAction::kProbe:
             done.probe = !at.active ? ProbeResult::kInactive : at.dead ? ProbeResult::kPartial : ProbeResult::kActive;
+            if (const auto other = hooks_.probe(command.resource); other && at.active && !at.dead) done.probe = *other;
             break;
     }
     hooks_.changed(group);

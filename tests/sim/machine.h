@@ -41,6 +41,7 @@ class Machine {
         // Takes over what another part of the machine does (mirrors); ordered_done() must follow. False: a script.
         std::function<bool(const engine::RunResource& command, uint64_t ticket)> order;
         std::function<void(const std::string& group)> killed;
+        std::function<std::optional<engine::ProbeResult>(const std::string& resource)> probe;  // of such a resource
     };
     Machine(Queue& queue, Random& random, Hooks hooks);
 

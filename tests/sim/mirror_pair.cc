@@ -94,6 +94,14 @@ void MirrorPair::killed(NodeId node) {
     driver->abort_front();
 }
 
+engine::ProbeResult MirrorPair::probe(NodeId node) {
+    Driver* driver = driver_of(node);
+    if (driver == nullptr) return engine::ProbeResult::kInactive;
+    if (driver->open() && clients_[driver->side()]->active()) return engine::ProbeResult::kActive;
+    const bool primary = driver->attached() && driver->engine().report().role == mirror::Role::kPrimary;
+    return driver->open() || primary ? engine::ProbeResult::kPartial : engine::ProbeResult::kInactive;
+}
+
 // ---- the cable ----
 
 void MirrorPair::cut(Side from, bool on) {

@@ -46,6 +46,7 @@ class MirrorPair {
     void activate(NodeId node, const Answer& answer);
     void deactivate(NodeId node, const Answer& answer);
     void killed(NodeId node);  // by the guard
+    engine::ProbeResult probe(NodeId node);
 
     void cut(Side from, bool on);
     bool open(Side from) const;

@@ -20,7 +20,8 @@ Node::Node(World& world, NodeId id, size_t slot)
                {[this](const engine::Event& event) { feed(event); }, [this] { return daemon_life_; },
                 [this](const std::string& group) { world_.checker().on_effects_changed(*this, group); },
                 [this](const engine::RunResource& command, uint64_t ticket) { return order_mirror(command, ticket); },
-                [this](const std::string& group) { mirrors_killed(group); }}),
+                [this](const std::string& group) { mirrors_killed(group); },
+                [this](const std::string& resource) { return probe_mirror(resource); }}),
       guard_(world.queue(), world.random(), machine_,
              {[this] { return local_now(); }, [this](Instant at) { return clock_.when(at); },
               [this] { tell_daemon_of_guard(); },
@@ -298,6 +299,12 @@ bool Node::order_mirror(const engine::RunResource& command, uint64_t ticket) {
         activate ? pair->activate(id_, answer) : pair->deactivate(id_, answer);
     });
     return true;
+}
+
+std::optional<engine::ProbeResult> Node::probe_mirror(const std::string& resource) {
+    MirrorPair* pair = world_.mirror(resource);
+    if (pair == nullptr) return std::nullopt;
+    return pair->probe(id_);
 }
 
 void Node::mirrors_killed(const std::string& group) {

@@ -66,6 +66,7 @@ class Node {
     void tell_driver(const mirror::Authority& authority);
     bool order_mirror(const engine::RunResource& command, uint64_t ticket);
     void mirrors_killed(const std::string& group);
+    std::optional<engine::ProbeResult> probe_mirror(const std::string& resource);
     void act(const engine::ActOnSystem& action);
     void on_confirmed(uint64_t serial);
     void arm_wake(std::optional<Instant> wake_at);

@@ -25,7 +25,8 @@ struct GuardBench {
         queue,
         random,
         {[](const engine::Event&) {}, [] { return uint64_t{1}; }, [](const std::string&) {},
-         [](const engine::RunResource&, uint64_t) { return false; }, [](const std::string&) {}}};
+         [](const engine::RunResource&, uint64_t) { return false; }, [](const std::string&) {},
+         [](const std::string&) { return std::nullopt; }}};
     Guard guard{queue,
                 random,
                 machine,

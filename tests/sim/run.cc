@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <set>
 
 #include "tests/sim/faults.h"
 
@@ -25,6 +26,9 @@ class Run {
     RunResult go() {
         world_.on_decision = [this](const Node&, const engine::Decision& decision) {
             if (decision.reason == engine::Reason::kHandedOver) ++hand_overs_;
+            if (decision.reason == engine::Reason::kActive) gave_up_.erase(decision.subject);
+            if (decision.reason == engine::Reason::kGroupNoPlace && decision.sentence.find("failed on") != std::string::npos)
+                gave_up_.insert(decision.subject);
         };
         current = this;
         world_.boot_all(options_.kind == Kind::kFaults ? 10s : 500ms);
@@ -217,12 +221,12 @@ class Run {
         }
     }
 
-    // A mirror whose only current copy is lost needs a person.
+    // A mirror whose only current copy is lost needs a person, as does a group that failed where its only copy is.
     bool has_copy(const std::string& group) {
         for (const auto& pair : world_.mirrors()) {
             const mirror::Record* record = pair->checker().record();
             if (pair->spec().group != group) continue;
-            if (record == nullptr || pair->checker().lost_copy(*record)) return false;
+            if (record == nullptr || pair->checker().lost_copy(*record) || gave_up_.contains("group " + group)) return false;
             for (const Side side : {Side{0}, Side{1}}) {
                 const Driver& driver = pair->driver(side);
                 const bool counts = record->standing(driver.node().id()) == mirror::Standing::kCurrent;
@@ -272,6 +276,7 @@ class Run {
     World world_;
     Faults faults_;
     uint64_t hand_overs_ = 0;
+    std::set<std::string> gave_up_;  // decisions' subjects
 };
 
 }  // namespace
