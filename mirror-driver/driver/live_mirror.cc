@@ -121,7 +121,8 @@ struct LiveMirror::Impl {
     bool front_armed = false, front_ready = false;
     bool channel_armed = false, channel_ready = false;
     bool waker_armed = false;
-    bool frames_queued = false, buffers_freed = false;
+    bool frames_queued = false;
+    uint64_t releases_seen = 0;  // of the pool: the channel, the front end and this file release
 
     struct Io {
         IoId id;
@@ -354,7 +355,6 @@ void LiveMirror::Impl::send(SendFrame& frame) {
 void LiveMirror::Impl::complete(const Completion& completion) {
     KAGAMI_ASSERT(promotion.front() != nullptr, "a front end stays until all of its requests are completed");
     promotion.front()->complete(completion);
-    buffers_freed = true;
 }
 
 void LiveMirror::Impl::done(const OrderDone& order) {
@@ -367,7 +367,6 @@ void LiveMirror::Impl::done(const OrderDone& order) {
 
 void LiveMirror::Impl::release(BufferId buffer) {
     buffers.release(buffer);
-    buffers_freed = true;
 }
 
 void LiveMirror::Impl::publish() {
@@ -480,7 +479,8 @@ Status LiveMirror::turn() {
     m.look_at_front();
     if (m.wake_at && *m.wake_at <= m.now) m.step(Woken{});
     m.drain();
-    if (std::exchange(m.buffers_freed, false)) {
+    if (m.releases_seen != m.buffers.releases()) {
+        m.releases_seen = m.buffers.releases();
         m.start_waiting();
         if (m.channel) m.channel->buffers_released();
         if (m.promotion.front() != nullptr) m.promotion.front()->buffers_released();

@@ -66,6 +66,7 @@ Buffers& Buffers::operator=(Buffers&& other) noexcept {
     std::swap(locked_, other.locked_);
     std::swap(small_, other.small_);
     std::swap(large_, other.large_);
+    std::swap(releases_, other.releases_);
     std::swap(free_small_, other.free_small_);
     std::swap(free_large_, other.free_large_);
     std::swap(use_, other.use_);
@@ -112,6 +113,7 @@ void Buffers::release(BufferId buffer) {
     KAGAMI_ASSERT(free.size() < (is_small ? small_ : large_) && taken[slot(use_[buffer.value])] > 0, "released once");
     --taken[slot(use_[buffer.value])];
     free.push_back(buffer.value);
+    ++releases_;
 }
 
 std::span<uint8_t> Buffers::bytes(BufferId buffer) const {

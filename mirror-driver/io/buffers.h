@@ -25,6 +25,7 @@ class Buffers {
 
     BufferId take(uint32_t length_bytes, Use use);  // kNoBuffer when the share is used up
     void release(BufferId buffer);
+    uint64_t releases() const { return releases_; }  // so far: who waits for a buffer looks whether it has grown
     std::span<uint8_t> bytes(BufferId buffer) const;  // whole capacity, 4096-aligned
     bool available(uint32_t length_bytes, Use use) const;
     std::span<uint8_t> memory() const { return {memory_, memory_bytes_}; }
@@ -37,6 +38,7 @@ class Buffers {
     bool locked_ = false;
     uint32_t small_ = 0;
     uint32_t large_ = 0;
+    uint64_t releases_ = 0;
     std::vector<uint32_t> free_small_;
     std::vector<uint32_t> free_large_;
     std::vector<Use> use_;

@@ -33,8 +33,9 @@ def make_view(plan):
     mount(plan["boot_id"], "/proc/sys/kernel/random/boot_id", flags=MS_BIND)
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
-    if os.path.isdir("/sys/fs/fuse/connections"):  # a kernel without FUSE has no mirror disks of that kind
-        mount("fusectl", "/sys/fs/fuse/connections", "fusectl", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    connections = "/sys/fs/fuse/connections"  # a kernel without FUSE has none; the host's mount of it may show here
+    if os.path.isdir(connections) and not os.path.ismount(connections):
+        mount("fusectl", connections, "fusectl", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     os.makedirs("/run/lock", exist_ok=True)
     os.makedirs("/run/kagami", mode=0o700)
     os.mkdir("/run/kagami/log")
