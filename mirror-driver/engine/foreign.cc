@@ -32,6 +32,7 @@ bool Mirror::Impl::acceptable(const Frame& frame) {
     if (!acting_as_target()) why = "this side is no target";
     else if (frame.token != link.theirs->promoted || frame.token < ctx.highest_token) why = "its token is not the newest";
     else if (frame.generation != expected) why = "it is of another generation";
+    else if (frame.type == FrameType::kResyncEnd && target.phase != Target::Phase::kRunning) why = "no resync is under way";
     else if (free_foreign_.empty()) why = "too many frames at a time";
     if (why == nullptr) return true;
     release(frame.payload);

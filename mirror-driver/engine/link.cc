@@ -285,8 +285,12 @@ void Mirror::Impl::on_ack(const Frame& frame) {
         return disconnect("the disk of " + settings.peer_name + " failed", kRefusedBackOff);
     }
     switch (owner) {
-        case Owner::kClient: return client_acked(index, frame);
-        case Owner::kCopy: return copy_acked(index, frame);
+        case Owner::kClient:
+            if (index < requests.size()) client_acked(index, frame);
+            return;
+        case Owner::kCopy:
+            if (index < copies.size()) copy_acked(index, frame);
+            return;
         case Owner::kFlush:
             if (rounds.far_under_way && rounds.seq == frame.seq) far_round_done();
             return;
