@@ -75,6 +75,7 @@ Status check_data(const InitOrder& order, const BlockDevice& data, const Identif
 
 Status wipe(const BlockDevice& data) {
     std::vector<BlockWrite> blocks;
+    blocks.reserve((kWipedAtStart + kWipedAtEnd) / kMetadataBlockBytes);
     const auto add = [&](uint64_t from, uint64_t to) {
         for (uint64_t at = from; at < to; at += kMetadataBlockBytes) blocks.push_back({at, {}});
     };

@@ -12,8 +12,19 @@ namespace {
 constexpr config::Parameter kDummy[] = {{"path", config::ParameterKind::kPath, false, "", 0, 0, "A file."},
                                         {"start", config::ParameterKind::kScript, false, "", 0, 0, "A script."}};
 
+constexpr config::Parameter kMirror[] = {{"data", config::ParameterKind::kPath, true, "", 0, 0, "A disk."},
+                                         {"metadata", config::ParameterKind::kPath, true, "", 0, 0, "A small one."},
+                                         {"mount", config::ParameterKind::kPath, false, "", 0, 0, "A place."},
+                                         {"filesystem", config::ParameterKind::kString, false, "ext4", 0, 0, "A kind."},
+                                         {"mkfs", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+                                         {"initial_copy", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+                                         {"automatic_resync", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+                                         {"mode", config::ParameterKind::kString, false, "sync", 0, 0, "A mode."},
+                                         {"port", config::ParameterKind::kInteger, false, "29011", 1, 65535, "A port."}};
+
 const config::TypeCatalogue& types() {
-    static const config::TypeCatalogue all{{{"dummy", "Does nothing.", kDummy, {}, false, {}}},
+    static const config::TypeCatalogue all{{{"dummy", "Does nothing.", kDummy, {}, false, {}},
+                                            {"md", "A mirror disk.", kMirror, {}, false, {}}},
                                            {{"userw", "Stall.", {}, {}, false, {}}}};
     return all;
 }
@@ -54,29 +65,32 @@ Bench::~Bench() {
     std::filesystem::remove_all(root, ignored);
 }
 
-int Bench::run_with(const std::vector<std::string>& arguments, const std::string& input, bool terminal,
-                    bool clpstat_name) {
+int Bench::run_with(Program program, const std::vector<std::string>& arguments, const std::string& input,
+                    bool terminal) {
     std::ostringstream out_stream;
     std::ostringstream err_stream;
     std::istringstream in_stream(input);
     Session session{{out_stream, err_stream, in_stream, false, terminal, false}, places, types()};
-    const int code = clpstat_name ? run_clpstat(session, arguments) : cli::run(session, arguments);
+    const int code = program(session, arguments);
     out = out_stream.str();
     err = err_stream.str();
     return code;
 }
 
 int Bench::run(const std::vector<std::string>& arguments) {
-    return run_with(arguments, "", false, false);
+    return run_with(cli::run, arguments, "", false);
 }
 int Bench::run_typing(const std::vector<std::string>& arguments, const std::string& typed) {
-    return run_with(arguments, typed, true, false);
+    return run_with(cli::run, arguments, typed, true);
 }
 int Bench::run_piping(const std::vector<std::string>& arguments, const std::string& input) {
-    return run_with(arguments, input, false, false);
+    return run_with(cli::run, arguments, input, false);
 }
 int Bench::clpstat(const std::vector<std::string>& arguments) {
-    return run_with(arguments, "", false, true);
+    return run_with(run_clpstat, arguments, "", false);
+}
+int Bench::run_as(Program program, const std::vector<std::string>& arguments, const std::string& input) {
+    return run_with(program, arguments, input, false);
 }
 
 std::string Bench::write(const std::string& name, const std::string& content) const {

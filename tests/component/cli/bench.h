@@ -23,6 +23,9 @@ class Bench {
     int run_typing(const std::vector<std::string>& arguments, const std::string& typed);
     int run_piping(const std::vector<std::string>& arguments, const std::string& input);
     int clpstat(const std::vector<std::string>& arguments);
+    // By another name of the program, with `input` piped in.
+    using Program = int (*)(Session&, const std::vector<std::string>&);
+    int run_as(Program program, const std::vector<std::string>& arguments, const std::string& input = "");
     std::string out;
     std::string err;
 
@@ -32,7 +35,7 @@ class Bench {
     std::filesystem::path root;
 
  private:
-    int run_with(const std::vector<std::string>& arguments, const std::string& input, bool terminal, bool clpstat_name);
+    int run_with(Program program, const std::vector<std::string>& arguments, const std::string& input, bool terminal);
 };
 
 }  // namespace kagami::cli

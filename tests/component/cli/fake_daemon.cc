@@ -46,6 +46,21 @@ class Service final : public pb::Control::Service {
         asked_.cluster_start = *in;
         return change("ClusterStart", in->options(), out);
     }
+    grpc::Status MirrorResync(ServerContext*, const pb::MirrorRequest* in, Writer* out) override {
+        return mirror("MirrorResync", *in, out);
+    }
+    grpc::Status MirrorForce(ServerContext*, const pb::MirrorRequest* in, Writer* out) override {
+        return mirror("MirrorForce", *in, out);
+    }
+    grpc::Status MirrorCancel(ServerContext*, const pb::MirrorRequest* in, Writer* out) override {
+        return mirror("MirrorCancel", *in, out);
+    }
+    grpc::Status MirrorBreak(ServerContext*, const pb::MirrorRequest* in, Writer* out) override {
+        return mirror("MirrorBreak", *in, out);
+    }
+    grpc::Status MirrorRejoin(ServerContext*, const pb::MirrorRequest* in, Writer* out) override {
+        return mirror("MirrorRejoin", *in, out);
+    }
     grpc::Status ConfigCheck(ServerContext*, const pb::ConfigCheckRequest*, pb::ConfigCheckAnswer* out) override {
         *out = answers_.check;
         return grpc::Status::OK;
@@ -65,6 +80,10 @@ class Service final : public pb::Control::Service {
     }
 
  private:
+    grpc::Status mirror(const std::string& name, const pb::MirrorRequest& in, Writer* out) {
+        asked_.mirror = in;
+        return change(name, in.options(), out);
+    }
     grpc::Status change(const std::string& name, const pb::ChangeOptions& options, Writer* out) {
         asked_.calls.push_back(options.dry_run() ? name + " dry" : name);
         for (const pb::Progress& each : options.dry_run() ? answers_.dry_run_progress : answers_.progress)

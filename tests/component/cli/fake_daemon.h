@@ -26,6 +26,7 @@ struct Asked {
     std::vector<std::string> calls;  // "GroupMove", dry runs as "GroupMove dry"
     pb::GroupMoveRequest group_move;
     pb::NodeRequest node;
+    pb::MirrorRequest mirror;
     pb::ClusterStartRequest cluster_start;
     pb::ConfigApplyRequest apply;
     pb::LogRequest log;
