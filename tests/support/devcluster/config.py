@@ -8,6 +8,18 @@ DISK_BYTES = 1 << 30  # of the mirror disk's data on each side
 METADATA_BYTES = 32 << 20
 DISKS = {"md1.data": DISK_BYTES, "md1.meta": METADATA_BYTES}  # under layout.DISK_DIRECTORY of every node
 
+# Of a benchmark: a light service with a mirror disk in its group.
+WEB_MIRROR = """
+[[group.resource]]
+type = "md"
+name = "md2"
+mount = "/mnt/web"
+data = "DISKS/md2.data"
+metadata = "DISKS/md2.meta"
+port = 29012
+"""
+WEB_DISKS = {"md2.data": 64 << 20, "md2.meta": METADATA_BYTES}
+
 WEB_GROUP = """
 [[group]]
 name = "web"
@@ -168,6 +180,14 @@ def database(nodes, profile, more=""):
     text = base(nodes, True, profile, mirror=True).replace("[cluster]\n", f"[cluster]\n{more}")
     groups = [db_group(nodes), web_group(nodes)]
     return text + "".join(group for group, _ in groups), {name: body for _, scripts in groups for name, body in scripts.items()}
+
+
+def mirrored(nodes, profile, more=""):
+    """As database(), with a mirror disk in group web as well; its disks are {**DISKS, **WEB_DISKS}."""
+    text, scripts = database(nodes, profile, more)
+    web = WEB_MIRROR.replace("DISKS", layout.DISK_DIRECTORY)
+    return text.replace('type = "fip"\nname = "fip1"', web.removeprefix("\n[[group.resource]]\n") +
+                        '[[group.resource]]\ntype = "fip"\nname = "fip1"'), scripts
 
 
 def default(nodes, witness, profile, mirror=False):

@@ -1,4 +1,4 @@
-"""scripts/bench: measures a real cluster on this machine against the goals of docs (P1, P2, P3, P8, P10; G18)."""
+"""scripts/bench: measures a real cluster on this machine against the goals of docs (P1, P2, P3, P4, P8, P10, P11, P13; G18)."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import sys
 
 from devcluster import DevCluster, DevClusterError
 
-from . import calm, failover, figures
+from . import calm, failover, figures, mirror_bench
 from .prepare import prepare, show_logs
 from .screen import BOLD, Screen
 
@@ -19,7 +19,12 @@ floating address every 10 ms with a new connection. Installs and builds what it 
 FAILOVER = """\
 Cases: node_kill (power loss of the serving node: gap until the other answers) and rejoin (until the dead node is a member
 again), service_kill (nginx killed: until the monitor says so, and gap), planned_move (gap), cold_start (clean start of the
-whole cluster until the first answer), idle (CPU and memory of all our processes on each node)."""
+whole cluster until the first answer), idle (CPU and memory of all our processes on each node). With --mirror there is a
+mirror disk in the group, beside it a second group with PostgreSQL on another one, and one case more: standby_kill (power loss
+of the other node: the longest time without an acknowledged commit)."""
+
+MIRROR = """\
+fio on the raw file, on the mirror's device without its peer, and with it: throughput, and the ratios of each round."""
 
 CALM = """\
 Loads the machine (4 busy loops, memory and fsync pressure) and counts suspensions and moves: both must be 0."""
@@ -28,7 +33,7 @@ Loads the machine (4 busy loops, memory and fsync pressure) and counts suspensio
 def parser():
     top = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="failover|calm")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="failover|calm|mirror")
 
     def verb(name, text, profiles):
         sub = verbs.add_parser(name, help=text.splitlines()[0], description=text,
@@ -42,6 +47,10 @@ def parser():
     fail.add_argument("--runs", type=count, default=20, metavar="N", help="runs of each case (default 20; cold_start: a quarter)")
     fail.add_argument("--case", action="append", choices=failover.CASES, metavar="CASE", help="only this case; may be repeated")
     fail.add_argument("--idle-seconds", type=count, default=60, metavar="N", help="length of the idle case (default 60)")
+    fail.add_argument("--mirror", action="store_true", help="with mirror disks and PostgreSQL")
+    speed = verb("mirror", MIRROR, ("fast", "lan"))
+    speed.add_argument("--rounds", type=count, default=3, metavar="N", help="(default 3)")
+    speed.add_argument("--seconds", type=count, default=3, metavar="N", help="of each measurement (default 3)")
     verb("calm", CALM, ("fast", "lan", "vm")).add_argument("--seconds", type=count, default=60, metavar="N",
                                                             help="how long (default 60)")
     return top
@@ -67,7 +76,17 @@ def show(screen, rows):
     screen.line(figures.table(("case", "figure", "n", "min", "median", "p99", "max", "goal"), [cells(row) for row in rows]))
 
 
+def make_cluster(args):
+    if args.verb == "mirror":
+        text, scripts, disks = mirror_bench.configuration(args.profile), {}, mirror_bench.DISKS
+    else:
+        text, scripts, disks = failover.configuration(args.profile, getattr(args, "mirror", False))
+    return DevCluster(args.dir, nodes=2, profile=args.profile, config_text=text, scripts=scripts, mirror=bool(disks), disks=disks)
+
+
 def measure(cluster, args, screen):
+    if args.verb == "mirror":
+        return mirror_bench.measure(cluster, screen, args.rounds, args.seconds), []
     if args.verb == "calm":
         return calm.measure(cluster, screen, args.seconds)
     wanted = args.case or list(failover.CASES)
@@ -78,8 +97,7 @@ def main():
     args = parser().parse_args()
     screen = Screen()
     prepare(screen)
-    cluster = DevCluster(args.dir, nodes=2, profile=args.profile, config_text=failover.configuration(args.profile),
-                         scripts=failover.scripts())
+    cluster = make_cluster(args)
     cluster.down()
     screen.line(screen.paint(f"bench {args.verb}", BOLD) + f", profile {args.profile}")
     failed = False

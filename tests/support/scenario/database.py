@@ -86,6 +86,11 @@ class Committer:
         """Of a single commit, seconds."""
         return max((commit["ms"] for commit in self.after(since)), default=0.0) / 1000
 
+    def serving(self):
+        """The server of the newest acknowledged commit."""
+        self.read()
+        return self.acknowledged[-1]["server"] if self.acknowledged else None
+
     def servers(self, since):
         return {commit["server"] for commit in self.after(since)}
 
@@ -131,6 +136,12 @@ def kill_driver(cluster, node):
     return moment
 
 
+def postmaster(cluster, node):
+    """The process id of PostgreSQL's first process on the node."""
+    procs = cluster.group_cgroup(node) / GROUP / RESOURCE / "cgroup.procs"
+    return min(map(int, procs.read_text().split()), default=None)
+
+
 # --- the mirror ---
 
 def mirror_status(cluster, node, name=MIRROR):
@@ -141,20 +152,33 @@ def mirror_status(cluster, node, name=MIRROR):
     return next((mirror for mirror in json.loads(done.stdout)["mirrors"] if mirror["name"] == name), None)
 
 
+def standing(cluster, node, of):
+    """What the register says of a node's copy, as `node` tells it."""
+    mirror = mirror_status(cluster, node)
+    return next((copy["standing"] for copy in mirror["copies"] if copy["node"] == of), None) if mirror else None
+
+
 def in_sync(mirror):
     """Both copies current and connected, nothing to copy."""
-    return mirror is not None and mirror["colour"] == "GREEN" and mirror["resync"] is None
+    return (mirror is not None and mirror["state"] == "Normal" and mirror["connected"] and mirror["resync"] is None
+            and all(copy["standing"] == "current" and copy["dirty_bytes"] == 0 for copy in mirror["copies"]))
 
 
-def wait_in_sync(cluster, node, timeout_s):
-    return wait_until(lambda: in_sync(status := mirror_status(cluster, node)) and status, timeout_s,
-                      f"mirror {MIRROR} in sync; see `kagami mirror status` on {node}", 0.1)
+def own_copy(cluster, node, name=MIRROR):
+    """What the driver of a node says of itself; None while it does not answer."""
+    mirror = mirror_status(cluster, node, name)
+    return next((copy for copy in mirror["copies"] if copy["node"] == node), None) if mirror else None
+
+
+def wait_in_sync(cluster, node, timeout_s, name=MIRROR):
+    return wait_until(lambda: in_sync(status := mirror_status(cluster, node, name)) and status, timeout_s,
+                      f"mirror {name} in sync; see `kagami mirror status` on {node}", 0.1)
 
 
 def copied_bytes(cluster, node):
     """What the driver of a node has copied in resyncs since it was started."""
-    status = mirror_status(cluster, node)
-    return status["copied_bytes"] if status else 0
+    own = own_copy(cluster, node)
+    return own["counters"]["copied_bytes"] if own and own["counters"] else 0
 
 
 def differing_blocks(cluster):

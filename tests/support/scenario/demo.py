@@ -1,4 +1,4 @@
-"""scripts/demo: brings a cluster up, lets it lose power, networks and its service, and says what a client saw of that."""
+"""scripts/demo: brings a cluster up, lets it lose power, networks, services and disks, and says what its clients saw of that."""
 
 import argparse
 import signal
@@ -7,9 +7,9 @@ import time
 
 from devcluster import DevCluster, DevClusterError
 from devcluster.cluster import SOURCE
-from devcluster.config import FLOATING
+from devcluster.config import DB_FLOATING, DISKS, FLOATING, database as configuration
 
-from . import figures, keys
+from . import database, figures, keys
 from .prepare import prepare, show_logs
 from .prober import Prober
 from .screen import BOLD, DIM, GREEN, RED, Screen
@@ -21,11 +21,13 @@ BAR = "-" * 80
 
 DESCRIPTION = """\
 Brings up a cluster on this machine - node1, node2, a witness and a client, each a container with its own network - with
-nginx behind a floating address, and lets it lose power, networks and its service while the client asks every 10 ms.
-Installs and builds what it needs first; needs root. Nothing outside the cluster's directory is changed."""
+PostgreSQL on a mirrored disk and nginx, each behind a floating address, and lets it lose power, networks, services, the
+mirror driver and a disk. One client commits numbered rows and remembers which were acknowledged, another asks nginx every
+10 ms. Installs and builds what it needs first; needs root. Nothing outside the cluster's directory is changed."""
 
 EPILOG = """\
-Exit status: 0 when every step did what it must and never two sides served at once; 1 otherwise."""
+Exit status: 0 when every step did what it must, no acknowledged commit was lost, never two sides served at once and both
+copies of the disk are equal at the end; 1 otherwise."""
 
 
 def parser():
@@ -42,14 +44,18 @@ def parser():
 
 
 class Run:
-    """What the steps share. `moment`: from when on the present step's gap counts (time.time())."""
+    """What the steps share. `moment`: from when on the present step's gaps count (time.time()); `copied`: bytes of the
+    present step's resync."""
 
     def __init__(self, cluster, screen):
         self.cluster = cluster
         self.screen = screen
         self.prober = None
+        self.db = None
         self.figures = {}  # of the present step: name -> seconds
         self.moment = 0.0
+        self.copied = None
+        self.copied_before = {}  # node: what its driver had copied when the step before ended
 
     def event(self, moment):
         self.moment = moment
@@ -62,11 +68,19 @@ class Run:
         self.cluster.up(form=False)
         self.prober = Prober(self.cluster)
         self.prober.__enter__()
+        self.db = database.Committer(self.cluster)
         self.event(time.time())
         self.say("kagami init, tokens, joins")
         self.cluster.form()
 
+    def note_copied(self):
+        running = filter(self.cluster.is_running, self.cluster.node_names)
+        self.copied_before = {node: database.copied_bytes(self.cluster, node) for node in running}
+
     def end(self):
+        if self.db:
+            self.db.__exit__(None, None, None)
+            self.db = None
         if self.prober:
             self.prober.__exit__(None, None, None)
             self.prober = None
@@ -76,52 +90,74 @@ class Result:
     def __init__(self, step):
         self.step = step
         self.error = None
-        self.gap_s = None
+        self.gap_s = None  # of PostgreSQL's commits
+        self.web_gap_s = None
         self.server = None
+        self.commits = 0
+        self.lost = []
+        self.copied = None  # bytes
         self.both_sides = 0
         self.figures = {}
 
     @property
     def ok(self):
-        return self.error is None and self.both_sides == 0
+        return self.error is None and self.both_sides == 0 and not self.lost
 
     def rows(self):
         common = {"step": self.step.title, "serves": self.server, "verdict": "ok" if self.ok else "FAILED"}
-        if self.gap_s is not None:
-            yield figures.row(self.step.case, "gap", "s", self.gap_s, **common)
-        for name, value in self.figures.items():
-            yield figures.row(self.step.case, name, "s", value, **common)
+        seconds = {"gap": self.gap_s, "web_gap": self.web_gap_s, **self.figures}
+        for name, value in seconds.items():
+            if value is not None:
+                yield figures.row(self.step.case, name, "s", value, **common)
+        if self.copied is not None:
+            yield figures.row(self.step.case, "resynced", "bytes", self.copied, **common)
+        yield figures.row(self.step.case, "commits_acknowledged", "", self.commits, **common)
+        yield figures.row(self.step.case, "commits_lost", "", len(self.lost), **common)
         yield figures.row(self.step.case, "two_sides_served", "times", self.both_sides, **common)
 
 
 def judge(run, step):
-    """Runs one step and adds what the client saw."""
+    """Runs one step and adds what the clients saw."""
     result = Result(step)
     begin = time.time()
     run.event(begin)
     run.figures = result.figures
+    run.copied = None
     try:
         step.action(run)
         run.prober.wait_seen_until(time.time())
+        result.lost = run.db.lost()
+        result.commits = len(run.db.after(begin))
+        run.note_copied()
     except (DevClusterError, OSError) as error:
         result.error = str(error)
+    result.copied = run.copied
     if run.prober:
         result.both_sides = run.prober.both_sides(begin)
-        result.server = run.prober.serving()
+        result.server = run.db.serving()
         if step is not STEPS[0]:
-            result.gap_s = run.prober.gap(run.moment)[0]
-    if result.ok and not step.pauses and result.gap_s > UNNOTICED_S:
-        result.error = f"the service was away for {figures.text(result.gap_s, 's')}, and nothing should have happened"
+            result.gap_s = run.db.gap(run.moment)
+            result.web_gap_s = run.prober.gap(run.moment)[0]
+    if result.lost:
+        result.error = f"{len(result.lost)} acknowledged commits are lost, the first is number {result.lost[0]}"
+    if result.ok and not step.pauses and max(result.gap_s, result.web_gap_s) > UNNOTICED_S:
+        away = figures.text(max(result.gap_s, result.web_gap_s), "s")
+        result.error = f"a service was away for {away}, and nothing should have happened"
     return result
 
 
 def show(screen, result):
     verdict = screen.paint("ok    ", GREEN, BOLD) if result.ok else screen.paint("FAILED", RED, BOLD)
-    words = [f"gap {figures.text(result.gap_s, 's')}"] if result.gap_s is not None else []
+    words = []
+    if result.gap_s is not None:
+        words += [f"gap {figures.text(result.gap_s, 's')} (web {figures.text(result.web_gap_s, 's')})"]
     words += [f"{name.replace('_', ' ')} {figures.text(value, 's')}" for name, value in result.figures.items()]
+    words += [f"copied {figures.size(result.copied)}"] if result.copied is not None else []
+    words += [f"{result.commits} commits, lost {len(result.lost)}"]
     words += [f"{result.server} serves" if result.server else "nobody serves"]
-    words += [f"two sides at once: {result.both_sides}"]
     screen.line(f"      {verdict}  " + screen.paint("   ".join(words), *([] if result.ok else [RED])))
+    if result.both_sides:
+        screen.line(f"      two sides served at once: {result.both_sides}")
     if result.error:
         screen.line(f"      {result.error}")
 
@@ -137,21 +173,40 @@ def run_steps(run, screen):
     return results
 
 
+def compare_copies(run, screen):
+    """Both copies, block by block, after the database has been stopped in order. The number of differing blocks."""
+    run.say("db is stopped, both copies are compared")
+    server = run.db.serving()
+    run.cluster.kagami(server, "group", "stop", database.GROUP, "--wait", "--timeout", "60s")
+    differing = database.differing_blocks(run.cluster)
+    screen.line(screen.paint("[end] both copies of md1 compared block by block", BOLD) + f": {differing} of "
+                f"{DISKS['md1.data'] // 4096} blocks differ")
+    return differing
+
+
 def introduce(screen, cluster, profile):
-    screen.line(screen.paint("Kagami", BOLD) + f"  node1, node2, witness and client on two networks, profile {profile}")
-    screen.line(f"        web: floating address {FLOATING} -> nginx, watched by a process monitor")
-    screen.line("        the client asks http://" + FLOATING + "/ every 10 ms with a new connection")
+    screen.line(screen.paint("Kagami", BOLD) +
+                f"  node1, node2, witness and client, two networks and one for the mirror, profile {profile}")
+    screen.line(f"        db:  mirror disk md1 ({figures.size(DISKS['md1.data'])} a side) -> {DB_FLOATING} -> PostgreSQL; a client"
+                " commits numbered rows")
+    screen.line(f"        web: {FLOATING} -> nginx; a client asks every 10 ms with a new connection")
     screen.line(screen.paint(BAR, DIM))
 
 
-def conclude(screen, results, both_sides, seconds):
-    lines = [(r.step.title, "ok" if r.ok else "FAILED", figures.text(r.gap_s, "s") if r.gap_s is not None else "-",
-              r.server or "-", r.both_sides) for r in results]
+def conclude(screen, results, both_sides, differing, seconds):
+    def cell(value, unit):
+        return figures.text(value, unit) if value is not None else "-"
+
+    lines = [(r.step.title, "ok" if r.ok else "FAILED", cell(r.gap_s, "s"), cell(r.web_gap_s, "s"), r.commits, len(r.lost),
+              figures.size(r.copied) if r.copied is not None else "-", r.server or "-") for r in results]
     screen.line(screen.paint(BAR, DIM))
-    screen.line(figures.table(("step", "verdict", "gap", "serves", "two sides"), lines))
+    screen.line(figures.table(("step", "verdict", "db gap", "web gap", "commits", "lost", "copied", "serves"), lines))
     good = sum(r.ok for r in results)
-    ok = good == len(STEPS) and both_sides == 0
-    text = f"demo: {good} of {len(STEPS)} steps ok, two sides served at once {both_sides} times, {seconds:.0f} s"
+    lost = sum(len(r.lost) for r in results)
+    ok = good == len(STEPS) and both_sides == 0 and differing == 0
+    compared = "copies not compared" if differing is None else f"{differing} blocks differ"
+    text = (f"demo: {good} of {len(STEPS)} steps ok, {sum(r.commits for r in results)} commits acknowledged, {lost} lost, two "
+            f"sides served at once {both_sides} times, {compared}, {seconds:.0f} s")
     screen.line(screen.paint(text, BOLD, GREEN if ok else RED))
     return ok
 
@@ -159,7 +214,8 @@ def conclude(screen, results, both_sides, seconds):
 def say_how_to_use(screen, cluster):
     screen.line("\nThe cluster goes on. Look at it, and break it:")
     screen.line(f"  cd {SOURCE}; export KAGAMI_DEV_DIR={cluster.paths.top}")
-    for words in ("exec node1 -- kagami status", "exec node1 -- kagami why web", "exec node1 -- kagami group move web --wait",
+    for words in ("exec node1 -- kagami status", "exec node1 -- kagami mirror status", "exec node1 -- kagami why db",
+                  "exec node1 -- kagami group move db --wait",
                   f"exec client -- curl -s http://{FLOATING}/", "kill node1", "boot node1", "cut node1 node2", "heal"):
         screen.line(f"  scripts/devcluster {words}")
     place = "" if str(cluster.paths.top) == DEFAULT_DIR else f" --dir {cluster.paths.top}"
@@ -172,6 +228,13 @@ def remove_left_over(cluster, screen):
     cluster.down()
 
 
+def start_again(run):
+    """db was stopped for the comparison."""
+    if run.db:
+        node = next(filter(run.cluster.is_running, run.cluster.node_names))
+        run.cluster.exec(node, ["kagami", "group", "start", database.GROUP])
+
+
 def play(cluster, args, screen):
     """True when all went as it must."""
     run = Run(cluster, screen)
@@ -179,11 +242,16 @@ def play(cluster, args, screen):
     try:
         results = run_steps(run, screen)
         both_sides = run.prober.both_sides() if run.prober else 0
-        ok = conclude(screen, results, both_sides, time.monotonic() - begin)
+        differing = compare_copies(run, screen) if all(result.ok for result in results) else None
+        ok = conclude(screen, results, both_sides, differing, time.monotonic() - begin)
         if args.json:
-            figures.write(args.json, "demo", args.profile, [row for result in results for row in result.rows()])
+            rows = [row for result in results for row in result.rows()]
+            rows += [] if differing is None else [figures.row("end", "differing_blocks", "", differing)]
+            figures.write(args.json, "demo", args.profile, rows)
         if not ok:
             show_logs(screen, cluster)
+        if not args.script:
+            start_again(run)
         if not args.script and not args.keep:
             keys.play(run, screen)
         return ok
@@ -194,7 +262,8 @@ def play(cluster, args, screen):
 def main():
     args = parser().parse_args()
     screen = Screen()
-    cluster = DevCluster(args.dir, nodes=2, profile=args.profile)
+    text, scripts = configuration(["node1", "node2"], args.profile)
+    cluster = DevCluster(args.dir, nodes=2, profile=args.profile, config_text=text, scripts=scripts, mirror=True, disks=DISKS)
     if args.clean:
         remove_left_over(cluster, screen)
         return 0

@@ -1,43 +1,57 @@
 """The cases of `scripts/bench failover`. Each runs on one cluster that stays up, and waits between two runs until all is well."""
 
+import contextlib
 import time
 
 from devcluster import config, wait_until
 
-from . import figures, web
+from . import database, figures, web
 from .prober import Prober
 from .steps import pause
 from .watch import StatusStream, all_well, is_member, log_entries, wait_status
 
-CASES = ("node_kill", "service_kill", "planned_move", "cold_start", "idle")
+CASES = ("node_kill", "service_kill", "planned_move", "cold_start", "idle", "standby_kill")
+MIRROR_ONLY = ("standby_kill",)
 NODES = ["node1", "node2"]
 WAIT_S = 60
 APART_S = 0.5  # longer than the prober's window: away and back within it would look like two sides
 P1_GOALS = {"lan": ("median <= 2.8 s, p99 <= 3.5 s", 2.8, 3.5), "fast": ("median <= 0.75 s, p99 <= 0.9 s", 0.75, 0.9)}
 
 
-def configuration(profile):
-    """The demo's configuration, with room for more failovers and restarts than a real one would allow."""
-    base = config.base(NODES, True, profile).replace("[cluster]\n", "[cluster]\nfailovers_per_hour = 1000\n")
-    return base + config.web_group(NODES)[0].replace("restart = 3", "restart = 99")
+P11_GOALS = {"lan": "<= 1.5 s", "fast": "<= 0.5 s"}
+MORE = "failovers_per_hour = 1000\n"  # room for more failovers and restarts than a real cluster would allow
 
 
-def scripts():
-    return config.web_group(NODES)[1]
+def configuration(profile, mirror):
+    """(cluster.toml, scripts, disks): group web alone, or with a mirror disk in it beside group db with PostgreSQL on another."""
+    if mirror:
+        text, scripts = config.mirrored(NODES, profile, MORE)
+        disks = {**config.DISKS, "md1.data": 256 << 20, **config.WEB_DISKS}
+    else:
+        group, scripts = config.web_group(NODES)
+        text, disks = config.base(NODES, True, profile).replace("[cluster]\n", f"[cluster]\n{MORE}") + group, {}
+    return text.replace("restart = 3", "restart = 99"), scripts, disks
 
 
 class Bench:
-    def __init__(self, cluster, screen, prober, goals):
+    def __init__(self, cluster, screen, prober, goals, db=None):
         self.cluster = cluster
         self.screen = screen
         self.prober = prober
+        self.db = db  # None without mirrors
         self.goals = goals
         self.rows = []
 
     def well(self, node):
         """Returns the node that serves."""
-        wait_status(self.cluster, node, all_well, WAIT_S, "the cluster complete and web Online")
-        return self.prober.wait_served(WAIT_S, since=time.time())["server"]
+        wait_status(self.cluster, node, all_well, WAIT_S, "the cluster complete and its groups Online")
+        server = self.prober.wait_served(WAIT_S, since=time.time())["server"]
+        if self.db:
+            if self.db.wait_commit(WAIT_S, since=time.time())["server"] != server:
+                database.move(self.cluster, server)
+            for mirror in ("md1", "md2"):
+                database.wait_in_sync(self.cluster, server, WAIT_S, mirror)
+        return server
 
     def each(self, case, runs):
         for n in range(1, runs + 1):
@@ -51,7 +65,7 @@ class Bench:
 
 
 def node_kill(bench, runs):
-    gaps, rejoins = [], []
+    gaps, commits, rejoins = [], [], []
     for _ in bench.each("node_kill", runs):
         server = bench.well("node1")
         other = web.other_node(bench.cluster, server)
@@ -59,12 +73,29 @@ def node_kill(bench, runs):
             moment = bench.cluster.kill(server)
             bench.prober.wait_served(WAIT_S, by=other, since=moment)
             gaps.append(bench.prober.gap(moment)[0])
+            if bench.db:
+                answered = bench.db.wait_commit(WAIT_S, by=other, since=moment)["wall"]
+                commits.append(bench.db.gap(moment, answered))
             stream.wait(web.is_online, WAIT_S, f"web Online on {other}")
             bench.cluster.boot(server)
             booted = time.time()
             rejoins.append(stream.wait(lambda s: is_member(s, server), WAIT_S, f"{server} a member again") - booted)
     bench.series("node_kill", "gap", gaps, bench.goals["P1"])
+    if commits:
+        bench.series("node_kill", "postgresql_gap", commits, "<= 5 s")
     bench.series("rejoin", "until_member", rejoins, "<= 1 s")
+
+
+def standby_kill(bench, runs):
+    stalls = []
+    for _ in bench.each("standby_kill", runs):
+        server = bench.well("node1")
+        standby = web.other_node(bench.cluster, server)
+        moment = bench.cluster.kill(standby)
+        bench.db.wait_commit(WAIT_S, by=server, since=moment + 2)
+        stalls.append(max(bench.db.longest_stall(moment), bench.db.gap(moment)))
+        bench.cluster.boot(standby)
+    bench.series("standby_kill", "longest_stall", stalls, P11_GOALS.get(bench.cluster.setup["profile"], ""))
 
 
 def detected_at(cluster, node, since):
@@ -153,21 +184,30 @@ def goals_of(cluster):
     }
 
 
+ACTIONS = {"node_kill": node_kill, "service_kill": service_kill, "planned_move": planned_move, "cold_start": cold_start,
+           "standby_kill": standby_kill}
+
+
 def measure(cluster, screen, wanted, runs, idle_s):
-    """(rows, failures). Missing a goal is a figure, not a failure; two sides serving at once is one."""
+    """(rows, failures). Missing a goal is a figure, not a failure; two sides serving at once and a lost commit are."""
     screen.passing("  the cluster comes up ...")
     cluster.up()
-    wait_status(cluster, "node1", all_well, WAIT_S, "the cluster complete and web Online")
+    wait_status(cluster, "node1", all_well, WAIT_S, "the cluster complete and its groups Online")
     own, goals = goals_of(cluster)
-    with Prober(cluster) as prober:
-        bench = Bench(cluster, screen, prober, goals)
+    with contextlib.ExitStack() as stack:
+        prober = stack.enter_context(Prober(cluster))
+        db = stack.enter_context(database.Committer(cluster)) if cluster.setup["disks"] else None
+        bench = Bench(cluster, screen, prober, goals, db)
         bench.rows += own
-        for case, function in (("node_kill", node_kill), ("service_kill", service_kill), ("planned_move", planned_move),
-                               ("cold_start", cold_start)):
-            if case in wanted:
-                function(bench, runs)
+        for case, action in ACTIONS.items():
+            if case in wanted and (db or case not in MIRROR_ONLY):
+                action(bench, runs)
         bench.well("node1")
+        lost = db.lost() if db else []
     if "idle" in wanted:
         bench.rows += idle(cluster, screen, idle_s)
     bench.rows.append(figures.row("all", "two_sides_served", "times", prober.both_sides(), goal="0"))
-    return bench.rows, prober.complaints()
+    if db:
+        bench.rows.append(figures.row("all", "commits_acknowledged", "", len(db.acknowledged)))
+        bench.rows.append(figures.row("all", "commits_lost", "", len(lost), goal="0"))
+    return bench.rows, prober.complaints() + [f"the acknowledged commit {n} is lost" for n in lost]

@@ -50,6 +50,15 @@ def text(value, unit):
     return f"{value} {unit}".strip()
 
 
+def size(number):
+    """Bytes, as a person reads them."""
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.4g} {unit}"
+        number /= 1024
+    return f"{number:.4g} GiB"
+
+
 def table(head, lines):
     """Columns as wide as their widest cell; the first two to the left, the others to the right."""
     widths = [max(len(str(line[i])) for line in [head, *lines]) for i in range(len(head))]

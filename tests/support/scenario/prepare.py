@@ -7,7 +7,8 @@ import sys
 
 from devcluster.cluster import SOURCE
 
-PROGRAMS = ["kagamid", "kagami-guard", "kagami-script-helper", "kagami-witness", "kagami", "kagami-node-init", "kagami-prober"]
+PROGRAMS = ["kagamid", "kagami-guard", "kagami-script-helper", "kagami-mirrord", "kagami-witness", "kagami", "kagami-node-init",
+            "kagami-prober"]
 SCRIPTS = SOURCE / "scripts"
 
 
@@ -39,7 +40,7 @@ def show_logs(screen, cluster, lines=12):
     """The ends of the logs that matter after a failure, and where all of them are."""
     screen.line(f"Logs of each machine: {cluster.paths.top}/MACHINE/log/")
     for machine in cluster.machine_names:
-        for program in ("daemon", "witness", "guard", "script-helper", "node-init"):
+        for program in ("daemon", "mirror-driver", "witness", "guard", "script-helper", "node-init"):
             path = cluster.paths.log(machine, program)
             ending = tail(path, lines if program in ("daemon", "witness") else 4)
             if ending:

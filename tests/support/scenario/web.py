@@ -15,9 +15,9 @@ GROUP = "web"
 RESOURCE = "nginx"
 
 
-def service_pids(cluster, node):
-    """Process ids of nginx on the node, as the host counts them."""
-    procs = cluster.group_cgroup(node) / GROUP / RESOURCE / "cgroup.procs"
+def service_pids(cluster, node, group=GROUP, resource=RESOURCE):
+    """Process ids of a resource on the node (nginx), as the host counts them."""
+    procs = cluster.group_cgroup(node) / group / resource / "cgroup.procs"
     try:
         return [int(pid) for pid in procs.read_text().split()]
     except OSError:  # the cgroup comes and goes with the resource
@@ -91,9 +91,9 @@ def own_times(cluster):
     return statistics.median(b - a for a, b, _ in stamps), statistics.median(c - b for _, b, c in stamps)
 
 
-def service_runs_unsuspended(cluster, node):
-    """Whether nginx lives on the node and is not frozen."""
-    group = cluster.group_cgroup(node) / GROUP
-    frozen = [path for path in (group, group / RESOURCE) if (path / "cgroup.events").exists()
+def runs_unsuspended(cluster, node, group=GROUP, resource=RESOURCE):
+    """Whether a resource (nginx) lives on the node and is not frozen."""
+    top = cluster.group_cgroup(node) / group
+    frozen = [path for path in (top, top / resource) if (path / "cgroup.events").exists()
               and "frozen 1" in (path / "cgroup.events").read_text()]
-    return bool(service_pids(cluster, node)) and not frozen
+    return bool(service_pids(cluster, node, group, resource)) and not frozen
