@@ -133,12 +133,8 @@ TEST_CASE("each state of a copy has its colour and its word") {
         s.reports[kNode2].mirrors.clear();
         colour = "GRAY", state = "Unknown";
     }
-    SECTION("stale") {
-        s.record().replicas[kNode2].standing = Standing::kStale;
-        colour = "RED";
-    }
-    SECTION("suspect") {
-        s.record().replicas[kNode2].standing = Standing::kSuspect;
+    SECTION("behind, or not the disk that it was") {
+        s.record().replicas[kNode2].standing = GENERATE(Standing::kStale, Standing::kSuspect);
         colour = "RED";
     }
     SECTION("failed, whatever the register still says") {
