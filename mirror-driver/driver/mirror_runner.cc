@@ -57,7 +57,7 @@ void MirrorRunner::run() {
         } else {
             if (host::boot_now() >= next_try_) try_attach();
             pollfd box{box_.descriptor(), POLLIN, 0};
-            if (!live_) ::poll(&box, 1, static_cast<int>(milliseconds(kRetry)));
+            if (!live_) ::poll(&box, 1, static_cast<int>(milliseconds(retry())));
         }
         box_.work();
         look_for_end();
@@ -94,7 +94,7 @@ bool MirrorRunner::may_attach() {
 }
 
 void MirrorRunner::try_attach() {
-    next_try_ = host::boot_now() + kRetry;
+    next_try_ = host::boot_now() + retry();
     if (!may_attach()) return;
     std::optional<Uuid> mirror;
     if (authority_ && authority_->record.uuid != Uuid{}) mirror = authority_->record.uuid;

@@ -28,6 +28,8 @@ struct RunnerSettings {
 class MirrorRunner {
  public:
     static constexpr Duration kRetry = 3s;
+    // While applications wait: what a killed driver held is released only when its last request has ended.
+    static constexpr Duration kRetryKept = 50ms;
     using Answerer = std::function<void(mirror_link::Answer)>;
 
     explicit MirrorRunner(RunnerSettings settings);
@@ -41,6 +43,7 @@ class MirrorRunner {
     void run();
     void try_attach();
     bool may_attach();
+    Duration retry() const { return settings_.kept.valid() ? kRetryKept : kRetry; }
     Status judge_kept(const Context& context);
     void give_up_kept(const std::string& why);
     void become(Attachment attachment);

@@ -225,12 +225,17 @@ BlockReader BlockDevice::reader() const {
     };
 }
 
+// Neighbours go in one request.
 Status BlockDevice::write_blocks(const std::vector<BlockWrite>& blocks) const {
-    const Aligned memory(kMetadataBlockBytes);
-    for (const auto& block : blocks) {
-        std::memcpy(memory.bytes, block.bytes.data(), block.bytes.size());
-        if (pwrite(fd(), memory.bytes, block.bytes.size(), static_cast<off_t>(block.offset)) != ssize_t{kMetadataBlockBytes}) {
-            return fail(subject_ + ": cannot write at byte " + std::to_string(block.offset) + ": " + errno_text(errno), "replace it");
+    const Aligned memory(kWindowBytes);
+    for (size_t i = 0; i < blocks.size();) {
+        const uint64_t offset = blocks[i].offset;
+        size_t length = 0;
+        for (; i < blocks.size() && length < kWindowBytes && blocks[i].offset == offset + length; ++i, length += kMetadataBlockBytes) {
+            std::memcpy(memory.bytes + length, blocks[i].bytes.data(), kMetadataBlockBytes);
+        }
+        if (pwrite(fd(), memory.bytes, length, static_cast<off_t>(offset)) != static_cast<ssize_t>(length)) {
+            return fail(subject_ + ": cannot write at byte " + std::to_string(offset) + ": " + errno_text(errno), "replace it");
         }
     }
     if (fdatasync(fd()) != 0) return fail(subject_ + ": cannot flush it: " + errno_text(errno), "replace it");

@@ -14,6 +14,7 @@
 #include <optional>
 
 #include "common/host/boot_clock.h"
+#include "mirror-driver/io/mount_table.h"
 
 namespace kagami::mirror {
 namespace {
@@ -95,6 +96,8 @@ Result<std::optional<Loop>> try_attach(int number, const UniqueFd& file) {
 std::vector<std::string> loops_on_file(dev_t device, ino_t inode) {
     std::vector<std::string> found;
     for (const auto& loop : bound_loops()) {
+        // A file of another file system is not even looked at: its server may be away, or be this very thread.
+        if (file_system_of(loop.backing_file) != device) continue;
         struct stat file{};
         if (::stat(loop.backing_file.c_str(), &file) == 0 && file.st_dev == device && file.st_ino == inode) {
             found.push_back(device_name(loop.number));

@@ -32,6 +32,18 @@ dev_t mounted_at(const std::string& path) {
     return found;
 }
 
+dev_t file_system_of(const std::string& path) {
+    dev_t found = 0;
+    size_t longest = 0;
+    for_each_mount([&](dev_t device, const std::string& point) {
+        const bool above = point == "/" || point == path || path.rfind(point + "/", 0) == 0;
+        if (!above || point.size() < longest) return;
+        longest = point.size();
+        found = device;
+    });
+    return found;
+}
+
 std::string mount_point_of(dev_t device) {
     std::string found;
     for_each_mount([&](dev_t mounted, const std::string& point) {

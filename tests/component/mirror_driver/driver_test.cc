@@ -125,8 +125,40 @@ TEST_CASE("what is written lies on the data device, discards and zeroes too") {
     CHECK(node.report().role == mirror::Role::kSecondary);
 }
 
+namespace {
+
+// Threads that each write their part of the disk, block by block. Made before the node, so that whatever they wait for has
+// ended with it before they are joined.
+struct Writers {
+    static constexpr uint64_t kRange = 4096;
+    std::atomic<uint64_t> written = 0;
+    std::atomic<int> failed = 0;
+    std::atomic<bool> stop = false;
+    std::vector<std::thread> threads;
+
+    void start(const std::string& device) {
+        for (uint64_t from = 0; from < 4 * kRange; from += kRange) {
+            threads.emplace_back([this, device, from] {
+                const UniqueFd fd(::open(device.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+                for (uint64_t at = from; at < from + kRange && !stop; ++at, ++written) failed += write_block(fd.get(), at, at + 1) ? 0 : 1;
+            });
+        }
+    }
+    void join() {
+        for (auto& thread : threads) thread.join();
+        threads.clear();
+    }
+    ~Writers() {
+        stop = true;
+        join();
+    }
+};
+
+}  // namespace
+
 TEST_CASE("the driver is killed under a writer and a second one goes on: no error, nothing lost") {
     if (!usable()) return;
+    Writers writers;
     DrivenNode node;
     node.start_driver();
     const std::string device = promoted(node);
@@ -134,32 +166,20 @@ TEST_CASE("the driver is killed under a writer and a second one goes on: no erro
         node.collect_kept();
         return node.kept() == 1;
     }, 3s));
-    std::atomic<uint64_t> written = 0;
-    std::atomic<int> failed = 0;
-    std::atomic<bool> stop = false;
-    std::vector<std::thread> writers;
-    constexpr uint64_t kRange = 4096;
-    for (uint64_t w = 0; w < 4; ++w) {
-        writers.emplace_back([&, w] {
-            const UniqueFd fd(::open(device.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
-            for (uint64_t i = 0; i < kRange && !stop; ++i, ++written) failed += write_block(fd.get(), w * kRange + i, w * kRange + i + 1) ? 0 : 1;
-        });
-    }
+    writers.start(device);
     for (const uint64_t moment : {2000U, 6000U, 11000U}) {
-        REQUIRE(wait_until([&] { return written >= moment || failed > 0; }, 60s));
+        REQUIRE(wait_until([&] { return writers.written >= moment || writers.failed > 0; }, 20s));
         node.kill_driver();
         REQUIRE(node.kept() == 1);
         node.start_driver();
     }
-    const bool ended = wait_until([&] { return written == 4 * kRange || failed > 0; }, 60s);
-    stop = true;
-    for (auto& writer : writers) writer.join();
-    CHECK(ended);
-    CHECK(failed == 0);
+    REQUIRE(wait_until([&] { return writers.written == 4 * Writers::kRange || writers.failed > 0; }, 30s));
+    writers.join();
+    CHECK(writers.failed == 0);
     REQUIRE(wait_until([&] { return node.demote().has_value(); }));
     const UniqueFd data(::open(node.config.data.c_str(), O_RDONLY | O_CLOEXEC));
     uint64_t wrong = 0;
-    for (uint64_t at = 0; at < 4 * kRange; ++at) {
+    for (uint64_t at = 0; at < 4 * Writers::kRange; ++at) {
         std::vector<uint8_t> bytes(4096);
         REQUIRE(pread(data.get(), bytes.data(), 4096, static_cast<off_t>(at * 4096)) == 4096);
         wrong += bytes == block_of(at + 1) ? 0U : 1U;
