@@ -81,7 +81,15 @@ void Mirror::Impl::settle_record() {
         ctx.current = record.generation;
         note("constructed: generation " + to_string(ctx.current));
     }
-    if (ctx.flags == before) return;
+    // A takeover's, or a grant that came too late for its primary: nobody else has it, so it may be ours now as well as at
+    // the promotion. What a person forced upon a copy that is not whole waits for the promotion.
+    const bool whole = ctx.flags.constructed && !ctx.flags.inconsistent && !ctx.flags.full_sync && !ctx.flags.suspect;
+    const bool newer = record.generation.counter > ctx.current.counter && sole_current();
+    if (whole && newer && !promoted() && !promotion) {
+        adopt(record.generation, Cause::kTakeover);
+    } else if (ctx.flags == before) {
+        return;
+    }
     meta.persist_context();
     changed();
 }

@@ -85,11 +85,17 @@ void Mirror::Impl::ping() {
 
 void Mirror::Impl::check_limits() {
     const std::string& peer = settings.peer_name;
-    if (now > link.heard + detect()) return disconnect(peer + " is silent", {});
+    if (now > link.heard + detect()) {
+        at_once = promoted();  // it had its time
+        return disconnect(peer + " is silent", {});
+    }
     if (!link.established && now > link.since + kGreetingLimit) return disconnect("no handshake", kRetryBackOff);
     const auto late = [&](Instant since) { return now > since + kPeerWorkLimit; };
+    const Duration write_limit = mode == Mode::kSyncing ? kSyncingWriteLimit : kPeerWorkLimit;
     bool disk = rounds.far_under_way && late(rounds.far_since);
-    for (const uint16_t index : active_) disk = disk || (requests[index].far == Request::Far::kSent && late(requests[index].sent));
+    for (const uint16_t index : active_) {
+        disk = disk || (requests[index].far == Request::Far::kSent && now > requests[index].sent + write_limit);
+    }
     for (const Copy& copy : copies) disk = disk || (copy.stage == Copy::Stage::kSent && late(copy.sent));
     const bool waits = source.phase == Source::Phase::kAwaitReady || source.phase == Source::Phase::kEnding;
     if (disk || (waits && late(source.phase_since))) disconnect("the disk of " + peer + " does not answer", kErrorBackOff);

@@ -30,6 +30,7 @@ namespace kagami::mirror {
 constexpr Duration kDetectUnknown = 2s;        // before the register has told T_detect
 constexpr Duration kGreetingLimit = 5s;        // for a handshake
 constexpr Duration kPeerWorkLimit = 20s;       // for the peer's disk: a write, a flush, the marks of a resync
+constexpr Duration kSyncingWriteLimit = 3s;    // ... while nobody needs the peer: a slow target is no reason to wait
 constexpr Duration kPromoteLimit = 5s;         // for the conditions of a promotion that come by themselves
 constexpr Duration kRetryBackOff = 200ms;
 constexpr Duration kErrorBackOff = 2s;

@@ -172,6 +172,7 @@ void Mirror::Impl::source_finished() {
         enter_connected();
     }
     problem.clear();
+    at_once = false;
     pump = true;
     changed();
 }

@@ -137,6 +137,7 @@ TEST_CASE("a silent peer is lost after T_detect") {
         world.wake(0);
     }
     CHECK(world.mode(0) == Mode::kStalled);
+    CHECK(world.report(0).wish.kind == WishKind::kSolo);  // it had its time
 }
 
 TEST_CASE("a primary that the register replaced fails what it has not acknowledged, for ever") {
