@@ -24,9 +24,9 @@ void one_life(uint64_t seed) {
     setup.seed = seed;
     setup.slots = 2 + static_cast<uint32_t>(seed % 5);
     World world(setup);
-    world.steps_per_fault = std::array<size_t, 4>{500, 200, 80, 30}[seed / 5 % 4];
+    world.steps_per_fault = std::array<size_t, 4>{600, 300, 150, 60}[seed / 5 % 4];
     world.give_group(seed % 2);
-    for (int i = 0; i < 6000; ++i) world.random_step(true);
+    for (int i = 0; i < 8000; ++i) world.random_step(true);
     for (size_t i = 0; i < 2; ++i) world.set_lease(i, true);
     world.choose([](Record& record) { record.hold = Hold::kNone; });
     world.say_faults_end();

@@ -137,6 +137,7 @@ void World::fault() {
             return;
         case 7: return set_lease(i, !node.lease);
         case 8:  // the power of both fails
+            if (chance(50)) return;
             if (nodes[0].up) crash_node(0);
             if (nodes[1].up) crash_node(1);
             return;
@@ -152,7 +153,7 @@ void World::fault() {
 void World::random_step(bool faults) {
     for (size_t i = 0; i < 2; ++i) {
         Node& node = nodes[i];
-        if (node.engine || !chance(faults ? 3 : 20)) continue;
+        if (node.engine || !chance(faults ? 8 : 20)) continue;
         node.up = true;
         start(i, node.agent == Node::Agent::kActive);
     }
