@@ -27,7 +27,10 @@ void one_life(uint64_t seed) {
     world.steps_per_fault = std::array<size_t, 4>{600, 300, 150, 60}[seed / 5 % 4];
     world.give_group(seed % 2);
     for (int i = 0; i < 8000; ++i) world.random_step(true);
-    for (size_t i = 0; i < 2; ++i) world.set_lease(i, true);
+    for (size_t i = 0; i < 2; ++i) {
+        world.set_lease(i, true);
+        world.nodes[i].disk.bad.clear();
+    }
     world.choose([](Record& record) { record.hold = Hold::kNone; });
     world.say_faults_end();
     const auto quiet = [&] {

@@ -119,7 +119,7 @@ void World::client_step(size_t index) {
 void World::fault() {
     const size_t i = pick(2);
     Node& node = nodes[i];
-    switch (pick(11)) {
+    switch (pick(13)) {
         case 0:
         case 1:
         case 2: return cut();
@@ -141,7 +141,15 @@ void World::fault() {
             if (nodes[0].up) crash_node(0);
             if (nodes[1].up) crash_node(1);
             return;
-        case 9: {
+        case 9:  // a person wants a full copy
+            if (reg.owner && !reg.stopped && !reg.lost && reg.record.standing(nodes[*reg.owner].id) == Standing::kCurrent) {
+                choose([&](Record& record) { record.replicas[nodes[1 - *reg.owner].id].standing = Standing::kSuspect; });
+            }
+            return;
+        case 10:
+            for (int blocks = 0; blocks < 3; ++blocks) node.disk.bad.insert(universe[pick(universe.size())]);
+            return;
+        case 11: {
             const Hold hold = std::array{Hold::kNone, Hold::kNone, Hold::kCancelled, Hold::kBroken}[pick(4)];
             if (reg.record.hold != hold) choose([&](Record& record) { record.hold = hold; });
             return;
