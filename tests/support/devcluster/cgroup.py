@@ -8,6 +8,7 @@ import errno
 import os
 import pathlib
 
+from . import mirrors
 from .errors import DevClusterError
 from .wait import wait_until
 
@@ -35,7 +36,9 @@ class Cgroup:
         """Ends whatever is left in it."""
         if not self.top.exists():
             return
+        served = mirrors.connections(self._processes())
         (self.top / "cgroup.kill").write_text("1")
+        mirrors.abort(served)
         wait_until(lambda: self._event("populated") == "0", 10, f"{self.top} to be empty")
         for path, _, _ in os.walk(self.top, topdown=False):
             os.rmdir(path)
@@ -56,6 +59,9 @@ class Cgroup:
     def is_frozen(self):
         paths = (self.top, self.system)
         return any(p.exists() and (p / "cgroup.freeze").read_text().strip() == "1" for p in paths)
+
+    def _processes(self):
+        return [pid for procs in self.top.rglob("cgroup.procs") for pid in procs.read_text().split()]
 
     def _event(self, key):
         words = dict(line.split() for line in (self.top / "cgroup.events").read_text().splitlines())

@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import time
 
-from . import config, layout, state
+from . import config, layout, mirrors, state
 from .container import Container
 from .errors import DevClusterError
 from .layout import Paths
@@ -154,6 +154,8 @@ class DevCluster:
         return members >= set(self.node_names)
 
     def _make_disks(self):
+        if self.setup["disks"]:
+            mirrors.make_visible()
         for node in self.node_names if self.setup["disks"] else []:
             self.paths.disks(node).mkdir(mode=0o700, parents=True, exist_ok=True)
             for name, size_bytes in self.setup["disks"].items():

@@ -16,7 +16,7 @@ import subprocess
 import time
 import uuid
 
-from . import layout
+from . import layout, mirrors
 from .cgroup import Cgroup
 from .errors import DevClusterError
 from .run import NSENTER, PYTHON, SETPRIV, SHELL, UNSHARE
@@ -99,7 +99,9 @@ class Container:
     def cut_power(self):
         """SIGKILL for process 1: the kernel ends the whole tree. Returns at once."""
         if self.is_running():
+            served = mirrors.connections([self.identity["pid"]])
             os.kill(self.identity["pid"], signal.SIGKILL)
+            mirrors.abort(served)
 
     def start_service(self):
         """Process 1 starts the programs that ended on purpose."""
