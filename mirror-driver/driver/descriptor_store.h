@@ -1,6 +1,6 @@
-// Descriptors that survive this process: the service manager keeps them ($NOTIFY_SOCKET, FDSTORE) and hands them back to
-// its successor (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). Also tells it that we are ready.
-// Thread-safe. Without a service manager nothing is kept: a crash of the driver then means I/O errors, a named warning.
+// Descriptors that survive this process: the service manager keeps them ($NOTIFY_SOCKET, FDSTORE) and hands them back
+// to its successor (LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES). Also tells it that we are ready. Thread-safe. Without a
+// service manager nothing is kept: a crash of the driver then means I/O errors, a named warning.
 #pragma once
 
 #include <map>

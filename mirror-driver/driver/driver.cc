@@ -30,7 +30,8 @@ Driver::Driver(DriverSettings settings, DescriptorStore& store) : settings_(std:
     std::ignore = getrandom(instance_.data(), instance_.size(), 0);
     kept_ = store_.take_kept();
     if (!store_.available()) {
-        settings_.warnings.push_back("no descriptor store ($NOTIFY_SOCKET is not set): if this driver crashes, applications see I/O errors");
+        settings_.warnings.push_back(
+            "no descriptor store ($NOTIFY_SOCKET is not set): if this driver crashes, applications see I/O errors");
     }
     for (const auto& warning : settings_.warnings) spdlog::warn("{}", warning);
 }
@@ -57,9 +58,12 @@ Status Driver::open() {
     };
     handlers.authority = [this](const Authority& authority) {
         authorities_[authority.mirror] = authority;
-        if (const auto found = running_.find(authority.mirror); found != running_.end()) found->second.runner->authority(authority);
+        if (const auto found = running_.find(authority.mirror); found != running_.end())
+            found->second.runner->authority(authority);
     };
-    handlers.ask = [this](const Ask& question, std::function<void(Answer)> answer) { ask(question, std::move(answer)); };
+    handlers.ask = [this](const Ask& question, std::function<void(Answer)> answer) {
+        ask(question, std::move(answer));
+    };
     handlers.daemon_gone = [] { spdlog::info("the daemon has gone; mirrors go on under their leases"); };
     auto server = mirror_link::Server::listen(settings_.socket, std::move(handlers));
     if (!server) return tl::unexpected(server.error());
@@ -69,7 +73,8 @@ Status Driver::open() {
 
 Status Driver::run(int stop_descriptor) {
     while (!stopping_ || !running_.empty()) {
-        pollfd waits[] = {{server_->descriptor(), POLLIN, 0}, {box_.descriptor(), POLLIN, 0}, {stop_descriptor, POLLIN, 0}};
+        pollfd waits[] = {
+            {server_->descriptor(), POLLIN, 0}, {box_.descriptor(), POLLIN, 0}, {stop_descriptor, POLLIN, 0}};
         if (::poll(waits, std::size(waits), kHeapWatchMilliseconds) == 0) watch_heap();
         if (waits[2].revents != 0) {
             signalfd_siginfo signal{};
@@ -115,10 +120,13 @@ void Driver::start(const MirrorConfig& config) {
     settings.live.front_end = settings_.front_end;
     settings.live.warnings = settings_.warnings;
     if (auto made = make_private_directory(settings.live.directory); !made) spdlog::error("{}", made.error().message);
-    settings.live.note = [this, name](const std::string& note) { box_.post([name, note] { spdlog::info("mirror {}: {}", name, note); }); };
+    settings.live.note = [this, name](const std::string& note) {
+        box_.post([name, note] { spdlog::info("mirror {}: {}", name, note); });
+    };
     settings.live.keep = [this, name](int descriptor) {
         const auto done = descriptor >= 0 ? store_.keep(name, descriptor) : store_.forget(name);
-        if (!done && store_.available()) box_.post([name, why = done.error().message] { spdlog::warn("mirror {}: {}", name, why); });
+        if (!done && store_.available())
+            box_.post([name, why = done.error().message] { spdlog::warn("mirror {}: {}", name, why); });
     };
     settings.report = [this](const Report& report) { box_.post([this, report] { server_->send(report); }); };
     settings.ended = [this, name] { box_.post([this, name] { ended(name); }); };
@@ -129,7 +137,8 @@ void Driver::start(const MirrorConfig& config) {
     Running& running = running_[name];
     running.config = config;
     running.runner = std::make_unique<MirrorRunner>(std::move(settings));
-    if (const auto known = authorities_.find(name); known != authorities_.end()) running.runner->authority(known->second);
+    if (const auto known = authorities_.find(name); known != authorities_.end())
+        running.runner->authority(known->second);
     heap_bytes_ = 0;
 }
 
@@ -169,7 +178,8 @@ void Driver::ask(const Ask& question, std::function<void(Answer)> answer) {
 // Everything that a mirror needs is allocated when it is attached; more is a hint that something is not.
 void Driver::watch_heap() {
     const size_t now = heap_bytes();
-    if (heap_bytes_ != 0 && now > heap_bytes_) spdlog::warn("the heap has grown from {} to {} MiB", heap_bytes_ >> 20U, now >> 20U);
+    if (heap_bytes_ != 0 && now > heap_bytes_)
+        spdlog::warn("the heap has grown from {} to {} MiB", heap_bytes_ >> 20U, now >> 20U);
     heap_bytes_ = now;
 }
 

@@ -1,6 +1,7 @@
-// The program without its command line: the socket to the daemon on the main thread, a runner for each configured mirror.
-// What the daemon says is the whole truth at each connection (link/messages.h); until it has spoken nothing is attached.
-// A changed or removed mirror is detached as soon as it is secondary; a promoted one is served until it is demoted.
+// The program without its command line: the socket to the daemon on the main thread, a runner for each configured
+// mirror. What the daemon says is the whole truth at each connection (link/messages.h); until it has spoken nothing is
+// attached. A changed or removed mirror is detached as soon as it is secondary; a promoted one is served until it is
+// demoted.
 #pragma once
 
 #include <map>

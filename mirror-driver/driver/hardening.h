@@ -1,6 +1,6 @@
-// What keeps the driver from waiting for memory that only it can free (mirror.md 2): everything locked, a heap that holds
-// what is needed and neither grows nor shrinks, no way into file systems for the kernel when it reclaims memory on our
-// behalf, and no OOM killer. What the machine refuses is a warning for the status, by name.
+// What keeps the driver from waiting for memory that only it can free (mirror.md 2): everything locked, a heap that
+// holds what is needed and neither grows nor shrinks, no way into file systems for the kernel when it reclaims memory
+// on our behalf, and no OOM killer. What the machine refuses is a warning for the status, by name.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// Until when this node may acknowledge writes of a mirror: the deadline on the guard's page, if the page is sound, of this
-// boot, and lists the mirror's group under the token that the mirror was promoted with, not condemned. Otherwise never.
+// Until when this node may acknowledge writes of a mirror: the deadline on the guard's page, if the page is sound, of
+// this boot, and lists the mirror's group under the token that the mirror was promoted with, not condemned. Otherwise
+// never.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,7 @@ class LeaseReader {
     LeaseReader(std::string page_path, std::string group, const BootId& boot);
     ~LeaseReader();
 
-    Instant until(Token token, Instant now);  // zero = no lease
+    Instant until(Token token, Instant now);                 // zero = no lease
     const std::string& trouble() const { return trouble_; }  // why the page cannot be read; empty = it can
 
  private:

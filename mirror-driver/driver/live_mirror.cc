@@ -136,7 +136,7 @@ struct LiveMirror::Impl {
         uint64_t id = 0;
         Promotion::Reply reply;
     };
-    std::vector<Waiting> orders;  // other than promotion and demotion
+    std::vector<Waiting> orders;               // other than promotion and demotion
     uint64_t last_order = uint64_t{1} << 32U;  // above those of the promotion
     std::function<void()> detached;
     Instant detach_until;
@@ -195,20 +195,24 @@ void LiveMirror::Impl::open_channel() {
         network.clear();
         step(LinkDown{connection, why});
     };
-    handlers.frame = [this](ConnectionId connection, Frame& frame) { step(FrameReceived{connection, std::move(frame)}); };
+    handlers.frame = [this](ConnectionId connection, Frame& frame) {
+        step(FrameReceived{connection, std::move(frame)});
+    };
     auto opened = PeerChannel::open(std::move(s), buffers, std::move(handlers));
     if (opened) {
         channel = std::move(*opened);
         channel_trouble.clear();
         return;
     }
-    if (channel_trouble != opened.error().message) settings.note("the peer channel cannot be opened: " + opened.error().message);
+    if (channel_trouble != opened.error().message)
+        settings.note("the peer channel cannot be opened: " + opened.error().message);
     channel_trouble = opened.error().message;
 }
 
 Result<std::unique_ptr<FrontEnd>> LiveMirror::Impl::open_front(int kept) {
     const FrontEndType* type = front_end_named(settings.front_end);
-    if (type == nullptr) return fail(ErrorCode::kUsage, "there is no front end " + settings.front_end, "correct --front-end");
+    if (type == nullptr)
+        return fail(ErrorCode::kUsage, "there is no front end " + settings.front_end, "correct --front-end");
     if (auto usable = type->usable(); !usable) return tl::unexpected(usable.error());
     FrontEndSettings s;
     s.mirror = settings.config.name;
@@ -249,7 +253,8 @@ void LiveMirror::Impl::drain() {
 // Before anything of a round is completed: an acknowledgement must not rest on a lease that has ended.
 void LiveMirror::Impl::look_at_lease() {
     if (promotion.secondary()) return;
-    const Instant until = lease.until(engine.context().highest_token, now);  // while primary: what it was promoted under
+    const Instant until =
+        lease.until(engine.context().highest_token, now);  // while primary: what it was promoted under
     if (until == lease_until) return;
     lease_until = until;
     step(Lease{until});
@@ -307,7 +312,8 @@ void LiveMirror::Impl::carry_out() {
 void LiveMirror::Impl::carry_out_rest() {
     const auto finished = std::move(out.orders);
     const auto notes = std::move(out.notes);
-    if (out.disconnect && channel) channel->disconnect(out.disconnect->connection, out.disconnect->why, out.disconnect->back_off);
+    if (out.disconnect && channel)
+        channel->disconnect(out.disconnect->connection, out.disconnect->why, out.disconnect->back_off);
     for (const auto& note : notes) settings.note(note);
     if (out.report_changed) publish();
     for (const auto& order : finished) done(order);
@@ -399,7 +405,8 @@ mirror_link::MirrorStatus LiveMirror::Impl::status() const {
     s.remaining = Duration{-1};
     if (progress.direction != Resync::kNone) {
         s.elapsed = now - progress.since;
-        s.bytes_per_second = s.elapsed > 0ns ? static_cast<uint64_t>(static_cast<double>(s.done_bytes) / seconds(s.elapsed)) : 0;
+        s.bytes_per_second =
+            s.elapsed > 0ns ? static_cast<uint64_t>(static_cast<double>(s.done_bytes) / seconds(s.elapsed)) : 0;
         const uint64_t left = s.total_bytes - std::min(s.done_bytes, s.total_bytes);
         if (s.bytes_per_second > 0) s.remaining = std::chrono::seconds(left / s.bytes_per_second);
     }
@@ -440,7 +447,8 @@ Instant LiveMirror::Impl::deadline() const {
     Instant until = wake_at.value_or(kNever);
     if (channel) until = std::min(until, channel->wake_at().value_or(kNever));
     if (!channel) until = std::min(until, channel_retry);
-    if (!promotion.secondary()) until = std::min(until, now + (engine.idle() && !promotion.changing() ? kLeasePollIdle : kLeasePollBusy));
+    if (!promotion.secondary())
+        until = std::min(until, now + (engine.idle() && !promotion.changing() ? kLeasePollIdle : kLeasePollBusy));
     if (detached) until = std::min(until, detach_until);
     return until;
 }
@@ -468,14 +476,16 @@ Status LiveMirror::turn() {
     }
     m.time_is_old = true;
     const Instant until = m.events.empty() ? m.deadline() : m.now;
-    const auto waited = m.ring->wait(until == kNever ? std::nullopt : std::optional(until), [&m](Ring::Tag tag, int error) { m.ring_done(tag, error); });
+    const auto waited = m.ring->wait(until == kNever ? std::nullopt : std::optional(until),
+                                     [&m](Ring::Tag tag, int error) { m.ring_done(tag, error); });
     if (!waited) return waited;
     if (std::exchange(m.time_is_old, false)) {
         m.now = host::boot_now();
         m.look_at_lease();
     }
     if (!m.channel && m.now >= m.channel_retry) m.open_channel();
-    if (m.channel && (std::exchange(m.channel_ready, false) || m.channel->wake_at().value_or(kNever) <= m.now)) m.channel->advance(m.now);
+    if (m.channel && (std::exchange(m.channel_ready, false) || m.channel->wake_at().value_or(kNever) <= m.now))
+        m.channel->advance(m.now);
     m.look_at_front();
     if (m.wake_at && *m.wake_at <= m.now) m.step(Woken{});
     m.drain();

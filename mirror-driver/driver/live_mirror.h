@@ -18,7 +18,7 @@ struct LiveSettings {
     mirror_link::MirrorConfig config;
     mirror_link::Welcome welcome;
     Uuid instance{};
-    std::string directory;   // /run/kagami/mirror/NAME, exists
+    std::string directory;  // /run/kagami/mirror/NAME, exists
     std::string guard_page;
     std::string front_end = "fuse-loop";
     std::vector<std::string> warnings;  // of the process

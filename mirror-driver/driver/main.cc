@@ -1,4 +1,5 @@
-// kagami-mirrord: exports this node's mirror disks. Started before the daemon, which tells it everything over its socket.
+// kagami-mirrord: exports this node's mirror disks. Started before the daemon, which tells it everything over its
+// socket.
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/signalfd.h>
@@ -53,8 +54,10 @@ int main(int argc, char** argv) {
     CLI::App app{"kagami-mirrord: exports this node's mirror disks"};
     app.set_version_flag("--version", KAGAMI_VERSION);
     app.add_option("--socket", settings.socket, "where the daemon connects")->capture_default_str();
-    app.add_option("--run-directory", settings.run_directory, "devices appear in its folder mirror/")->capture_default_str();
-    app.add_option("--guard-page", settings.guard_page, "the page shared with kagamid and kagami-guard")->capture_default_str();
+    app.add_option("--run-directory", settings.run_directory, "devices appear in its folder mirror/")
+        ->capture_default_str();
+    app.add_option("--guard-page", settings.guard_page, "the page shared with kagamid and kagami-guard")
+        ->capture_default_str();
     app.add_option("--front-end", settings.front_end, "how devices are exported")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     return kagami::mirror::serve(std::move(settings));

@@ -189,7 +189,9 @@ void MirrorRunner::handle(const Ask& ask, const Answerer& answer) {
             return reply({}, false);
         }
         const std::string why = detached_.message.empty() ? "is not attached yet" : detached_.message;
-        return reply(fail(ErrorCode::kRefused, "mirror " + detached_.mirror + ": " + why, "look at `kagami mirror status`"), true);
+        return reply(
+            fail(ErrorCode::kRefused, "mirror " + detached_.mirror + ": " + why, "look at `kagami mirror status`"),
+            true);
     }
     if (ask.verb == Verb::kDemote) return live_->demote(reply);
     if (ask.verb == Verb::kResync) return live_->resync(reply);

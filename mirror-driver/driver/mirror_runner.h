@@ -1,5 +1,5 @@
-// The thread of one mirror: attaches it as soon as its devices can be used (and tries again while they cannot), runs it,
-// answers questions about it, and detaches it when it is told to stop and is not promoted.
+// The thread of one mirror: attaches it as soon as its devices can be used (and tries again while they cannot), runs
+// it, answers questions about it, and detaches it when it is told to stop and is not promoted.
 //
 // A descriptor that an earlier driver left is gone on with only if this driver may still serve it: the register, as new
 // as a lease says, gives this node the group under the very token that the metadata were promoted with, in this boot.

@@ -14,7 +14,8 @@ void Promotion::promote(Reply reply, Instant now) {
         case Step::kServing: return reply({}, false);
         case Step::kClosing:
         case Step::kDemoting:
-        case Step::kLosing: return reply(fail(ErrorCode::kRefused, "the mirror's device is still being closed", "try again"), true);
+        case Step::kLosing:
+            return reply(fail(ErrorCode::kRefused, "the mirror's device is still being closed", "try again"), true);
         case Step::kPromoting:
         case Step::kOpening:
         case Step::kSecondary:
@@ -33,7 +34,9 @@ void Promotion::demote(Reply reply, Instant now) {
         case Step::kSecondary: return reply({}, false);
         case Step::kPromoting:
         case Step::kOpening:
-        case Step::kLosing: return reply(fail(ErrorCode::kRefused, "the mirror's device is just being opened or closed", "try again"), true);
+        case Step::kLosing:
+            return reply(fail(ErrorCode::kRefused, "the mirror's device is just being opened or closed", "try again"),
+                         true);
         case Step::kServing:
             if (auto idle = front_->idle(); !idle) return reply(idle, false);
             if (auto closing = front_->close(); !closing) return reply(closing, false);
@@ -77,7 +80,8 @@ void Promotion::order_done(const OrderDone& done) {
     } else if (step_ == Step::kDemoting) {
         step_ = done.status ? Step::kSecondary : Step::kBare;
         if (done.status) trouble_.clear();
-        answer(true, failure_ ? Status(fail(ErrorCode::kRefused, "the mirror was demoted meanwhile", "try again")) : failure_);
+        answer(true, failure_ ? Status(fail(ErrorCode::kRefused, "the mirror was demoted meanwhile", "try again"))
+                              : failure_);
         answer(false, done.status);
     }
 }
@@ -117,6 +121,10 @@ void Promotion::look(Instant now) {
         case Step::kDemoting:
         case Step::kBare: break;
     }
+    expire(now);
+}
+
+void Promotion::expire(Instant now) {
     std::vector<Reply> late;
     std::erase_if(waiting_, [&](Waiting& waiting) {
         if (waiting.until > now) return false;
@@ -124,7 +132,10 @@ void Promotion::look(Instant now) {
         return true;
     });
     const bool opening_too_long = !late.empty() && step_ == Step::kOpening;
-    for (auto& reply : late) reply(fail(ErrorCode::kTimedOut, "the mirror has not done it within 60 s", "look at `kagami mirror status`, then try again"), false);
+    for (auto& reply : late)
+        reply(fail(ErrorCode::kTimedOut, "the mirror has not done it within 60 s",
+                   "look at `kagami mirror status`, then try again"),
+              false);
     if (opening_too_long) {
         demote_then_ = true;
         lost("opening the device took too long");

@@ -1,8 +1,8 @@
 // Promotion and demotion of one mirror: the order in which engine and front end change (mirror.md 5, rules 1 and 6).
-// Promote: the engine first, then the device. Demote: the device must be idle and closed, what it still held is written,
-// then the engine. The front end may be lost (aborted by the guard, failed): then what is under way fails, and the mirror
-// stays promoted without a device until it is promoted again (a new device) or demoted.
-// Every question is answered, within kLimit. Questions may be repeated. Belongs to the mirror's thread.
+// Promote: the engine first, then the device. Demote: the device must be idle and closed, what it still held is
+// written, then the engine. The front end may be lost (aborted by the guard, failed): then what is under way fails, and
+// the mirror stays promoted without a device until it is promoted again (a new device) or demoted. Every question is
+// answered, within kLimit. Questions may be repeated. Belongs to the mirror's thread.
 #pragma once
 
 #include <functional>
@@ -41,10 +41,10 @@ class Promotion {
         kPromoting,  // the engine
         kOpening,    // the front end
         kServing,
-        kClosing,    // the front end
-        kDemoting,   // the engine
-        kLosing,     // a front end that is gone is cleared away
-        kBare,       // promoted, without a front end
+        kClosing,   // the front end
+        kDemoting,  // the engine
+        kLosing,    // a front end that is gone is cleared away
+        kBare,      // promoted, without a front end
     };
     struct Waiting {
         bool promote = false;
@@ -54,6 +54,7 @@ class Promotion {
     void order(OrderKind kind);
     void open(int kept_descriptor);
     void opened();
+    void expire(Instant now);
     void lost(const std::string& why);
     void closed();
     void answer(bool promote, const Status& status);
@@ -63,7 +64,7 @@ class Promotion {
     std::unique_ptr<FrontEnd> front_;
     std::vector<Waiting> waiting_;
     uint64_t last_order_ = 0;
-    Status failure_;           // why the device could not be opened: the answer once the engine is demoted again
+    Status failure_;            // why the device could not be opened: the answer once the engine is demoted again
     bool demote_then_ = false;  // after kLosing
     std::string trouble_;
 };

@@ -32,11 +32,11 @@ class FrontEnd {
     // Takes what is there, as long as there are buffers and request ids; calls submit for each.
     virtual void advance() = 0;
     virtual void complete(const Completion& completion) = 0;  // with `data`: copy them before returning
-    virtual std::string device() const = 0;  // "/dev/loop3", or "unix:/…"
+    virtual std::string device() const = 0;                   // "/dev/loop3", or "unix:/…"
     // Nobody has it open any more? Says who does.
     virtual Status idle() const = 0;
-    // Begins to close; an error: it stays as it was. Done when state() is kClosed. While it is opening, or has failed: gives
-    // it up, whoever uses it.
+    // Begins to close; an error: it stays as it was. Done when state() is kClosed. While it is opening, or has failed:
+    // gives it up, whoever uses it.
     virtual Status close() = 0;
     virtual FrontEndState state() const { return FrontEndState::kOpen; }  // changes in advance() and close() only
     virtual std::string trouble() const { return {}; }  // of kFailed, and of a close() that was given up
@@ -47,15 +47,15 @@ class FrontEnd {
 struct FrontEndSettings {
     std::string mirror;
     uint64_t size_bytes = 0;
-    std::string directory;     // /run/kagami/mirror/NAME, 0700, exists
-    int kept_descriptor = -1;  // of a former life of the driver: go on with it
+    std::string directory;                     // /run/kagami/mirror/NAME, 0700, exists
+    int kept_descriptor = -1;                  // of a former life of the driver: go on with it
     std::function<void(int descriptor)> keep;  // hand it to the descriptor store; -1 = take it out again
     std::function<void()> wake;                // from any thread: have advance() called soon
-    FrontEnd::Submit submit;  // never completes within the call
+    FrontEnd::Submit submit;                   // never completes within the call
     Buffers* buffers = nullptr;
 };
 struct FrontEndType {
-    const char* name;  // "fuse-loop", "nbd-socket"
+    const char* name;    // "fuse-loop", "nbd-socket"
     Status (*usable)();  // does this kernel have it?
     Result<std::unique_ptr<FrontEnd>> (*open)(FrontEndSettings settings);
     void (*drop)(const std::string& directory);  // ends what a kept descriptor served: nobody will go on with it

@@ -52,9 +52,11 @@ Error busy(const std::string& subject, const std::string& path, dev_t device) {
         return {ErrorCode::kRefused, subject + " is mounted on " + point, "unmount it, and take it out of /etc/fstab"};
     }
     if (const std::string holder = first_in(sysfs(device) + "/holders"); !holder.empty()) {
-        return {ErrorCode::kRefused, subject + " is used by " + holder, "take it out of " + holder + ", or configure another device"};
+        return {ErrorCode::kRefused, subject + " is used by " + holder,
+                "take it out of " + holder + ", or configure another device"};
     }
-    return {ErrorCode::kRefused, subject + " is in use: mounted elsewhere, swap, or opened exclusively by another program",
+    return {ErrorCode::kRefused,
+            subject + " is in use: mounted elsewhere, swap, or opened exclusively by another program",
             "find who uses it (lsblk, swapon --show, fuser -v " + path + ") and end that"};
 }
 
@@ -64,7 +66,7 @@ std::string part_uuid(dev_t device) {
     const std::string folder = "/dev/disk/by-partuuid/";
     const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(folder.c_str()), closedir);
     while (const dirent* entry = entries ? readdir(entries.get()) : nullptr) {
-        struct stat found{};
+        struct stat found {};
         if (stat((folder + entry->d_name).c_str(), &found) == 0 && S_ISBLK(found.st_mode) && found.st_rdev == device) {
             return entry->d_name;
         }
@@ -91,7 +93,8 @@ std::string identity_of_device(int fd, dev_t device) {
     if (const std::string hardware = hardware_identity(device); !hardware.empty()) return hardware.substr(0, 191);
     loop_info64 info{};
     if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0) {
-        return "loop=" + std::to_string(info.lo_device) + ":" + std::to_string(info.lo_inode) + "+" + std::to_string(info.lo_offset);
+        return "loop=" + std::to_string(info.lo_device) + ":" + std::to_string(info.lo_inode) + "+" +
+               std::to_string(info.lo_offset);
     }
     return "dev=" + device_numbers(device);
 }
@@ -106,13 +109,15 @@ struct Opened {
 
 Error open_error(const std::string& subject, const std::string& path, int error) {
     if (error == EINVAL) {
-        return {ErrorCode::kRefused, subject + ": its file system does no direct I/O", "put it on ext4, xfs or a partition"};
+        return {ErrorCode::kRefused, subject + ": its file system does no direct I/O",
+                "put it on ext4, xfs or a partition"};
     }
     if (error == EROFS || error == EACCES) {
         return {ErrorCode::kRefused, subject + " is read-only", "make it writable (blockdev --setrw " + path + ")"};
     }
     if (error == ENOENT || error == ENXIO || error == ENODEV || error == ENOMEDIUM) {
-        return {ErrorCode::kNotFound, subject + " does not exist", "connect or create it, or correct the configuration"};
+        return {ErrorCode::kNotFound, subject + " does not exist",
+                "connect or create it, or correct the configuration"};
     }
     return {ErrorCode::kFailed, subject + ": cannot open it: " + errno_text(error), errno_remedy(error, path)};
 }
@@ -127,18 +132,22 @@ Result<Opened> open_device(const std::string& subject, const std::string& path, 
     if (ioctl(opened.fd.get(), BLKROGET, &read_only) == 0 && read_only != 0) {
         return tl::unexpected(open_error(subject, path, EROFS));
     }
-    if (ioctl(opened.fd.get(), BLKGETSIZE64, &opened.size_bytes) != 0) return tl::unexpected(open_error(subject, path, errno));
+    if (ioctl(opened.fd.get(), BLKGETSIZE64, &opened.size_bytes) != 0)
+        return tl::unexpected(open_error(subject, path, errno));
     opened.identity = identity_of_device(opened.fd.get(), device);
     return opened;
 }
 
 Result<Opened> open_file(const std::string& subject, const std::string& path, const struct stat& before) {
     Opened opened{UniqueFd(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC)), 0, ""};
-    struct stat file{};
-    if (!opened.fd.valid() || fstat(opened.fd.get(), &file) != 0) return tl::unexpected(open_error(subject, path, errno));
-    if (file.st_dev != before.st_dev || file.st_ino != before.st_ino) return fail(subject + " was replaced while it was opened");
+    struct stat file {};
+    if (!opened.fd.valid() || fstat(opened.fd.get(), &file) != 0)
+        return tl::unexpected(open_error(subject, path, errno));
+    if (file.st_dev != before.st_dev || file.st_ino != before.st_ino)
+        return fail(subject + " was replaced while it was opened");
     if (flock(opened.fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        return fail(ErrorCode::kRefused, subject + " is used by another program", "end it (fuser -v " + path + "), then try again");
+        return fail(ErrorCode::kRefused, subject + " is used by another program",
+                    "end it (fuser -v " + path + "), then try again");
     }
     if (const auto loops = loops_on_file(file.st_dev, file.st_ino); !loops.empty()) {
         return fail(ErrorCode::kRefused, subject + " is attached to " + loops.front(),
@@ -155,8 +164,10 @@ Status check_size(const std::string& subject, uint64_t size_bytes) {
                     "use one of at least 1 MiB (metadata: 16 MiB)");
     }
     if (size_bytes % kBlockBytes != 0) {
-        return fail(ErrorCode::kRefused, subject + " has " + std::to_string(size_bytes) + " bytes: not a multiple of 4096",
-                    "resize it to " + std::to_string(size_bytes / kBlockBytes * kBlockBytes) + " bytes, the same on both nodes");
+        return fail(ErrorCode::kRefused,
+                    subject + " has " + std::to_string(size_bytes) + " bytes: not a multiple of 4096",
+                    "resize it to " + std::to_string(size_bytes / kBlockBytes * kBlockBytes) +
+                        " bytes, the same on both nodes");
     }
     return {};
 }
@@ -164,7 +175,8 @@ Status check_size(const std::string& subject, uint64_t size_bytes) {
 // ---- blocks ----
 
 struct Aligned {
-    explicit Aligned(size_t length_bytes) : bytes(static_cast<uint8_t*>(std::aligned_alloc(kMetadataBlockBytes, length_bytes))) {}
+    explicit Aligned(size_t length_bytes)
+        : bytes(static_cast<uint8_t*>(std::aligned_alloc(kMetadataBlockBytes, length_bytes))) {}
     ~Aligned() { std::free(bytes); }
     Aligned(const Aligned&) = delete;
     Aligned& operator=(const Aligned&) = delete;
@@ -186,7 +198,8 @@ class Window {
     // The whole window; or, where the disk has a bad place, the one block that is wanted.
     void fill(uint64_t offset) {
         from_ = offset;
-        for (const uint64_t wanted : {std::min<uint64_t>(kWindowBytes, device_bytes_ - offset), uint64_t{kMetadataBlockBytes}}) {
+        for (const uint64_t wanted :
+             {std::min<uint64_t>(kWindowBytes, device_bytes_ - offset), uint64_t{kMetadataBlockBytes}}) {
             const ssize_t got = pread(fd_, memory_.bytes, wanted, static_cast<off_t>(offset));
             length_ = got == static_cast<ssize_t>(wanted) ? wanted : 0;
             if (length_ != 0) return;
@@ -203,10 +216,11 @@ class Window {
 
 Result<BlockDevice> BlockDevice::open(const std::string& path, DeviceUse use) {
     const std::string subject = (use == DeviceUse::kData ? "data device " : "metadata device ") + path;
-    struct stat found{};
+    struct stat found {};
     if (::stat(path.c_str(), &found) != 0) return tl::unexpected(open_error(subject, path, errno));
     if (!S_ISBLK(found.st_mode) && !S_ISREG(found.st_mode)) {
-        return fail(ErrorCode::kRefused, subject + " is neither a block device nor a regular file", "correct the configuration");
+        return fail(ErrorCode::kRefused, subject + " is neither a block device nor a regular file",
+                    "correct the configuration");
     }
     auto opened = S_ISBLK(found.st_mode) ? open_device(subject, path, found.st_rdev) : open_file(subject, path, found);
     if (!opened) return tl::unexpected(opened.error());
@@ -231,11 +245,13 @@ Status BlockDevice::write_blocks(const std::vector<BlockWrite>& blocks) const {
     for (size_t i = 0; i < blocks.size();) {
         const uint64_t offset = blocks[i].offset;
         size_t length = 0;
-        for (; i < blocks.size() && length < kWindowBytes && blocks[i].offset == offset + length; ++i, length += kMetadataBlockBytes) {
+        for (; i < blocks.size() && length < kWindowBytes && blocks[i].offset == offset + length;
+             ++i, length += kMetadataBlockBytes) {
             std::memcpy(memory.bytes + length, blocks[i].bytes.data(), kMetadataBlockBytes);
         }
         if (pwrite(fd(), memory.bytes, length, static_cast<off_t>(offset)) != static_cast<ssize_t>(length)) {
-            return fail(subject_ + ": cannot write at byte " + std::to_string(offset) + ": " + errno_text(errno), "replace it");
+            return fail(subject_ + ": cannot write at byte " + std::to_string(offset) + ": " + errno_text(errno),
+                        "replace it");
         }
     }
     if (fdatasync(fd()) != 0) return fail(subject_ + ": cannot flush it: " + errno_text(errno), "replace it");
@@ -243,7 +259,8 @@ Status BlockDevice::write_blocks(const std::vector<BlockWrite>& blocks) const {
 }
 
 Status check_distinct(const std::string& data, const std::string& metadata) {
-    struct stat a{}, b{};
+    struct stat a {
+    }, b{};
     if (stat(data.c_str(), &a) != 0 || stat(metadata.c_str(), &b) != 0) return {};  // open() names what is missing
     const bool same = S_ISBLK(a.st_mode) && S_ISBLK(b.st_mode) ? a.st_rdev == b.st_rdev
                                                                : a.st_dev == b.st_dev && a.st_ino == b.st_ino;

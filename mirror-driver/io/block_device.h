@@ -1,8 +1,8 @@
-// A data or metadata device of a mirror: a block device, or a regular file of fixed size, opened for direct I/O and held
-// exclusively for as long as this object lives, on the standby too: nobody can mount it meanwhile (mirror.md 5, rule 18).
-// Refused here, with the device and the remedy in the message: missing, of another kind, read-only, mounted, used by
-// something else, attached to a loop device, of a size that is no multiple of 4096, without direct I/O.
-// Leaves to others: what lies on it (attach.h).
+// A data or metadata device of a mirror: a block device, or a regular file of fixed size, opened for direct I/O and
+// held exclusively for as long as this object lives, on the standby too: nobody can mount it meanwhile (mirror.md 5,
+// rule 18). Refused here, with the device and the remedy in the message: missing, of another kind, read-only, mounted,
+// used by something else, attached to a loop device, of a size that is no multiple of 4096, without direct I/O. Leaves
+// to others: what lies on it (attach.h).
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ class BlockDevice {
     static Result<BlockDevice> open(const std::string& path, DeviceUse use);
     int fd() const { return fd_.get(); }
     uint64_t size_bytes() const { return size_bytes_; }
-    // What stays when names change: "partuuid=…", "wwid=…", "serial=…", "loop=DEV:INODE", "dev=MAJOR:MINOR", "file=DEV:INODE".
+    // What stays when names change: "partuuid=…", "wwid=…", "serial=…", "loop=DEV:INODE", "dev=MAJOR:MINOR",
+    // "file=DEV:INODE".
     const std::string& identity() const { return identity_; }
     const std::string& subject() const { return subject_; }  // "data device /dev/sdb1"
     // Blocking, for the time before the mirror runs.

@@ -36,10 +36,12 @@ Result<Buffers> Buffers::make(uint32_t small, uint32_t large) {
     made.small_ = small;
     made.large_ = large;
     made.memory_bytes_ = size_t{small} * kSmallBytes + size_t{large} * kMaxRequestBytes;
-    void* at = mmap(nullptr, made.memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* at =
+        mmap(nullptr, made.memory_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (at == MAP_FAILED) {
-        return fail("mirror buffers: cannot map " + std::to_string(made.memory_bytes_ >> 20U) + " MiB: " + errno_text(errno),
-                    "free some memory, or mirror fewer disks on this node");
+        return fail(
+            "mirror buffers: cannot map " + std::to_string(made.memory_bytes_ >> 20U) + " MiB: " + errno_text(errno),
+            "free some memory, or mirror fewer disks on this node");
     }
     made.memory_ = static_cast<uint8_t*>(at);
     if (made.memory_bytes_ >= kHugePage) madvise(at, made.memory_bytes_, MADV_HUGEPAGE);
@@ -93,7 +95,7 @@ bool Buffers::available(uint32_t length_bytes, Use use) const {
 }
 
 BufferId Buffers::take(uint32_t length_bytes, Use use) {
-    const auto from = [&](std::vector<uint32_t>& free, uint32_t (&taken)[3]) {
+    const auto from = [&](std::vector<uint32_t>& free, uint32_t(&taken)[3]) {
         const uint32_t id = free.back();
         free.pop_back();
         ++taken[slot(use)];

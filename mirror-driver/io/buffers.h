@@ -25,7 +25,7 @@ class Buffers {
 
     BufferId take(uint32_t length_bytes, Use use);  // kNoBuffer when the share is used up
     void release(BufferId buffer);
-    uint64_t releases() const { return releases_; }  // so far: who waits for a buffer looks whether it has grown
+    uint64_t releases() const { return releases_; }   // so far: who waits for a buffer looks whether it has grown
     std::span<uint8_t> bytes(BufferId buffer) const;  // whole capacity, 4096-aligned
     bool available(uint32_t length_bytes, Use use) const;
     std::span<uint8_t> memory() const { return {memory_, memory_bytes_}; }

@@ -85,8 +85,9 @@ Result<std::optional<Loop>> try_attach(int number, const UniqueFd& file) {
     loop_info64 info{};
     if (ioctl(loop.fd.get(), LOOP_GET_STATUS64, &info) != 0 || (info.lo_flags & LO_FLAGS_DIRECT_IO) == 0) {
         ioctl(loop.fd.get(), LOOP_CLR_FD);
-        return fail(loop.device + ": the kernel does no direct I/O on the mirror's file",
-                    "use a kernel whose loop driver does (5.8 or newer); buffered, writes would be acknowledged too early");
+        return fail(
+            loop.device + ": the kernel does no direct I/O on the mirror's file",
+            "use a kernel whose loop driver does (5.8 or newer); buffered, writes would be acknowledged too early");
     }
     return std::optional<Loop>(std::move(loop));
 }
@@ -98,7 +99,7 @@ std::vector<std::string> loops_on_file(dev_t device, ino_t inode) {
     for (const auto& loop : bound_loops()) {
         // A file of another file system is not even looked at: its server may be away, or be this very thread.
         if (file_system_of(loop.backing_file) != device) continue;
-        struct stat file{};
+        struct stat file {};
         if (::stat(loop.backing_file.c_str(), &file) == 0 && file.st_dev == device && file.st_ino == inode) {
             found.push_back(device_name(loop.number));
         }
@@ -128,13 +129,15 @@ Result<Loop> attach_loop(const std::string& path) {
         if (!loop) return tl::unexpected(loop.error());
         if (*loop) return std::move(**loop);
     }
-    return fail("no loop device stayed free long enough to be used", "look who makes loop devices (losetup -l), then try again");
+    return fail("no loop device stayed free long enough to be used",
+                "look who makes loop devices (losetup -l), then try again");
 }
 
 Status detach_loop(Loop& loop, dev_t device) {
     if (!loop.fd.valid()) return {};
     fsync(loop.fd.get());  // what was written buffered, while the device still is one
-    if (ioctl(loop.fd.get(), LOOP_CLR_FD) != 0 && errno != ENXIO) return tl::unexpected(cannot(loop.device, "detach it", errno));
+    if (ioctl(loop.fd.get(), LOOP_CLR_FD) != 0 && errno != ENXIO)
+        return tl::unexpected(cannot(loop.device, "detach it", errno));
     const int number = std::atoi(loop.device.c_str() + 9);
     loop.fd.reset();
     for (const Instant end = host::boot_now() + kDetachLimit; host::boot_now() < end; ::poll(nullptr, 0, 5)) {

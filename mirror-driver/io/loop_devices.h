@@ -1,6 +1,6 @@
 // The loop devices of this machine, as far as the mirror driver cares: which of them stands on a given file, and making
-// one for our own FUSE file. They are global to the machine while paths are not (a container beside this one may have the
-// same path): a device counts as ours only if path, file system and inode agree. Nothing else is ever touched.
+// one for our own FUSE file. They are global to the machine while paths are not (a container beside this one may have
+// the same path): a device counts as ours only if path, file system and inode agree. Nothing else is ever touched.
 // Every call may block on requests to the backing file: never call it on the thread that serves that file, but
 // loops_on_file().
 #pragma once

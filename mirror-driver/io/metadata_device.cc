@@ -17,7 +17,8 @@ constexpr size_t kUsualBlocks = 512;  // room for a batch; a larger one (a resyn
 
 }  // namespace
 
-MetadataDevice::MetadataDevice(const BlockDevice& device, const Loaded& loaded, const Bitmap& bitmap, Ring& ring, Ring::Tag tag)
+MetadataDevice::MetadataDevice(const BlockDevice& device, const Loaded& loaded, const Bitmap& bitmap, Ring& ring,
+                               Ring::Tag tag)
     : fd_(device.fd()), metadata_(loaded, device.size_bytes()), ring_(ring), tag_(tag) {
     void* at = mmap(nullptr, kStagingBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     KAGAMI_ASSERT(at != MAP_FAILED, "half a MiB at the start");

@@ -1,7 +1,7 @@
-// Writes the engine's metadata batches: all blocks of a batch with O_DIRECT from one aligned, locked place, then a flush,
-// then it is done. One batch at a time; a failure anywhere fails the batch, and the device takes no further one (the
-// replica stops being primary, engine/mirror.h).
-// Allocates in the constructor only. Leaves to others: what stands in the blocks (engine/metadata.h).
+// Writes the engine's metadata batches: all blocks of a batch with O_DIRECT from one aligned, locked place, then a
+// flush, then it is done. One batch at a time; a failure anywhere fails the batch, and the device takes no further one
+// (the replica stops being primary, engine/mirror.h). Allocates in the constructor only. Leaves to others: what stands
+// in the blocks (engine/metadata.h).
 #pragma once
 
 #include <optional>

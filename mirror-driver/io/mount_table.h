@@ -1,4 +1,5 @@
-// /proc/self/mountinfo, as this process sees it: asked instead of the file systems themselves, whose servers may be away.
+// /proc/self/mountinfo, as this process sees it: asked instead of the file systems themselves, whose servers may be
+// away.
 #pragma once
 
 #include <sys/types.h>

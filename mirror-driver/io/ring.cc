@@ -154,11 +154,13 @@ Result<std::unique_ptr<Ring>> Ring::make(std::span<uint8_t> pool) {
     auto impl = std::make_unique<Impl>();
     if (const int error = make_queue(impl->ring); error != 0) {
         return fail("io_uring: cannot be set up: " + errno_text(error),
-                    "allow it (sysctl kernel.io_uring_disabled=0, and in a container its seccomp profile); the mirror disk needs it");
+                    "allow it (sysctl kernel.io_uring_disabled=0, and in a container its seccomp profile); the mirror "
+                    "disk needs it");
     }
     impl->made = true;
     impl->pool = pool;
-    void* zeroes = mmap(nullptr, kMaxRequestBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* zeroes =
+        mmap(nullptr, kMaxRequestBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (zeroes == MAP_FAILED) return fail("io_uring: no memory for its zero buffer", "free some memory");
     impl->zeroes = static_cast<uint8_t*>(zeroes);
     if (!pool.empty()) {

@@ -1,8 +1,8 @@
 // The one io_uring of a mirror's thread: its disk I/O, and the place where it waits for everything else (descriptors
 // become readable here too), so that one system call submits and waits.
-// A request that transfers fewer bytes than asked for is EIO. Every table is allocated in make(); a caller never has more
-// than kDepth requests under way. Belongs to the thread that made it.
-// Leaves to others: what a tag means, and buffers (they stay the caller's, and must live until done).
+// A request that transfers fewer bytes than asked for is EIO. Every table is allocated in make(); a caller never has
+// more than kDepth requests under way. Belongs to the thread that made it. Leaves to others: what a tag means, and
+// buffers (they stay the caller's, and must live until done).
 #pragma once
 
 #include <functional>
@@ -36,7 +36,8 @@ class Ring {
     void when_readable(int fd, Tag tag);  // once
 
     void submit();  // now, because something else is to be done before the wait
-    // Calls `done` for what has finished; waits until `until` (nothing: for ever) when nothing has. `done` may start more.
+    // Calls `done` for what has finished; waits until `until` (nothing: for ever) when nothing has. `done` may start
+    // more.
     Status wait(std::optional<Instant> until, const Done& done);
     uint32_t under_way() const;  // disk requests
 

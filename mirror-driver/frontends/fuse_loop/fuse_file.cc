@@ -59,11 +59,15 @@ Result<UniqueFd> mount_fuse_file(const std::string& path) {
     const UniqueFd place(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!place.valid()) return fail(path + ": cannot make it: " + errno_text(errno), errno_remedy(errno, path));
     UniqueFd fd(::open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    if (!fd.valid()) return fail("/dev/fuse: cannot open it: " + errno_text(errno), "load the kernel module fuse (modprobe fuse)");
-    const std::string options = "fd=" + std::to_string(fd.get()) + ",rootmode=100600,user_id=0,group_id=0,allow_other,max_read=" +
-                                std::to_string(kMaxRequestBytes);
-    if (mount("kagami-mirror", path.c_str(), "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options.c_str()) != 0) {
-        return fail(path + ": cannot mount the mirror's file: " + errno_text(errno), "run as root with the kernel module fuse loaded");
+    if (!fd.valid())
+        return fail("/dev/fuse: cannot open it: " + errno_text(errno), "load the kernel module fuse (modprobe fuse)");
+    const std::string options =
+        "fd=" + std::to_string(fd.get()) +
+        ",rootmode=100600,user_id=0,group_id=0,allow_other,max_read=" + std::to_string(kMaxRequestBytes);
+    if (mount("kagami-mirror", path.c_str(), "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options.c_str()) !=
+        0) {
+        return fail(path + ": cannot mount the mirror's file: " + errno_text(errno),
+                    "run as root with the kernel module fuse loaded");
     }
     return fd;
 }
@@ -75,7 +79,7 @@ void abort_fuse_connection(dev_t device) {
 }
 
 void mount_fusectl() {
-    struct statfs found{};
+    struct statfs found {};
     if (statfs(kConnections, &found) == 0 && found.f_type == kFusectlMagic) return;
     std::ignore = mount("fusectl", kConnections, "fusectl", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
 }
@@ -134,7 +138,8 @@ bool FuseFile::receive() {
     }
     const auto total = static_cast<size_t>(got);
     if (total < sizeof(fuse_in_header)) return true;
-    Incoming incoming{part<fuse_in_header>(header_.data()), header_.data() + sizeof(fuse_in_header), total - sizeof(fuse_in_header)};
+    Incoming incoming{part<fuse_in_header>(header_.data()), header_.data() + sizeof(fuse_in_header),
+                      total - sizeof(fuse_in_header)};
     if (incoming.head.opcode != FUSE_WRITE && total > kWriteHeaderBytes) {
         const size_t spilled = std::min(total - kWriteHeaderBytes, header_.size() - kWriteHeaderBytes);
         std::memcpy(header_.data() + kWriteHeaderBytes, space.data(), spilled);
@@ -185,8 +190,8 @@ void FuseFile::initialise(const Incoming& incoming) {
     const auto in = incoming.as<fuse_init_in>();
     uint64_t offered = in.flags;
     if ((in.flags & FUSE_INIT_EXT) != 0) offered |= uint64_t{in.flags2} << 32U;
-    const uint64_t flags = offered & (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_MAX_PAGES | FUSE_PARALLEL_DIROPS |
-                                      uint64_t{FUSE_INIT_EXT} | kHasResend);
+    const uint64_t flags = offered & (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_MAX_PAGES |
+                                      FUSE_PARALLEL_DIROPS | uint64_t{FUSE_INIT_EXT} | kHasResend);
     fuse_init_out out{};
     out.major = FUSE_KERNEL_VERSION;
     out.minor = std::min<uint32_t>(in.minor, FUSE_KERNEL_MINOR_VERSION);
@@ -251,7 +256,8 @@ void FuseFile::start_write(const Incoming& incoming) {
 void FuseFile::start_zero(const Incoming& incoming) {
     const auto in = incoming.as<fuse_fallocate_in>();
     const Extent extent{in.offset, in.length};
-    if (in.mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) && in.mode != (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)) {
+    if (in.mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) &&
+        in.mode != (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)) {
         return reply(incoming.head.unique, EOPNOTSUPP);
     }
     if (inside(incoming.head.unique, extent)) issue(claim(incoming.head.unique, Operation::kZero, extent, kNoBuffer));
@@ -296,7 +302,8 @@ void FuseFile::complete(const Completion& completion) {
     --request.under_way;
     if (request.error == 0) request.error = completion.error;
     if (completion.data != kNoBuffer) {  // the peer has read it for us
-        std::memcpy(settings_.buffers->bytes(request.buffer).data(), settings_.buffers->bytes(completion.data).data(), request.extent.length);
+        std::memcpy(settings_.buffers->bytes(request.buffer).data(), settings_.buffers->bytes(completion.data).data(),
+                    request.extent.length);
     }
     if (request.error == 0 && request.issued < request.extent.length) return issue_as(id, index);
     free_ids_.push_back(id);
@@ -324,7 +331,8 @@ void FuseFile::answer(Request& request) {
 
 void FuseFile::reply(uint64_t unique, int error, const void* data, size_t length_bytes) {
     const fuse_out_header head{static_cast<uint32_t>(sizeof(fuse_out_header) + length_bytes), -error, unique};
-    const iovec parts[2] = {{const_cast<fuse_out_header*>(&head), sizeof head}, {const_cast<void*>(data), length_bytes}};
+    const iovec parts[2] = {{const_cast<fuse_out_header*>(&head), sizeof head},
+                            {const_cast<void*>(data), length_bytes}};
     if (gone_ || writev(descriptor(), parts, length_bytes == 0 ? 1 : 2) >= 0) return;
     if (errno == ENODEV || errno == ENOTCONN) gone_ = true;
     // ENOENT: nobody waits for it any more. Anything else would leave somebody waiting for ever.

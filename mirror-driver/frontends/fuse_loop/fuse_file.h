@@ -1,10 +1,9 @@
-// One regular file of fixed size as the root of a FUSE mount, spoken over a raw /dev/fuse descriptor: reads, writes, fsync
-// (flush) and fallocate (discard and write-zeroes) become requests of the mirror; everything else is answered here.
-// A descriptor of a former life is gone on with: what it had not answered is asked for again (FUSE_NOTIFY_RESEND, Linux
-// 6.9), with the same `unique` and bit 63 set.
-// Belongs to the mirror's thread; allocates in the constructor only; to be destroyed when it is settled. Mounting and unmounting are separate, because they may
-// run on another thread while this one answers.
-// Leaves to others: who opens the file (fuse_loop.h), order and durability (engine).
+// One regular file of fixed size as the root of a FUSE mount, spoken over a raw /dev/fuse descriptor: reads, writes,
+// fsync (flush) and fallocate (discard and write-zeroes) become requests of the mirror; everything else is answered
+// here. A descriptor of a former life is gone on with: what it had not answered is asked for again (FUSE_NOTIFY_RESEND,
+// Linux 6.9), with the same `unique` and bit 63 set. Belongs to the mirror's thread; allocates in the constructor only;
+// to be destroyed when it is settled. Mounting and unmounting are separate, because they may run on another thread
+// while this one answers. Leaves to others: who opens the file (fuse_loop.h), order and durability (engine).
 #pragma once
 
 #include <array>

@@ -44,7 +44,8 @@ std::string holder_of(const std::string& device) {
 
 class FuseLoop final : public FrontEnd {
  public:
-    explicit FuseLoop(FrontEndSettings settings) : settings_(std::move(settings)), path_(settings_.directory + "/disk") {}
+    explicit FuseLoop(FrontEndSettings settings)
+        : settings_(std::move(settings)), path_(settings_.directory + "/disk") {}
     ~FuseLoop() override;
     Status begin();
 
@@ -93,7 +94,8 @@ Status FuseLoop::begin() {
     }
     UniqueFd kept(std::exchange(settings_.kept_descriptor, -1));
     mount_ = mounted_at(path_);
-    if (mount_ == 0) return fail(path_ + " is not mounted any more: its kept descriptor is of no use", "activate the group anew");
+    if (mount_ == 0)
+        return fail(path_ + " is not mounted any more: its kept descriptor is of no use", "activate the group anew");
     serve(std::move(kept), true);
     if (auto again = file_->ask_again(); !again) return again;
     start(Task::kAttach);
@@ -135,7 +137,8 @@ Status FuseLoop::sweep() {
         // Still used: then it stays, without anything behind it, until its users are gone.
         if (loop && loop->fd.valid()) std::ignore = detach_loop(*loop, dead);
         if (umount2(path_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0) {
-            return fail(path_ + ": cannot unmount what an earlier driver left: " + errno_text(errno), "unmount it (umount -l " + path_ + ")");
+            return fail(path_ + ": cannot unmount what an earlier driver left: " + errno_text(errno),
+                        "unmount it (umount -l " + path_ + ")");
         }
     }
     return fail(path_ + " is mounted many times over", "unmount it (umount -l " + path_ + ")");
@@ -203,7 +206,9 @@ void FuseLoop::task_ended() {
         }
         return;
     }
-    if (!outcome_) return fail_with(outcome_.error().message + (outcome_.error().remedy.empty() ? "" : ": " + outcome_.error().remedy));
+    if (!outcome_)
+        return fail_with(outcome_.error().message +
+                         (outcome_.error().remedy.empty() ? "" : ": " + outcome_.error().remedy));
     if (ended == Task::kMount) {
         serve(std::move(mounted_), false);
         start(Task::kAttach);
@@ -224,7 +229,7 @@ void FuseLoop::buffers_released() {
 Status FuseLoop::idle() const {
     if (state_ != FrontEndState::kOpen) return {};
     const UniqueFd alone(::open(loop_.device.c_str(), O_RDONLY | O_EXCL | O_CLOEXEC));
-    struct stat found{};
+    struct stat found {};
     const bool claimed = !alone.valid() && errno == EBUSY;
     if (claimed && ::stat(loop_.device.c_str(), &found) == 0) {
         if (const std::string point = mount_point_of(found.st_rdev); !point.empty()) {
@@ -235,7 +240,8 @@ Status FuseLoop::idle() const {
         return fail(ErrorCode::kRefused, loop_.device + " is open in " + holder, "end it");
     }
     if (claimed) {
-        return fail(ErrorCode::kRefused, loop_.device + " is in use: mounted in another namespace, swap, or part of another device",
+        return fail(ErrorCode::kRefused,
+                    loop_.device + " is in use: mounted in another namespace, swap, or part of another device",
                     "find who uses it (lsblk, findmnt in the containers of this machine)");
     }
     return {};

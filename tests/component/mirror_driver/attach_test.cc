@@ -32,10 +32,12 @@ struct Pair {
         make_sized_file(config.data, 8 << 20);
         make_sized_file(config.metadata, 32 << 20);
     }
-    Result<Attachment> attach(std::optional<Uuid> mirror = kMirror, const Uuid& cluster = kCluster, NodeId self = kSelf) const {
+    Result<Attachment> attach(std::optional<Uuid> mirror = kMirror, const Uuid& cluster = kCluster,
+                              NodeId self = kSelf) const {
         return mirror::attach(config, cluster, self, mirror);
     }
-    void refused(const std::string& because, std::optional<Uuid> mirror = kMirror, const Uuid& cluster = kCluster, NodeId self = kSelf) const {
+    void refused(const std::string& because, std::optional<Uuid> mirror = kMirror, const Uuid& cluster = kCluster,
+                 NodeId self = kSelf) const {
         const auto attached = attach(mirror, cluster, self);
         REQUIRE_FALSE(attached);
         INFO(attached.error().message << ": " << attached.error().remedy);

@@ -35,7 +35,8 @@ UniqueFd listen_for_notifications(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("cannot bind " + path);
+    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        throw std::runtime_error("cannot bind " + path);
     return fd;
 }
 
@@ -93,8 +94,9 @@ DrivenNode::~DrivenNode() {
 }
 
 void DrivenNode::start_driver(const std::string& cgroup) {
-    const std::vector<std::string> argv = {KAGAMI_MIRRORD, "--socket", run_directory_ + "/socket", "--run-directory", run_directory_,
-                                           "--guard-page", directory_ / "page"};
+    const std::vector<std::string> argv = {KAGAMI_MIRRORD,     "--socket",     run_directory_ + "/socket",
+                                           "--run-directory",  run_directory_, "--guard-page",
+                                           directory_ / "page"};
     std::vector<std::string> environment = {"NOTIFY_SOCKET=" + (directory_ / "notify")};
     std::string names;
     std::vector<int> handed;
@@ -174,8 +176,10 @@ void DrivenNode::grant(const mirror::Report& report) {
     const auto known = [&](Nonce n) { return n.value != 0 && (n == mine.nonce || n == mine.next_nonce); };
     switch (report.wish.kind) {
         case mirror::WishKind::kAttach:
-            if (known(report.next_nonce)) mine = {report.next_nonce, report.next_nonce, mine.standing};
-            else if (known(report.nonce) || mine == mirror::RecordReplica{}) mine = {report.nonce, report.next_nonce, mine.standing};
+            if (known(report.next_nonce))
+                mine = {report.next_nonce, report.next_nonce, mine.standing};
+            else if (known(report.nonce) || mine == mirror::RecordReplica{})
+                mine = {report.nonce, report.next_nonce, mine.standing};
             break;
         case mirror::WishKind::kSettle:
             if (report.nonce == mine.next_nonce) mine = {report.nonce, Nonce{}, mine.standing};

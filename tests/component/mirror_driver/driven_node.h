@@ -30,7 +30,7 @@ class DrivenNode {
     void forget_kept() { kept_.clear(); }
     void collect_kept();
 
-    void own(bool owned);         // whether the group runs here
+    void own(bool owned);  // whether the group runs here
     void new_token();
     void lease(Duration length);  // negative: withdrawn
     Result<std::string> promote();

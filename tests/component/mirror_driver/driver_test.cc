@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "common/host/boot_clock.h"
+#include "mirror-driver/frontends/fuse_loop/fuse_file.h"
 #include "mirror-driver/frontends/fuse_loop/fuse_loop.h"
 #include "mirror-driver/io/loop_devices.h"
 #include "mirror-driver/io/mount_table.h"
@@ -127,8 +128,8 @@ TEST_CASE("what is written lies on the data device, discards and zeroes too") {
 
 namespace {
 
-// Threads that each write their part of the disk, block by block. Made before the node, so that whatever they wait for has
-// ended with it before they are joined.
+// Threads that each write their part of the disk, block by block. Made before the node, so that whatever they wait for
+// has ended with it before they are joined.
 struct Writers {
     static constexpr uint64_t kRange = 4096;
     std::atomic<uint64_t> written = 0;
@@ -140,7 +141,8 @@ struct Writers {
         for (uint64_t from = 0; from < 4 * kRange; from += kRange) {
             threads.emplace_back([this, device, from] {
                 const UniqueFd fd(::open(device.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
-                for (uint64_t at = from; at < from + kRange && !stop; ++at, ++written) failed += write_block(fd.get(), at, at + 1) ? 0 : 1;
+                for (uint64_t at = from; at < from + kRange && !stop; ++at, ++written)
+                    failed += write_block(fd.get(), at, at + 1) ? 0 : 1;
             });
         }
     }
@@ -162,10 +164,12 @@ TEST_CASE("the driver is killed under a writer and a second one goes on: no erro
     DrivenNode node;
     node.start_driver();
     const std::string device = promoted(node);
-    REQUIRE(wait_until([&] {
-        node.collect_kept();
-        return node.kept() == 1;
-    }, 3s));
+    REQUIRE(wait_until(
+        [&] {
+            node.collect_kept();
+            return node.kept() == 1;
+        },
+        3s));
     writers.start(device);
     for (const uint64_t moment : {2000U, 6000U, 11000U}) {
         REQUIRE(wait_until([&] { return writers.written >= moment || writers.failed > 0; }, 20s));
@@ -192,10 +196,12 @@ TEST_CASE("a kept descriptor is given up when the group has been started anew") 
     DrivenNode node;
     node.start_driver();
     const std::string device = promoted(node);
-    REQUIRE(wait_until([&] {
-        node.collect_kept();
-        return node.kept() == 1;
-    }, 3s));
+    REQUIRE(wait_until(
+        [&] {
+            node.collect_kept();
+            return node.kept() == 1;
+        },
+        3s));
     node.kill_driver();
     node.new_token();
     node.start_driver();
@@ -225,13 +231,38 @@ TEST_CASE("nothing is acknowledged without a lease, and what waited goes on with
     writer.join();
 }
 
+TEST_CASE("the guard aborts the connection: writers fail, and the mirror is demoted and promoted again") {
+    if (!usable()) return;
+    Writers writers;
+    DrivenNode node;
+    node.start_driver();
+    const std::string device = promoted(node);
+    writers.start(device);
+    REQUIRE(wait_until([&] { return writers.written > 100; }));
+    const dev_t connection = mirror::mounted_at(node.disk_path());
+    REQUIRE(connection != 0);
+    mirror::abort_fuse_connection(connection);
+    REQUIRE(wait_until([&] { return writers.failed > 0; }));
+    writers.stop = true;
+    writers.join();
+    REQUIRE(wait_until([&] { return node.status().report.message.find("was aborted") != std::string::npos; }));
+    REQUIRE(wait_until([&] { return node.demote().has_value(); }));
+    CHECK(node.report().role == mirror::Role::kSecondary);
+    node.collect_kept();
+    CHECK(node.kept() == 0);
+    node.new_token();
+    const UniqueFd fd(::open(promoted(node).c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+    CHECK(write_block(fd.get(), 1, 1));
+}
+
 TEST_CASE("a refused device is reported with its reason, and comes by itself once it is repaired") {
     if (!usable()) return;
     DrivenNode node;
     {
         const testing::OwnLoop loop(node.config.data);
         node.start_driver();
-        REQUIRE(wait_until([&] { return node.report().message.find("is attached to " + loop.device()) != std::string::npos; }));
+        REQUIRE(wait_until(
+            [&] { return node.report().message.find("is attached to " + loop.device()) != std::string::npos; }));
         node.own(true);
         CHECK(node.report().role == mirror::Role::kDetached);
     }
@@ -245,7 +276,8 @@ namespace {
 class MemoryCgroup {
  public:
     MemoryCgroup() {
-        for (const auto& [root, limit] : {std::pair{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, std::pair{"/sys/fs/cgroup", "memory.max"}}) {
+        for (const auto& [root, limit] :
+             {std::pair{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, std::pair{"/sys/fs/cgroup", "memory.max"}}) {
             const std::string folder = std::string(root) + "/kagami-mirror-test-" + std::to_string(getpid());
             if (mkdir(folder.c_str(), 0755) != 0) continue;
             std::ofstream file(folder + "/" + limit);
@@ -280,7 +312,8 @@ TEST_CASE("buffered writes of three times the memory finish in seconds") {
         const int procs = ::open((cgroup.path + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
         if (procs < 0 || ::write(procs, "0", 1) != 1) _exit(120);
         const std::string to = "of=" + node.mount_point() + "/x";
-        execl("/usr/bin/dd", "dd", "if=/dev/zero", to.c_str(), "bs=1M", "count=600", "conv=fsync", "status=none", nullptr);
+        execl("/usr/bin/dd", "dd", "if=/dev/zero", to.c_str(), "bs=1M", "count=600", "conv=fsync", "status=none",
+              nullptr);
         _exit(121);
     }
     const int outcome = testing::wait_for_program(writer, 60s);

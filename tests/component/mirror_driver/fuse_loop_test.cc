@@ -171,7 +171,8 @@ std::vector<uint8_t> pattern(size_t length, uint8_t seed) {
 }
 
 struct AlignedBytes {
-    explicit AlignedBytes(const std::vector<uint8_t>& from) : size(from.size()), data(static_cast<uint8_t*>(std::aligned_alloc(4096, from.size()))) {
+    explicit AlignedBytes(const std::vector<uint8_t>& from)
+        : size(from.size()), data(static_cast<uint8_t*>(std::aligned_alloc(4096, from.size()))) {
         std::memcpy(data, from.data(), size);
     }
     ~AlignedBytes() { std::free(data); }
@@ -266,7 +267,8 @@ TEST_CASE("ext4 and xfs live on it") {
     REQUIRE(again.ok());
     auto read = read_file(directory / "mnt/file", content.size());
     REQUIRE(read);
-    CHECK(std::equal(read->begin(), read->end(), content.begin(), content.end(), [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; }));
+    CHECK(std::equal(read->begin(), read->end(), content.begin(), content.end(),
+                     [](char a, uint8_t b) { return static_cast<uint8_t>(a) == b; }));
     REQUIRE(wait_until([&] { return again.unmount() == 0; }));
     REQUIRE(wait_until([&] { return server.idle().has_value(); }));
     CHECK(server.closed());
@@ -282,7 +284,8 @@ TEST_CASE("an open device is not closed, and dirty pages are written before it i
     const auto bytes = pattern(1 << 20, 9);
     REQUIRE(pwrite(buffered.get(), bytes.data(), bytes.size(), 4096) == static_cast<ssize_t>(bytes.size()));
     // Another process: our own descriptors do not count as somebody.
-    const int sleeper = testing::start_program({"/usr/bin/dd", "if=" + device, "of=/dev/null", "bs=4096", "iflag=fullblock"});
+    const int sleeper =
+        testing::start_program({"/usr/bin/dd", "if=" + device, "of=/dev/null", "bs=4096", "iflag=fullblock"});
     CHECK(testing::wait_for_program(sleeper, 20s) == 0);
     REQUIRE(server.close());
     REQUIRE(wait_until([&] { return server.state() == FrontEndState::kOpen; }));  // given up: it is still open here
@@ -375,7 +378,8 @@ TEST_CASE("a successor goes on with the kept descriptor: requests without an ans
     const AlignedBytes bytes(pattern(64 << 10, 5));
     std::thread writer([&] {
         const UniqueFd fd(::open(device.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
-        for (off_t i = 0; i < 16; ++i) written += pwrite(fd.get(), bytes.data + i * 4096, 4096, i * 4096) == 4096 ? 1 : 0;
+        for (off_t i = 0; i < 16; ++i)
+            written += pwrite(fd.get(), bytes.data + i * 4096, 4096, i * 4096) == 4096 ? 1 : 0;
     });
     // It has read the first write, and will never answer it.
     const int kept = first->kept();

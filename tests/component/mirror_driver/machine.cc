@@ -59,7 +59,8 @@ int run_program(const std::vector<std::string>& argv, Duration limit) {
 
 UniqueFd make_sized_file(const std::string& path, uint64_t size_bytes) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!fd.valid() || ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0) throw std::runtime_error("cannot make " + path);
+    if (!fd.valid() || ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0)
+        throw std::runtime_error("cannot make " + path);
     return fd;
 }
 
@@ -83,7 +84,8 @@ OwnLoop::~OwnLoop() {
     ioctl(fd_.get(), LOOP_CLR_FD);
 }
 
-OwnMount::OwnMount(const std::string& device, std::string point, const char* type, const char* options) : point_(std::move(point)) {
+OwnMount::OwnMount(const std::string& device, std::string point, const char* type, const char* options)
+    : point_(std::move(point)) {
     mkdir(point_.c_str(), 0700);
     ok_ = mount(device.c_str(), point_.c_str(), type, 0, options) == 0;
 }

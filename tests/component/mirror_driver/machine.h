@@ -1,5 +1,5 @@
-// Programs, loop devices and mounts for these tests: everything is found again by what the test itself made, and cleared
-// away with it. Needs root.
+// Programs, loop devices and mounts for these tests: everything is found again by what the test itself made, and
+// cleared away with it. Needs root.
 #pragma once
 
 #include <string>
