@@ -1,8 +1,8 @@
-// The activity log: which extents may differ from what the bitmap says because writes to them are, or were lately, under
-// way. A write starts only when its extents are hot *durably*. After a crash of the primary every hot extent counts as
-// dirty. Rules of leaving (mirror.md 5): no user, flushed here, and confirmed flushed by the peer or its bits durable.
-// It also keeps, per hot extent, the blocks that were sent to the peer and whose flush it has not confirmed yet: they
-// become bits when the connection is lost. Memory is allocated in the constructor.
+// The activity log: which extents may differ from what the bitmap says because writes to them are, or were lately,
+// under way. A write starts only when its extents are hot *durably*. After a crash of the primary every hot extent
+// counts as dirty. Rules of leaving (mirror.md 5): no user, flushed here, and confirmed flushed by the peer or its bits
+// durable. It also keeps, per hot extent, the blocks that were sent to the peer and whose flush it has not confirmed
+// yet: they become bits when the connection is lost. Memory is allocated in the constructor.
 #pragma once
 
 #include <array>
@@ -20,15 +20,16 @@ class ActivityLog {
     ActivityLog(uint64_t size_bytes, const std::vector<uint32_t>& loaded);
 
     // ---- hot extents ----
-    // Pins the extents of a write, making them hot; false = no slot can be had now (nothing is pinned, starved() is set).
+    // Pins the extents of a write, making them hot; false = no slot can be had now (nothing is pinned, starved() is
+    // set).
     bool enter(const Extent& extent, const MetadataQueue& metadata);
     bool durable(const Extent& extent) const;  // all of an entered extent's slots are on the disk
     void leave(const Extent& extent);
     bool covers(const Extent& extent) const;  // all of it is hot
     void mark_hot(Bitmap& bits) const;        // every hot extent, those of a former life included
-    void retire();  // the slots of a former life are no longer needed: their bits are durable
+    void retire();                            // the slots of a former life are no longer needed: their bits are durable
     bool starved() const { return starved_; }  // an enter() failed since something could last change that
-    bool flush_helps() const;  // an unused slot waits for a flush of this disk
+    bool flush_helps() const;                  // an unused slot waits for a flush of this disk
     size_t slots() const { return slots_.size(); }
 
     // ---- batches ----
@@ -58,14 +59,14 @@ class ActivityLog {
         uint32_t extent = kNone;
         uint32_t users = 0;
         OnDisk on_disk = OnDisk::kYes;
-        bool former = false;        // of the life before this one: on the disk, no users yet
+        bool former = false;  // of the life before this one: on the disk, no users yet
         bool in_since = false;
         bool in_confirming = false;
-        uint64_t flush = 0;         // the number of the local flush that will cover its last write
-        uint32_t newer = kNone;     // neighbours in the order of use
+        uint64_t flush = 0;      // the number of the local flush that will cover its last write
+        uint32_t newer = kNone;  // neighbours in the order of use
         uint32_t older = kNone;
-        Blocks since{};             // sent since the last flush frame
-        Blocks confirming{};        // sent before it
+        Blocks since{};       // sent since the last flush frame
+        Blocks confirming{};  // sent before it
     };
     uint32_t first_extent(const Extent& extent) const { return static_cast<uint32_t>(extent.offset / kHotExtentBytes); }
     uint32_t end_extent(const Extent& extent) const {

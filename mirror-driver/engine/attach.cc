@@ -1,5 +1,5 @@
-// How a replica becomes known to the register, and what the register says of it: nonces in two steps, the marks that follow
-// from its standing, the first generation (protocol.md 9, mirror.md 6 rows 1 to 3).
+// How a replica becomes known to the register, and what the register says of it: nonces in two steps, the marks that
+// follow from its standing, the first generation (protocol.md 9, mirror.md 6 rows 1 to 3).
 #include <algorithm>
 
 #include "mirror-driver/engine/mirror_impl.h"
@@ -16,8 +16,8 @@ bool Mirror::Impl::nonce_in_record() const {
     return entry != nullptr && ctx.nonce != Nonce{} && (entry->nonce == ctx.nonce || entry->next_nonce == ctx.nonce);
 }
 
-// A fresh nonce is drawn at every attach, written here as `next`, named in the record beside the one we hold, and only then
-// made ours: at every crash in between the record holds the one that the disk holds.
+// A fresh nonce is drawn at every attach, written here as `next`, named in the record beside the one we hold, and only
+// then made ours: at every crash in between the record holds the one that the disk holds.
 void Mirror::Impl::settle_attach() {
     if (!record_known() || own_entry() == nullptr || broken || !opened) return;
     const RecordReplica& entry = *own_entry();
@@ -81,8 +81,8 @@ void Mirror::Impl::settle_record() {
         ctx.current = record.generation;
         note("constructed: generation " + to_string(ctx.current));
     }
-    // A takeover's, or a grant that came too late for its primary: nobody else has it, so it may be ours now as well as at
-    // the promotion. What a person forced upon a copy that is not whole waits for the promotion.
+    // A takeover's, or a grant that came too late for its primary: nobody else has it, so it may be ours now as well as
+    // at the promotion. What a person forced upon a copy that is not whole waits for the promotion.
     const bool whole = ctx.flags.constructed && !ctx.flags.inconsistent && !ctx.flags.full_sync && !ctx.flags.suspect;
     const bool newer = record.generation.counter > ctx.current.counter && sole_current();
     if (whole && newer && !promoted() && !promotion) {

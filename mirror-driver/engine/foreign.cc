@@ -10,7 +10,8 @@ namespace kagami::mirror {
 using Stage = Foreign::Stage;
 
 bool Mirror::Impl::acting_as_target() const {
-    if (promoted() || promotion || detaching || broken || ctx.flags.failed || !link.established || !link.theirs) return false;
+    if (promoted() || promotion || detaching || broken || ctx.flags.failed || !link.established || !link.theirs)
+        return false;
     switch (link.decision->outcome) {
         case Outcome::kInSync: return link.theirs->promoted > Token{};
         case Outcome::kEven:
@@ -29,11 +30,16 @@ bool Mirror::Impl::acting_as_target() const {
 bool Mirror::Impl::acceptable(const Frame& frame) {
     const Generation& expected = ctx.flags.inconsistent ? ctx.aim : ctx.current;
     const char* why = nullptr;
-    if (!acting_as_target()) why = "this side is no target";
-    else if (frame.token != link.theirs->promoted || frame.token < ctx.highest_token) why = "its token is not the newest";
-    else if (frame.generation != expected) why = "it is of another generation";
-    else if (frame.type == FrameType::kResyncEnd && target.phase != Target::Phase::kRunning) why = "no resync is under way";
-    else if (free_foreign_.empty()) why = "too many frames at a time";
+    if (!acting_as_target())
+        why = "this side is no target";
+    else if (frame.token != link.theirs->promoted || frame.token < ctx.highest_token)
+        why = "its token is not the newest";
+    else if (frame.generation != expected)
+        why = "it is of another generation";
+    else if (frame.type == FrameType::kResyncEnd && target.phase != Target::Phase::kRunning)
+        why = "no resync is under way";
+    else if (free_foreign_.empty())
+        why = "too many frames at a time";
     if (why == nullptr) return true;
     release(frame.payload);
     disconnect(std::string("a frame of the peer is refused: ") + why, kRetryBackOff);
@@ -64,7 +70,9 @@ void Mirror::Impl::take_foreign(const Frame& frame) {
 void Mirror::Impl::start_foreign(size_t index) {
     Foreign& taken = foreign[index];
     const bool zero = taken.type == FrameType::kZero || taken.type == FrameType::kCopyZero;
-    const Operation operation = taken.type == FrameType::kRead ? Operation::kRead : zero ? Operation::kZero : Operation::kWrite;
+    const Operation operation = taken.type == FrameType::kRead ? Operation::kRead
+                                : zero                         ? Operation::kZero
+                                                               : Operation::kWrite;
     taken.stage = Stage::kIo;
     taken.io = next_io(Owner::kForeign, index);
     local_io(taken.io, operation, taken.extent, taken.payload);
@@ -78,7 +86,8 @@ void Mirror::Impl::start_behind() {
         if (flush.stage != Stage::kBehind) continue;
         bool clear = true;
         for (const Foreign& each : foreign) {
-            clear = clear && (each.stage == Stage::kFree || each.connection != flush.connection || each.arrival >= flush.arrival);
+            clear = clear && (each.stage == Stage::kFree || each.connection != flush.connection ||
+                              each.arrival >= flush.arrival);
         }
         if (!clear) continue;
         --behind;
@@ -125,7 +134,8 @@ void Mirror::Impl::foreign_io_done(size_t index, const IoDone& event) {
     if (live && taken.type == FrameType::kResyncEnd) {
         target_flushed(taken.seq);
     } else if (live) {
-        if (target.phase == Target::Phase::kRunning && taken.type == FrameType::kCopy) target.copied_bytes += taken.extent.length;
+        if (target.phase == Target::Phase::kRunning && taken.type == FrameType::kCopy)
+            target.copied_bytes += taken.extent.length;
         answer(FrameType::kAck, taken.seq);
     }
     start_behind();

@@ -9,7 +9,9 @@ constexpr uint32_t kMaxSentenceBytes = 1024;
 constexpr uint8_t kLastRule = 14;  // 14: a veto behind the table
 constexpr uint8_t kVeto = 14;
 
-std::string name(const Hello& side) { return to_string(side.context.self); }
+std::string name(const Hello& side) {
+    return to_string(side.context.self);
+}
 
 HandshakeDecision decision(Outcome outcome, Part me, uint8_t rule, std::string sentence) {
     return {outcome, me, rule, std::move(sentence)};
@@ -19,9 +21,8 @@ HandshakeDecision alike(Outcome outcome, uint8_t rule, std::string sentence) {
 }
 
 bool in_history(const Generation& generation, const Context& of) {
-    return !generation.none() && std::any_of(of.history.begin(), of.history.end(), [&](const Ancestor& each) {
-        return each.generation == generation;
-    });
+    return !generation.none() && std::any_of(of.history.begin(), of.history.end(),
+                                             [&](const Ancestor& each) { return each.generation == generation; });
 }
 
 // The bitmap of `of` counts from its base: does it name every block in which a copy of `generation` may differ? History
@@ -36,7 +37,9 @@ bool bitmap_reaches(const Context& of, const Generation& generation) {
     return false;
 }
 
-bool whole(const Flags& flags) { return flags.constructed && !flags.inconsistent && !flags.full_sync && !flags.suspect; }
+bool whole(const Flags& flags) {
+    return flags.constructed && !flags.inconsistent && !flags.full_sync && !flags.suspect;
+}
 
 // ---- one side is the only current one ----
 
@@ -55,15 +58,17 @@ HandshakeDecision extent_of_copy(const Hello& source, const Hello& target, Stand
     if (bitmap_reaches(s, t.current)) return copy(Outcome::kCatchUp, 9, "is stale");
     if (in_history(t.current, s)) return copy(Outcome::kFull, 10, "is older than the bitmap");
     const Generation& eldest = s.history.back().generation;
-    if (!eldest.none() && t.current.counter < eldest.counter) return copy(Outcome::kFull, 10, "is older than the history");
+    if (!eldest.none() && t.current.counter < eldest.counter)
+        return copy(Outcome::kFull, 10, "is older than the history");
     const auto person = [&](Outcome outcome, uint8_t rule, const std::string& why) {
-        return alike(outcome, rule, name(source) + " and " + name(target) + why + ": a person must say which copy to keep");
+        return alike(outcome, rule,
+                     name(source) + " and " + name(target) + why + ": a person must say which copy to keep");
     };
-    if (in_history(s.current, t)) return person(Outcome::kSplitBrain, 10, " disagree with the register about who is newer");
+    if (in_history(s.current, t))
+        return person(Outcome::kSplitBrain, 10, " disagree with the register about who is newer");
     if (!s.base.none() && s.base == t.base) return person(Outcome::kSplitBrain, 11, " have both written alone");
-    const bool kin = std::any_of(s.history.begin(), s.history.end(), [&](const Ancestor& each) {
-        return in_history(each.generation, t);
-    });
+    const bool kin = std::any_of(s.history.begin(), s.history.end(),
+                                 [&](const Ancestor& each) { return in_history(each.generation, t); });
     if (kin) return person(Outcome::kSplitBrain, 12, " have both written alone, without a bitmap in common");
     return person(Outcome::kUnrelated, 13, " hold unrelated data");
 }
@@ -80,8 +85,10 @@ HandshakeDecision one_current(const Record& record, const Hello& source, const H
     if (!whole(source.context.flags)) {
         return alike(Outcome::kIdle, kVeto, name(source) + "'s copy is the register's current one and is not whole");
     }
-    if (source.promoted == Token{}) return alike(Outcome::kIdle, copy.rule, copy.sentence + " once the mirror is active");
-    if (record.hold != Hold::kNone) return alike(Outcome::kIdle, copy.rule, copy.sentence + " once a person resumes it");
+    if (source.promoted == Token{})
+        return alike(Outcome::kIdle, copy.rule, copy.sentence + " once the mirror is active");
+    if (record.hold != Hold::kNone)
+        return alike(Outcome::kIdle, copy.rule, copy.sentence + " once a person resumes it");
     return copy;
 }
 
@@ -96,7 +103,8 @@ uint8_t rule_of_equals(const Hello& a, const Hello& b) {
 HandshakeDecision with_primary(const Record& record, const Hello& primary, const Hello& other, Part me, uint8_t rule) {
     const BootId& known = primary.context.peer_boot;
     if (known != BootId{} && known != other.boot) {
-        return decision(Outcome::kSoloFirst, me, rule, name(other) + " has rebooted and may lack what it had not flushed");
+        return decision(Outcome::kSoloFirst, me, rule,
+                        name(other) + " has rebooted and may lack what it had not flushed");
     }
     if (!whole(other.context.flags)) {
         return decision(Outcome::kSoloFirst, me, rule, name(other) + "'s copy is not whole");
@@ -107,7 +115,8 @@ HandshakeDecision with_primary(const Record& record, const Hello& primary, const
     if (record.hold != Hold::kNone) {
         return decision(Outcome::kSoloFirst, me, rule, "blocks are in doubt, and a person holds back resyncs");
     }
-    return decision(Outcome::kEven, me, rule, "both copies are current: blocks in doubt are copied from " + name(primary));
+    return decision(Outcome::kEven, me, rule,
+                    "both copies are current: blocks in doubt are copied from " + name(primary));
 }
 
 HandshakeDecision both_current(const Record& record, const Hello& mine, const Hello& theirs) {
@@ -119,10 +128,12 @@ HandshakeDecision both_current(const Record& record, const Hello& mine, const He
     const bool it_is = theirs.promoted > Token{};
     if (i_am || it_is) {
         const Hello& primary = i_am ? mine : theirs;
-        if (!whole(primary.context.flags)) return alike(Outcome::kIdle, kVeto, name(primary) + " is primary and not whole");
+        if (!whole(primary.context.flags))
+            return alike(Outcome::kIdle, kVeto, name(primary) + " is primary and not whole");
         return with_primary(record, primary, i_am ? theirs : mine, i_am ? Part::kSource : Part::kTarget, rule);
     }
-    const bool clean = mine.dirty_blocks + theirs.dirty_blocks == 0 && whole(mine.context.flags) && whole(theirs.context.flags);
+    const bool clean =
+        mine.dirty_blocks + theirs.dirty_blocks == 0 && whole(mine.context.flags) && whole(theirs.context.flags);
     if (clean && rule == 7) return alike(Outcome::kInSync, rule, "both copies are equal");
     return alike(Outcome::kIdle, rule, "blocks are in doubt: copied once the mirror is active");
 }
@@ -203,8 +214,8 @@ Result<HandshakeDecision> decode_decision(std::span<const uint8_t> body) {
     const uint8_t part = in.u8();
     const uint8_t rule = in.u8();
     std::string sentence = in.string(kMaxSentenceBytes);
-    const bool known = outcome <= static_cast<uint8_t>(Outcome::kUnrelated) && part <= static_cast<uint8_t>(Part::kTarget) &&
-                       rule <= kLastRule;
+    const bool known = outcome <= static_cast<uint8_t>(Outcome::kUnrelated) &&
+                       part <= static_cast<uint8_t>(Part::kTarget) && rule <= kLastRule;
     if (!in.finished() || !known) return fail("the peer sent a handshake verdict that is not valid");
     return HandshakeDecision{static_cast<Outcome>(outcome), static_cast<Part>(part), rule, std::move(sentence)};
 }

@@ -25,7 +25,8 @@ bool Intervals::take(const Extent& extent, Holder holder) {
 }
 
 void Intervals::release(Holder holder) {
-    const auto at = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& each) { return each.holder == holder; });
+    const auto at =
+        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& each) { return each.holder == holder; });
     KAGAMI_ASSERT(at != entries_.end(), "an interval is released by who asked for it");
     const Extent freed = at->extent;
     const auto position = static_cast<size_t>(at - entries_.begin());

@@ -1,6 +1,6 @@
-// Who may touch which part of the disk: the one structure that serialises writes of clients, writes of the peer, copies of
-// a resync and repairs of unreadable blocks (mirror.md 5.15). Holders of overlapping extents are served in the order in
-// which they asked; reads do not ask. Fixed memory.
+// Who may touch which part of the disk: the one structure that serialises writes of clients, writes of the peer, copies
+// of a resync and repairs of unreadable blocks (mirror.md 5.15). Holders of overlapping extents are served in the order
+// in which they asked; reads do not ask. Fixed memory.
 #pragma once
 
 #include <cstddef>

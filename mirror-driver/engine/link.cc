@@ -98,14 +98,15 @@ void Mirror::Impl::check_limits() {
     }
     for (const Copy& copy : copies) disk = disk || (copy.stage == Copy::Stage::kSent && late(copy.sent));
     const bool waits = source.phase == Source::Phase::kAwaitReady || source.phase == Source::Phase::kEnding;
-    if (disk || (waits && late(source.phase_since))) disconnect("the disk of " + peer + " does not answer", kErrorBackOff);
+    if (disk || (waits && late(source.phase_since)))
+        disconnect("the disk of " + peer + " does not answer", kErrorBackOff);
 }
 
 // ---- handshake ----
 
 bool Mirror::Impl::may_greet() const {
-    return attached && opened && !broken && !ctx.flags.failed && record_known() && !promotion && !demotion && !failing &&
-           !detaching && !solo && !granting && authority.record.hold != Hold::kBroken;
+    return attached && opened && !broken && !ctx.flags.failed && record_known() && !promotion && !demotion &&
+           !failing && !detaching && !solo && !granting && authority.record.hold != Hold::kBroken;
 }
 
 Hello Mirror::Impl::make_hello() const {
@@ -134,8 +135,9 @@ void Mirror::Impl::on_hello(const Frame& frame) {
     link.theirs = std::move(*hello);
 }
 
-// Before our verdict leaves, what the answer to it may rest on is durable: the token of the peer, so that no older primary
-// is obeyed after a crash; the boot of the peer, so that a restarted driver knows whether the peer has rebooted since.
+// Before our verdict leaves, what the answer to it may rest on is durable: the token of the peer, so that no older
+// primary is obeyed after a crash; the boot of the peer, so that a restarted driver knows whether the peer has rebooted
+// since.
 void Mirror::Impl::settle_verdict() {
     if (!link.decision) {
         link.decision = decide(*link.mine, *link.theirs);
@@ -147,7 +149,8 @@ void Mirror::Impl::settle_verdict() {
         if (joins && promoted() && outcome != Outcome::kEven) ctx.peer_boot = link.theirs->boot;
         if (joins) ctx.peer_last = link.theirs->context.current;
         // The bitmap reaches the peer's generation; counted from there it outlives the history.
-        if (promoted() && outcome == Outcome::kCatchUp) link.mine->context.base = ctx.base = link.theirs->context.current;
+        if (promoted() && outcome == Outcome::kCatchUp)
+            link.mine->context.base = ctx.base = link.theirs->context.current;
         link.before_verdict = ctx == before ? Barrier{} : meta.persist_context();
         changed();
     }

@@ -38,7 +38,8 @@ bool MetadataQueue::reached(const Barrier& barrier) const {
 
 bool MetadataQueue::durable(const Extent& extent) const {
     if (bitmap_.changed(extent)) return false;
-    const auto last = static_cast<uint32_t>((extent.end() - 1) / kPageCoversBytes);
+    const auto end = std::min(extent.end(), bitmap_.size_bytes());  // the last hot extent may reach beyond the disk
+    const auto last = static_cast<uint32_t>((end - 1) / kPageCoversBytes);
     for (auto page = static_cast<uint32_t>(extent.offset / kPageCoversBytes); page <= last; ++page) {
         if (waiting_[page] != 0) return false;
         if (std::find(writing_.begin(), writing_.end(), page) != writing_.end()) return false;

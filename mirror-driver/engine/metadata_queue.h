@@ -1,6 +1,7 @@
 // Turns "this must be durable" into metadata batches, one under way at a time, and says when it is.
-// What is written: the context (as it is when the batch is handed out), the activity log's updates, and bitmap pages that
-// changed. Pages are written only when somebody asks: between a bit and its page the activity log covers the block.
+// What is written: the context (as it is when the batch is handed out), the activity log's updates, and bitmap pages
+// that changed. Pages are written only when somebody asks: between a bit and its page the activity log covers the
+// block.
 #pragma once
 
 #include <optional>
@@ -41,7 +42,7 @@ class MetadataQueue {
     uint64_t durable_serial_ = 0;
     bool under_way_ = false;
     bool context_wanted_ = false;
-    std::vector<uint32_t> queue_;    // pages to write, oldest wish first
+    std::vector<uint32_t> queue_;  // pages to write, oldest wish first
     uint64_t pages_queued_ = 0;
     uint64_t pages_taken_ = 0;
     uint64_t pages_written_ = 0;

@@ -46,7 +46,8 @@ Mirror::Impl::Impl(Settings given, Instant at)
     walk_.reserve(kMaxRequests);
     if (settings.loaded.log_incomplete) bits.set_all();
     if (crashed_primary) log.mark_hot(bits);
-    if (ctx.flags.failed) problem = settings.name + ": the data device of this node failed; replace it and run `kagami mirror init`";
+    if (ctx.flags.failed)
+        problem = settings.name + ": the data device of this node failed; replace it and run `kagami mirror init`";
     open_barrier = meta.persist_pages();
     if (settings.resume_primary && crashed_primary && ctx.highest_token > Token{}) {
         token = ctx.highest_token;
@@ -103,7 +104,8 @@ void Mirror::Impl::handle(const IoDone& event) {
         case Owner::kFlush: return local_round_done(event.error);
         case Owner::kPromotion:
             if (!promotion || promotion->io != event.id) return;
-            if (event.error != 0) return promotion_failed({ErrorCode::kFailed, "the data device cannot be flushed", ""});
+            if (event.error != 0)
+                return promotion_failed({ErrorCode::kFailed, "the data device cannot be flushed", ""});
             return write_promotion();
         case Owner::kNone:
         case Owner::kEnd:
@@ -144,8 +146,8 @@ void Mirror::Impl::handle(const Woken&) {}
 
 // ---- opening ----
 
-// The bits of a crashed primary are durable before its log, and its mark, are given up; what a former life of this process
-// wrote and did not flush is flushed before bits that cover it may go.
+// The bits of a crashed primary are durable before its log, and its mark, are given up; what a former life of this
+// process wrote and did not flush is flushed before bits that cover it may go.
 void Mirror::Impl::settle_open() {
     if (opened || broken || !meta.reached(open_barrier) || (resumed && rounds.local_done == 0)) return;
     opened = true;
@@ -217,8 +219,8 @@ std::optional<Instant> Mirror::Impl::next_timer() const {
 }
 
 bool Mirror::Impl::idle() const {
-    return active_.empty() && foreign_under_way() == 0 && source.copies == 0 && !rounds.local_under_way && meta.idle() &&
-           !log.wants_batch() && !promotion && !demotion;
+    return active_.empty() && foreign_under_way() == 0 && source.copies == 0 && !rounds.local_under_way &&
+           meta.idle() && !log.wants_batch() && !promotion && !demotion;
 }
 
 bool Mirror::Impl::covered(const Extent& extent) const {
@@ -237,7 +239,9 @@ Mirror::~Mirror() = default;
 Mirror::Mirror(Mirror&&) noexcept = default;
 Mirror& Mirror::operator=(Mirror&&) noexcept = default;
 
-void Mirror::step(const Event& event, Instant now) { impl_->step(event, now); }
+void Mirror::step(const Event& event, Instant now) {
+    impl_->step(event, now);
+}
 
 void Mirror::take_output(Output& into) {
     if (into.metadata) {  // its vectors serve again
@@ -249,12 +253,26 @@ void Mirror::take_output(Output& into) {
     std::swap(into, impl_->out);
 }
 
-const Context& Mirror::context() const { return impl_->ctx; }
-const Bitmap& Mirror::bitmap() const { return impl_->bits; }
-Report Mirror::report() const { return impl_->report(); }
-Progress Mirror::progress() const { return impl_->progress(); }
-const Counters& Mirror::counters() const { return impl_->counters; }
-bool Mirror::idle() const { return impl_->idle(); }
-bool Mirror::covered(const Extent& extent) const { return impl_->covered(extent); }
+const Context& Mirror::context() const {
+    return impl_->ctx;
+}
+const Bitmap& Mirror::bitmap() const {
+    return impl_->bits;
+}
+Report Mirror::report() const {
+    return impl_->report();
+}
+Progress Mirror::progress() const {
+    return impl_->progress();
+}
+const Counters& Mirror::counters() const {
+    return impl_->counters;
+}
+bool Mirror::idle() const {
+    return impl_->idle();
+}
+bool Mirror::covered(const Extent& extent) const {
+    return impl_->covered(extent);
+}
 
 }  // namespace kagami::mirror

@@ -10,8 +10,8 @@
 //   foreign.cc        frames of the primary on the secondary
 //   resync_source.cc, resync_target.cc
 //
-// Event handlers note facts; settle() then moves every part on until nothing changes, so that a condition is looked at in
-// one place whatever made it true.
+// Event handlers note facts; settle() then moves every part on until nothing changes, so that a condition is looked at
+// in one place whatever made it true.
 #pragma once
 
 #include <array>
@@ -27,20 +27,20 @@
 
 namespace kagami::mirror {
 
-constexpr Duration kDetectUnknown = 2s;        // before the register has told T_detect
-constexpr Duration kGreetingLimit = 5s;        // for a handshake
-constexpr Duration kPeerWorkLimit = 20s;       // for the peer's disk: a write, a flush, the marks of a resync
-constexpr Duration kSyncingWriteLimit = 3s;    // ... while nobody needs the peer: a slow target is no reason to wait
-constexpr Duration kPromoteLimit = 5s;         // for the conditions of a promotion that come by themselves
+constexpr Duration kDetectUnknown = 2s;      // before the register has told T_detect
+constexpr Duration kGreetingLimit = 5s;      // for a handshake
+constexpr Duration kPeerWorkLimit = 20s;     // for the peer's disk: a write, a flush, the marks of a resync
+constexpr Duration kSyncingWriteLimit = 3s;  // ... while nobody needs the peer: a slow target is no reason to wait
+constexpr Duration kPromoteLimit = 5s;       // for the conditions of a promotion that come by themselves
 constexpr Duration kRetryBackOff = 200ms;
 constexpr Duration kErrorBackOff = 2s;
 constexpr Duration kRefusedBackOff = 10s;
 constexpr uint32_t kForeignSlots = 2 * (kMaxRequests + kMaxCopies) + 64;  // with what an older connection left behind
 constexpr uint64_t kCopyBytes = uint64_t{256} << 10U;  // of one copy: its interval holds back clients
 constexpr uint64_t kZeroChunkBytes = 8 * kHotExtentBytes;
-constexpr uint32_t kDirtyWindow = 32;          // kDirty frames without acknowledgement
+constexpr uint32_t kDirtyWindow = 32;  // kDirty frames without acknowledgement
 constexpr uint64_t kDirtyRunBytes = uint64_t{1} << 30U;
-constexpr uint64_t kManyDirtyBlocks = 65536;   // from here on they are told in whole hot extents
+constexpr uint64_t kManyDirtyBlocks = 65536;  // from here on they are told in whole hot extents
 
 // Whose I/O or frame it is: part of every IoId and Seq, so that an answer finds its owner without a search.
 enum class Owner : uint8_t { kNone, kClient, kForeign, kCopy, kFlush, kPromotion, kEnd, kDirty };
@@ -65,8 +65,8 @@ struct Request {  // of a client
     Stage stage = Stage::kFree;
     Operation operation = Operation::kRead;
     RequestId id;
-    Extent extent;      // of the part under way
-    uint64_t end = 0;   // of the whole; a long zero goes in parts
+    Extent extent;     // of the part under way
+    uint64_t end = 0;  // of the whole; a long zero goes in parts
     BufferId buffer = kNoBuffer;
     BufferId repaired = kNoBuffer;  // the peer's answer to a read
     IoId io;
@@ -141,7 +141,7 @@ struct Source {
     uint64_t cursor = 0;
     uint32_t copies = 0;  // under way
     Seq end = 0;
-    Instant since;   // of the resync
+    Instant since;  // of the resync
     Instant phase_since;
     uint64_t total_bytes = 0;
     bool asked = false;  // a person wants it although automatic resync is off
@@ -319,7 +319,9 @@ struct Mirror::Impl {
     uint32_t foreign_under_way() const { return kForeignSlots - static_cast<uint32_t>(free_foreign_.size()); }
 
     // ---- resync_source.cc ----
-    bool source_active() const { return source.phase != Source::Phase::kOff && source.phase != Source::Phase::kWaiting; }
+    bool source_active() const {
+        return source.phase != Source::Phase::kOff && source.phase != Source::Phase::kWaiting;
+    }
     void begin_source(Outcome kind);
     void send_begin();
     void settle_source();
@@ -357,20 +359,20 @@ struct Mirror::Impl {
     Counters counters;
     uint64_t random_state = 0;
     uint64_t io_count = 0;
-    bool again = false;        // settle once more
-    bool pump = false;         // look at every request once more
+    bool again = false;  // settle once more
+    bool pump = false;   // look at every request once more
     bool crashed_primary = false;
-    bool opened = false;       // the bits of a former life are durable
+    bool opened = false;  // the bits of a former life are durable
     Barrier open_barrier;
-    bool broken = false;       // the metadata cannot be written
-    std::string problem;       // Report::message
+    bool broken = false;  // the metadata cannot be written
+    std::string problem;  // Report::message
 
     AttachStep attach = AttachStep::kStart;
     Barrier attach_barrier;
     bool attached = false;
     bool authority_known = false;
     Authority authority;
-    Generation completed;      // what a resync that ended here aimed at; the register may not know yet
+    Generation completed;  // what a resync that ended here aimed at; the register may not know yet
 
     Link link;
 

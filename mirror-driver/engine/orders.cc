@@ -37,14 +37,15 @@ void Mirror::Impl::handle(const Order& event) {
         case OrderKind::kResync:
             if (source.phase == Source::Phase::kWaiting) {
                 source.asked = true;
-            } else if (link.established && !source_active() && target.phase == Target::Phase::kOff && bits.count() > 0 &&
-                       mode != Mode::kConnected) {
+            } else if (link.established && !source_active() && target.phase == Target::Phase::kOff &&
+                       bits.count() > 0 && mode != Mode::kConnected) {
                 disconnect("a person asks for a resync", {});
             }
             return done(event);
         case OrderKind::kDetach: {
             if (promoted() || promotion) {
-                return done(event, fail(ErrorCode::kRefused, settings.name + " is primary here", "stop its group first"));
+                return done(event,
+                            fail(ErrorCode::kRefused, settings.name + " is primary here", "stop its group first"));
             }
             detaching = event;
             Frame frame{.type = FrameType::kGoodbye};
@@ -78,7 +79,8 @@ std::optional<Error> Mirror::Impl::promotion_obstacle(bool& passes) const {
     };
     passes = false;
     if (promoted()) return refuse("is still primary under an older token", "deactivate its md resource first");
-    if (broken || ctx.flags.failed) return refuse("the disk of this node failed", "replace it and run `kagami mirror init`");
+    if (broken || ctx.flags.failed)
+        return refuse("the disk of this node failed", "replace it and run `kagami mirror init`");
     passes = true;
     if (!record_known()) return refuse("the register has not told of it yet");
     if (!attached || !opened || attach != AttachStep::kSettled) return refuse("its disk is not attached yet");
@@ -217,8 +219,8 @@ void Mirror::Impl::settle_demotion() {
 void Mirror::Impl::finish_demotion() {
     const Order order = demotion->order;
     demotion.reset();
-    const bool rests_equal = mode == Mode::kConnected && link.established && !source_active() && bits.count() == 0 &&
-                             !log.unconfirmed();
+    const bool rests_equal =
+        mode == Mode::kConnected && link.established && !source_active() && bits.count() == 0 && !log.unconfirmed();
     token = {};
     mode = Mode::kIdle;
     solo.reset();

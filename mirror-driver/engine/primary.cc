@@ -7,7 +7,9 @@
 
 namespace kagami::mirror {
 
-bool Mirror::Impl::may_issue() const { return alone() || mode == Mode::kConnected || mode == Mode::kJoining; }
+bool Mirror::Impl::may_issue() const {
+    return alone() || mode == Mode::kConnected || mode == Mode::kJoining;
+}
 
 // The peer is lost: nothing is acknowledged until it is back in time, or the register has granted to go alone.
 void Mirror::Impl::stall(bool now_already) {
@@ -82,21 +84,24 @@ void Mirror::Impl::disk_failed(const std::string& what, int error) {
     if (ctx.flags.failed) return;
     ctx.flags.failed = true;
     meta.persist_context();
-    if (promoted()) halt(what);
-    else disconnect(what, kRefusedBackOff);
+    if (promoted())
+        halt(what);
+    else
+        disconnect(what, kRefusedBackOff);
     problem = settings.name + ": " + what + "; replace the disk and run `kagami mirror init`";
     changed();
 }
 
-// What the chosen record means for a primary. It never becomes alone by itself: either the register chose the generation
-// that was asked for, or one in which this copy is the only current one.
+// What the chosen record means for a primary. It never becomes alone by itself: either the register chose the
+// generation that was asked for, or one in which this copy is the only current one.
 void Mirror::Impl::check_register() {
     if (authority.token != token) {
         if (!authority.fresh && authority.version < token) return;  // older than what made us primary
         return halt("the group is not this node's any more");
     }
     const Record& record = authority.record;
-    if (standing() != Standing::kCurrent) return halt("the register says that this copy is " + std::string(word(standing())));
+    if (standing() != Standing::kCurrent)
+        return halt("the register says that this copy is " + std::string(word(standing())));
     if (record.generation != ctx.current) {
         if (record.generation.counter <= ctx.current.counter && !authority.fresh) return;
         if (record.generation.counter > ctx.current.counter && sole_current()) {

@@ -24,7 +24,8 @@ Wish Mirror::Impl::wish() const {
     if (gone && record_known() && standing() == Standing::kCurrent) {
         return {.kind = WishKind::kGiveUp, .token = token, .base = authority.record.generation};
     }
-    if (mode == Mode::kJoining) return {.kind = WishKind::kAdd, .token = token, .base = ctx.current, .peer = settings.peer};
+    if (mode == Mode::kJoining)
+        return {.kind = WishKind::kAdd, .token = token, .base = ctx.current, .peer = settings.peer};
     if (attach == AttachStep::kAsking) return {.kind = WishKind::kAttach};
     if (attach == AttachStep::kSettling) return {.kind = WishKind::kSettle};
     return {};
@@ -101,8 +102,12 @@ Progress Mirror::Impl::progress() const {
     progress.done_bytes = source.total_bytes - std::min(source.total_bytes, todo.count() * kBlockBytes);
     progress.since = source.since;
     switch (source.phase) {
-        case Source::Phase::kWaiting: progress.stall = "automatic resync is off: `kagami mirror resync` starts it"; break;
-        case Source::Phase::kAwaitReady: progress.stall = "waits for " + settings.peer_name + " to mark its copy"; break;
+        case Source::Phase::kWaiting:
+            progress.stall = "automatic resync is off: `kagami mirror resync` starts it";
+            break;
+        case Source::Phase::kAwaitReady:
+            progress.stall = "waits for " + settings.peer_name + " to mark its copy";
+            break;
         case Source::Phase::kMarking: progress.stall = "waits for the metadata device"; break;
         case Source::Phase::kEnding: progress.stall = "waits for " + settings.peer_name + " to flush its copy"; break;
         case Source::Phase::kAdding: progress.stall = "waits for the register to name the copy current"; break;

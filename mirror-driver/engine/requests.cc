@@ -11,7 +11,9 @@ using Stage = Request::Stage;
 using Far = Request::Far;
 
 namespace {
-bool writes(Operation operation) { return operation == Operation::kWrite || operation == Operation::kZero; }
+bool writes(Operation operation) {
+    return operation == Operation::kWrite || operation == Operation::kZero;
+}
 }  // namespace
 
 void Mirror::Impl::handle(const ClientRequest& event) {
@@ -229,7 +231,8 @@ void Mirror::Impl::client_io_done(size_t index, const IoDone& event) {
     request.local = false;
     if (request.stage == Stage::kRepairWrite) return repair_ended(index);
     if (request.operation == Operation::kRead) {
-        if (event.error != 0 && !doomed() && mode == Mode::kConnected && !todo.any(request.extent)) return repair(index);
+        if (event.error != 0 && !doomed() && mode == Mode::kConnected && !todo.any(request.extent))
+            return repair(index);
         request.error = event.error;
         return complete(index);
     }
@@ -241,7 +244,8 @@ void Mirror::Impl::client_io_done(size_t index, const IoDone& event) {
 void Mirror::Impl::local_write_failed(Request& request, int error) {
     request.error = EIO;
     bits.set(request.extent);
-    if (mode == Mode::kConnected || mode == Mode::kJoining) return disk_failed("the data device of this node cannot be written", error);
+    if (mode == Mode::kConnected || mode == Mode::kJoining)
+        return disk_failed("the data device of this node cannot be written", error);
     problem = settings.name + ": the data device of this node cannot be written, and no other copy is current";
 }
 

@@ -1,6 +1,6 @@
 // The primary's side of a resync. Bits stay until the register counts the target as current (or, of two current copies,
-// until the target has flushed): a crash anywhere leaves too many, never too few. `todo` is what is left of this pass; it
-// takes in what must be copied once more.
+// until the target has flushed): a crash anywhere leaves too many, never too few. `todo` is what is left of this pass;
+// it takes in what must be copied once more.
 #include <algorithm>
 
 #include "mirror-driver/engine/mirror_impl.h"
@@ -49,15 +49,18 @@ void Mirror::Impl::start_copying() {
     source.phase = Phase::kCopying;
     source.phase_since = now;
     todo.clear(whole_disk());
-    if (source.kind == Outcome::kFull) todo.set_all();
-    else todo.merge(bits);
+    if (source.kind == Outcome::kFull)
+        todo.set_all();
+    else
+        todo.merge(bits);
     source.total_bytes = todo.count() * kBlockBytes;
     source.cursor = 0;
     link.sending = true;
     note("copies " + std::to_string(source.total_bytes >> 10U) + " KiB to " + settings.peer_name);
-    // A peer that has been connected in this promotion lacks nothing that was acknowledged, and nobody has read what is in
-    // doubt but who waits for it: work goes on while it is made equal.
-    if (source.kind == Outcome::kEven && mode == Mode::kStalled && link.mine->context.peer_boot != BootId{}) enter_connected();
+    // A peer that has been connected in this promotion lacks nothing that was acknowledged, and nobody has read what is
+    // in doubt but who waits for it: work goes on while it is made equal.
+    if (source.kind == Outcome::kEven && mode == Mode::kStalled && link.mine->context.peer_boot != BootId{})
+        enter_connected();
     changed();
 }
 
@@ -110,7 +113,8 @@ void Mirror::Impl::copy_read(size_t index, const IoDone& event) {
         release(event.buffer);
         free_copy(index);
         if (!failed) return;
-        problem = settings.name + ": blocks at " + std::to_string(copy.extent.offset) + " cannot be read and not be copied";
+        problem =
+            settings.name + ": blocks at " + std::to_string(copy.extent.offset) + " cannot be read and not be copied";
         return disconnect(problem, kRefusedBackOff);
     }
     Frame frame{.type = FrameType::kCopy, .token = token, .generation = ctx.current};
@@ -180,8 +184,10 @@ void Mirror::Impl::source_finished() {
 // The connection ended: bits stand for all of it, copied or not.
 void Mirror::Impl::abort_source() {
     for (size_t i = 0; i < copies.size(); ++i) {
-        if (copies[i].stage == Copy::Stage::kReading) copies[i].dropped = true;
-        else if (copies[i].stage != Copy::Stage::kFree) free_copy(i);
+        if (copies[i].stage == Copy::Stage::kReading)
+            copies[i].dropped = true;
+        else if (copies[i].stage != Copy::Stage::kFree)
+            free_copy(i);
     }
     const uint32_t reading = source.copies;
     source = Source{};

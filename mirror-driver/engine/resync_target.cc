@@ -1,6 +1,6 @@
 // The secondary's side of a resync. The mark {inconsistent, aim} is durable before the first copy, and goes in the same
-// batch that makes the aim the current generation, after a flush of the data. Of two current copies nothing is marked: the
-// target stays current.
+// batch that makes the aim the current generation, after a flush of the data. Of two current copies nothing is marked:
+// the target stays current.
 #include <algorithm>
 
 #include "mirror-driver/engine/mirror_impl.h"
@@ -16,10 +16,11 @@ void Mirror::Impl::on_resync_begin(const Frame& frame) {
         const Outcome outcome = link.decision->outcome;
         const bool even = frame.body[0] == 1;
         const bool full = frame.body[1] == 1;
-        return even == (outcome == Outcome::kEven) && full == (outcome == Outcome::kFull) && outcome != Outcome::kInSync &&
-               outcome != Outcome::kSoloFirst;
+        return even == (outcome == Outcome::kEven) && full == (outcome == Outcome::kFull) &&
+               outcome != Outcome::kInSync && outcome != Outcome::kSoloFirst;
     };
-    const bool named = link.theirs && frame.token == link.theirs->promoted && frame.generation == link.theirs->context.current;
+    const bool named =
+        link.theirs && frame.token == link.theirs->promoted && frame.generation == link.theirs->context.current;
     if (!well_formed || !agreed() || !named || target.phase != Phase::kOff) {
         return disconnect("a resync that was not agreed", kErrorBackOff);
     }
@@ -37,14 +38,16 @@ void Mirror::Impl::on_resync_begin(const Frame& frame) {
     changed();
 }
 
-// What differs by this side's own doing. Of a bitmap in many pieces whole hot extents are told: more work, fewer frames.
+// What differs by this side's own doing. Of a bitmap in many pieces whole hot extents are told: more work, fewer
+// frames.
 void Mirror::Impl::tell_dirty() {
     while (target.unanswered < kDirtyWindow && !target.full) {
         auto run = bits.next(target.cursor, kDirtyRunBytes);
         if (!run) break;
         if (bits.count() > kManyDirtyBlocks) {
             const uint64_t begin = std::max(target.cursor, run->offset / kHotExtentBytes * kHotExtentBytes);
-            const uint64_t end = std::min(ctx.size_bytes, (run->end() + kHotExtentBytes - 1) / kHotExtentBytes * kHotExtentBytes);
+            const uint64_t end =
+                std::min(ctx.size_bytes, (run->end() + kHotExtentBytes - 1) / kHotExtentBytes * kHotExtentBytes);
             run = Extent{begin, end - begin};
         }
         target.cursor = run->end();

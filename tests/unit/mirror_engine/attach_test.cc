@@ -10,18 +10,22 @@ TEST_CASE("an attach rotates the nonce: next on the disk, next in the record, ou
     CHECK(world.report(0).role == Role::kDetached);
     world.publish(0);
     CHECK(world.report(0).wish.kind == WishKind::kNone);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     const Nonce next = world.nodes[0].metadata.context.next_nonce;
     CHECK(next != Nonce{});
     CHECK(world.nodes[0].metadata.context.nonce == Nonce{100});
     CHECK(world.report(0).wish.kind == WishKind::kAttach);
-    while (world.read_report(0)) {}
+    while (world.read_report(0)) {
+    }
     REQUIRE(world.grant(0));
     CHECK(world.reg.record.replicas[NodeId{1}].nonce == Nonce{100});
     CHECK(world.reg.record.replicas[NodeId{1}].next_nonce == next);
-    while (world.publish(0)) {}
+    while (world.publish(0)) {
+    }
     CHECK(world.report(0).role == Role::kDetached);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     CHECK(world.nodes[0].metadata.context.nonce == next);
     CHECK(world.report(0).role == Role::kSecondary);
     CHECK(world.report(0).wish.kind == WishKind::kSettle);
@@ -38,8 +42,10 @@ TEST_CASE("a crash at any step of an attach leaves a disk that the register know
         World world(setup);
         for (uint64_t steps = 0; steps < 5 * seed; ++steps) world.random_step(false);
         for (size_t i = 0; i < 2; ++i) {
-            if (world.chance(50)) world.crash_node(i);
-            else world.crash_driver(i, false);
+            if (world.chance(50))
+                world.crash_node(i);
+            else
+                world.crash_driver(i, false);
         }
         world.settle();
         for (size_t i = 0; i < 2; ++i) {

@@ -6,7 +6,9 @@ using namespace kagami::mirror;
 using namespace kagami::mirror::test;
 
 namespace {
-const MetadataBatch& under_way(const World& world, size_t node) { return world.nodes[node].metadata.under_way->batch; }
+const MetadataBatch& under_way(const World& world, size_t node) {
+    return world.nodes[node].metadata.under_way->batch;
+}
 }  // namespace
 
 TEST_CASE("a crashed primary's log is given up only after its bits are durable") {
@@ -50,7 +52,8 @@ TEST_CASE("a demotion writes its bits before it says that there is no primary an
     write_and_settle(world, 0, 5);
     world.nodes[0].agent = Node::Agent::kDemoting;
     world.order(0, OrderKind::kDemote);
-    while (world.finish_io(0)) {}
+    while (world.finish_io(0)) {
+    }
     REQUIRE(world.nodes[0].metadata.under_way);
     CHECK_FALSE(under_way(world, 0).bitmap_pages.empty());
     CHECK_FALSE(under_way(world, 0).context);
@@ -66,11 +69,14 @@ TEST_CASE("a resumed primary flushes what its former life wrote before it meets 
     REQUIRE_FALSE(world.nodes[0].disk.unflushed.empty());
     world.crash_driver(0, true);
     world.start(0, true);
-    while (world.finish_metadata(0)) {}
-    while (world.publish(0)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.publish(0)) {
+    }
     REQUIRE(world.nodes[0].io.size() == 1);
     CHECK(world.nodes[0].io[0].operation == Operation::kFlush);
-    while (world.deliver_link(0) || world.deliver_link(1) || world.connect()) {}
+    while (world.deliver_link(0) || world.deliver_link(1) || world.connect()) {
+    }
     for (const SendFrame& sent : world.wire.queue[0][1]) CHECK(sent.frame.type != FrameType::kHello);
     REQUIRE(world.finish_io(0));
     CHECK(world.nodes[0].disk.unflushed.empty());

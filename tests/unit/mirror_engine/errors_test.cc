@@ -134,7 +134,9 @@ TEST_CASE("a standby refuses frames of an older token, of another generation, or
     World world;
     bring_up(world);
     Frame frame = forged(world, FrameType::kWrite);
-    SECTION("as it should be") { CHECK(survives(world, 1, frame)); }
+    SECTION("as it should be") {
+        CHECK(survives(world, 1, frame));
+    }
     SECTION("an older token") {
         --frame.token.seq;
         CHECK_FALSE(survives(world, 1, frame));
@@ -157,8 +159,9 @@ TEST_CASE("a standby refuses frames of an older token, of another generation, or
 }
 
 TEST_CASE("frames that fit no agreement end the connection") {
-    for (const FrameType type : {FrameType::kResyncEnd, FrameType::kResyncBegin, FrameType::kDirty, FrameType::kResyncReady,
-                                 FrameType::kHello, FrameType::kVerdict, FrameType::kCurrent}) {
+    for (const FrameType type :
+         {FrameType::kResyncEnd, FrameType::kResyncBegin, FrameType::kDirty, FrameType::kResyncReady, FrameType::kHello,
+          FrameType::kVerdict, FrameType::kCurrent}) {
         for (size_t node = 0; node < 2; ++node) {
             World world;
             bring_up(world);
@@ -203,9 +206,12 @@ TEST_CASE("I/O of an ended connection that is still at the disk holds back newer
     World world;
     bring_up(world);
     world.write(0, 5);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}
-    while (world.deliver(0, Channel::kBulk)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }
+    while (world.deliver(0, Channel::kBulk)) {
+    }
     REQUIRE(world.nodes[1].io.size() == 1);  // and stays there
     world.cut();
     for (int i = 0; i < 10; ++i) {
@@ -213,8 +219,10 @@ TEST_CASE("I/O of an ended connection that is still at the disk holds back newer
         world.deliver_link(1);
         world.connect();
         for (size_t from = 0; from < 2; ++from) {
-            while (world.finish_metadata(from)) {}
-            while (world.deliver(from, Channel::kControl) || world.deliver(from, Channel::kBulk)) {}
+            while (world.finish_metadata(from)) {
+            }
+            while (world.deliver(from, Channel::kControl) || world.deliver(from, Channel::kBulk)) {
+            }
         }
     }
     REQUIRE(world.mode(0) == Mode::kConnected);

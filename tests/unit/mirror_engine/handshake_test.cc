@@ -10,7 +10,9 @@ using namespace kagami::mirror;
 
 namespace {
 
-Generation generation(uint8_t n) { return {n, Uuid{n}}; }
+Generation generation(uint8_t n) {
+    return {n, Uuid{n}};
+}
 const Token kToken{Epoch::make(3, NodeId{1}), 5};
 
 // Two sides that agree on everything: constructed, current, generation 3, node 1 primary.
@@ -83,10 +85,8 @@ void expect(const Pair& pair, Outcome outcome, Part me, int rule) {
 
 TEST_CASE("row 0: another cluster, mirror, pair of nodes or size is refused") {
     const std::vector<std::function<void(Hello&)>> changes = {
-        [](Hello& side) { side.context.cluster = Uuid{9}; },
-        [](Hello& side) { side.context.mirror = Uuid{9}; },
-        [](Hello& side) { side.context.self = NodeId{3}; },
-        [](Hello& side) { side.context.peer = NodeId{3}; },
+        [](Hello& side) { side.context.cluster = Uuid{9}; },         [](Hello& side) { side.context.mirror = Uuid{9}; },
+        [](Hello& side) { side.context.self = NodeId{3}; },          [](Hello& side) { side.context.peer = NodeId{3}; },
         [](Hello& side) { side.context.size_bytes += kBlockBytes; },
     };
     for (const auto& change : changes) {
@@ -249,7 +249,8 @@ TEST_CASE("row 10: a generation that has dropped out of a full history gets a fu
     pair.in_both([](Record& record) { record.generation = generation(20); });
     pair.a.context.current = generation(20);
     pair.a.context.base = generation(2);
-    for (uint8_t i = 0; i < 8; ++i) pair.a.context.history[i] = {generation(static_cast<uint8_t>(19 - i)), Cause::kSolo};
+    for (uint8_t i = 0; i < 8; ++i)
+        pair.a.context.history[i] = {generation(static_cast<uint8_t>(19 - i)), Cause::kSolo};
     pair.b.context.current = generation(5);
     expect(pair, Outcome::kFull, Part::kSource, 10);
 }
@@ -391,7 +392,8 @@ bool is_whole(const Hello& hello) {
     return flags.constructed && !flags.inconsistent && !flags.full_sync && !flags.suspect;
 }
 
-const char* wrong(const Hello& mine, const Hello& theirs, const HandshakeDecision& mine_says, const HandshakeDecision& their_says) {
+const char* wrong(const Hello& mine, const Hello& theirs, const HandshakeDecision& mine_says,
+                  const HandshakeDecision& their_says) {
     HandshakeDecision expected = mirrored(mine_says);
     expected.sentence = their_says.sentence;
     if (!(expected == their_says)) return "the two sides differ";
@@ -409,7 +411,8 @@ const char* wrong(const Hello& mine, const Hello& theirs, const HandshakeDecisio
     const Standing standing = record.standing(target.context.self);
     const bool even = outcome == Outcome::kEven || outcome == Outcome::kInSync;
     if (even != (standing == Standing::kCurrent)) return "only a current target stays current";
-    if (even && (!is_whole(target) || target.context.current != source.context.current)) return "unequal copies are joined";
+    if (even && (!is_whole(target) || target.context.current != source.context.current))
+        return "unequal copies are joined";
     if (even && source.context.peer_boot != BootId{}) return "a rebooted peer is joined without a grant";
     if (outcome == Outcome::kInSync && source.dirty_blocks + target.dirty_blocks > 0) return "bits are forgotten";
     if (outcome == Outcome::kCatchUp && standing != Standing::kStale) return "a bitmap for a copy that needs all";

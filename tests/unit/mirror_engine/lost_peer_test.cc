@@ -37,14 +37,17 @@ TEST_CASE("the grant counts only when generation and bits are durable here") {
     for (size_t i = 0; i < 2; ++i) world.deliver_link(i);
     world.now += kDetect;
     world.wake(0);
-    while (world.read_report(0)) {}
+    while (world.read_report(0)) {
+    }
     REQUIRE(world.grant(0));
     const Generation granted = world.reg.record.generation;
-    while (world.publish(0)) {}
+    while (world.publish(0)) {
+    }
     CHECK_FALSE(world.done(0, id));
     CHECK(world.nodes[0].metadata.context.current != granted);
     while (world.finish_metadata(0)) {
-        if (world.nodes[0].metadata.context.current != granted || !durably_dirty(world, 0, 5)) CHECK_FALSE(world.done(0, id));
+        if (world.nodes[0].metadata.context.current != granted || !durably_dirty(world, 0, 5))
+            CHECK_FALSE(world.done(0, id));
     }
     CHECK(world.nodes[0].metadata.context.current == granted);
     CHECK(world.nodes[0].metadata.context.base == Generation{1, Uuid{7}});
@@ -56,7 +59,8 @@ TEST_CASE("a peer that comes back in time, unchanged, is connected again without
     World world;
     bring_up(world);
     const uint64_t id = world.write(0, 5);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     world.cut();  // the frame may be lost
     world.settle();
     REQUIRE(world.reach([&] { return world.healthy(); }, 400ms));
@@ -149,7 +153,8 @@ TEST_CASE("a primary that the register replaced fails what it has not acknowledg
     world.settle(false);
     REQUIRE(world.give_group(1));
     world.nodes[0].serves = false;
-    while (world.publish(0)) {}
+    while (world.publish(0)) {
+    }
     CHECK(world.mode(0) == Mode::kHalted);
     REQUIRE(world.done(0, open));
     CHECK(world.result(0, open) == EIO);
@@ -210,8 +215,10 @@ TEST_CASE("while the add is proposed acknowledgements need the peer again") {
     }
     REQUIRE(world.mode(0) == Mode::kJoining);
     const uint64_t id = world.write(0, 6);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }
     CHECK_FALSE(world.done(0, id));
     world.settle(false);
     CHECK(world.done(0, id));
@@ -226,14 +233,19 @@ TEST_CASE("a peer whose disk does not answer is given up after a limit, not wait
     while (!world.done(0, id) && world.now < begin + 60s) {
         world.now += 50ms;
         for (int i = 0; i < 3; ++i) {
-            while (world.finish_metadata(0) || world.finish_metadata(1)) {}
-            while (world.finish_io(0)) {}  // and none of node 2
+            while (world.finish_metadata(0) || world.finish_metadata(1)) {
+            }
+            while (world.finish_io(0)) {
+            }  // and none of node 2
             for (size_t from = 0; from < 2; ++from) {
-                while (world.deliver(from, Channel::kBulk) || world.deliver(from, Channel::kControl)) {}
+                while (world.deliver(from, Channel::kBulk) || world.deliver(from, Channel::kControl)) {
+                }
                 world.deliver_link(from);
-                while (world.read_report(from)) {}
+                while (world.read_report(from)) {
+                }
                 world.grant(from);
-                while (world.publish(from)) {}
+                while (world.publish(from)) {
+                }
                 world.wake(from);
             }
         }

@@ -43,7 +43,8 @@ TEST_CASE("a promotion is done when the mark and the token are durable, and the 
     REQUIRE(world.finish_io(0));
     CHECK(world.report(0).role == Role::kSecondary);
     CHECK(world.nodes[0].order_results.empty());
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     REQUIRE(last_result(world, 0));
     CHECK(world.nodes[0].metadata.context.flags.primary_indicated);
     CHECK(world.nodes[0].metadata.context.highest_token == world.reg.token);
@@ -82,12 +83,14 @@ TEST_CASE("without a fresh document nobody is promoted") {
     world.settle();
     world.nodes[0].serves = false;
     REQUIRE(world.give_group(0));
-    while (world.publish(0, false)) {}
+    while (world.publish(0, false)) {
+    }
     world.order(0, OrderKind::kPromote);
     for (int i = 0; i < 20; ++i) {
         world.now += 500ms;
         world.wake(0);
-        while (world.finish_metadata(0)) {}
+        while (world.finish_metadata(0)) {
+        }
     }
     REQUIRE_FALSE(world.nodes[0].order_results.empty());
     CHECK(last_result(world, 0).error().message.find("lease") != std::string::npos);
@@ -105,7 +108,8 @@ TEST_CASE("a copy that is not whole is not promoted even if the register calls i
     CHECK(refusal(world, 0).find("not complete") != std::string::npos);
 }
 
-TEST_CASE("what a person declared the latest copy is promoted under its new generation, and the other gets everything") {
+TEST_CASE(
+    "what a person declared the latest copy is promoted under its new generation, and the other gets everything") {
     World world;
     world.settle();
     for (size_t i = 0; i < 2; ++i) world.crash_driver(i, false);
@@ -137,12 +141,15 @@ TEST_CASE("a replica that is being promoted applies no frames any more, and wait
     World world;
     bring_up(world);
     world.write(0, 5);
-    while (world.finish_metadata(0)) {}
-    while (world.deliver(0, Channel::kBulk)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.deliver(0, Channel::kBulk)) {
+    }
     REQUIRE(world.nodes[1].io.size() == 1);
     world.nodes[1].serves = false;
     REQUIRE(world.give_group(1));
-    while (world.publish(1)) {}
+    while (world.publish(1)) {
+    }
     world.order(1, OrderKind::kPromote);
     REQUIRE(world.nodes[1].io.size() == 1);
     CHECK(world.nodes[1].io[0].operation == Operation::kWrite);
@@ -218,7 +225,8 @@ TEST_CASE("when the front end is gone everything under way fails and the blocks 
     World world;
     bring_up(world);
     const uint64_t id = world.write(0, 5);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     world.links = false;
     world.nodes[0].agent = Node::Agent::kDraining;  // a daemon that does nothing by itself
     world.order(0, OrderKind::kFailAll);

@@ -1,5 +1,5 @@
-// The engine's smaller parts on their own: intervals, the activity log, the queue of metadata batches; and that nothing is
-// allocated for a request.
+// The engine's smaller parts on their own: intervals, the activity log, the queue of metadata batches; and that nothing
+// is allocated for a request.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -17,9 +17,15 @@ namespace {
 
 uint64_t allocations = 0;
 
-constexpr Holder client(uint16_t index) { return {HolderKind::kClient, index}; }
-constexpr Extent blocks(uint64_t first, uint64_t count) { return {first * kBlockBytes, count * kBlockBytes}; }
-constexpr Extent hot(uint64_t extent) { return {extent * kHotExtentBytes, kBlockBytes}; }
+constexpr Holder client(uint16_t index) {
+    return {HolderKind::kClient, index};
+}
+constexpr Extent blocks(uint64_t first, uint64_t count) {
+    return {first * kBlockBytes, count * kBlockBytes};
+}
+constexpr Extent hot(uint64_t extent) {
+    return {extent * kHotExtentBytes, kBlockBytes};
+}
 
 struct Log {
     Bitmap bits{kDiskBytes};
@@ -42,8 +48,12 @@ void* operator new(size_t bytes) {
     if (void* memory = std::malloc(bytes)) return memory;
     throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, size_t) noexcept {
+    std::free(memory);
+}
 
 TEST_CASE("intervals that overlap are held one after the other, in the order of asking") {
     Intervals intervals(8);

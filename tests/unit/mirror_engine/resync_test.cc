@@ -91,8 +91,10 @@ TEST_CASE("a client's write during a resync whose frame is lost with the connect
     for (int i = 0; i < 20000 && world.nodes[0].engine->counters().copied_bytes == 0; ++i) world.random_step(false);
     REQUIRE(world.mode(0) == Mode::kSyncing);
     const uint64_t id = world.write(0, 4000);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }
     world.links = false;
     world.cut();
     world.settle(false);
@@ -208,8 +210,10 @@ TEST_CASE("the primary takes over a former primary's blocks by that one's own bi
     bring_up(world);
     write_and_settle(world, 0, 5);
     const uint64_t lost = world.write(0, 2000);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}  // only here
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }  // only here
     CHECK_FALSE(world.done(0, lost));
     world.crash_node(0);
     world.nodes[0].disk.now[2000] = world.nodes[0].disk.stable[2000] = 99;
@@ -225,8 +229,10 @@ TEST_CASE("two current copies in doubt are made equal from the primary, and the 
     World world;
     bring_up(world);
     world.write(0, 5);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }
     world.crash_driver(0, false);  // the group is stopped: both copies stay current
     world.links = false;
     world.start(0);
@@ -248,7 +254,8 @@ TEST_CASE("a driver that is killed under an open device goes on, and the standby
     bring_up(world);
     write_and_settle(world, 0, 5);
     const uint64_t open = world.write(0, 6);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     world.crash_driver(0, true);
     world.start(0, true);
     CHECK(world.mode(0) == Mode::kStalled);

@@ -34,14 +34,20 @@ inline bool dirty(const World& world, size_t node, uint64_t block) {
 inline bool durably_dirty(const World& world, size_t node, uint64_t block) {
     return world.nodes[node].metadata.bitmap.any({block * kBlockBytes, kBlockBytes});
 }
-inline Standing standing(const World& world, size_t node) { return world.reg.record.standing(world.nodes[node].id); }
+inline Standing standing(const World& world, size_t node) {
+    return world.reg.record.standing(world.nodes[node].id);
+}
 
 // Delivers what lies between a write and the peer's disk, and nothing back.
 inline void carry_to_peer(World& world, size_t from) {
-    while (world.finish_metadata(from)) {}
-    while (world.finish_io(from)) {}
-    while (world.deliver(from, Channel::kBulk)) {}
-    while (world.finish_io(1 - from)) {}
+    while (world.finish_metadata(from)) {
+    }
+    while (world.finish_io(from)) {
+    }
+    while (world.deliver(from, Channel::kBulk)) {
+    }
+    while (world.finish_io(1 - from)) {
+    }
 }
 
 }  // namespace kagami::mirror::test

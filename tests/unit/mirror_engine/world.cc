@@ -24,11 +24,19 @@ std::vector<uint64_t> universe_blocks() {
     return blocks;
 }
 
-uint64_t first_block(const Extent& extent) { return extent.offset / kBlockBytes; }
-uint64_t end_block(const Extent& extent) { return extent.end() / kBlockBytes; }
-Extent extent_of(uint64_t block, uint64_t blocks) { return {block * kBlockBytes, blocks * kBlockBytes}; }
+uint64_t first_block(const Extent& extent) {
+    return extent.offset / kBlockBytes;
+}
+uint64_t end_block(const Extent& extent) {
+    return extent.end() / kBlockBytes;
+}
+Extent extent_of(uint64_t block, uint64_t blocks) {
+    return {block * kBlockBytes, blocks * kBlockBytes};
+}
 
-bool writes(Operation operation) { return operation == Operation::kWrite || operation == Operation::kZero; }
+bool writes(Operation operation) {
+    return operation == Operation::kWrite || operation == Operation::kZero;
+}
 
 }  // namespace
 
@@ -122,7 +130,8 @@ void World::start(size_t index, bool resume) {
     take(index);
     if (resume) {
         std::vector<ClientRequest> again;
-        for (const auto& [id, work] : node.work) again.push_back({RequestId{id}, work.operation, work.extent, work.buffer});
+        for (const auto& [id, work] : node.work)
+            again.push_back({RequestId{id}, work.operation, work.extent, work.buffer});
         for (const ClientRequest& request : again) step(index, request);
         if (node.lease) step(index, Lease{kNever});
     }
@@ -156,7 +165,8 @@ void World::take(size_t index) {
     for (const DataIo& io : out.data) node.io.push_back(io);
     for (SendFrame& frame : out.frames) {
         const Frame& sent = frame.frame;
-        if (sent.payload != kNoBuffer && !node.buffers.contains(sent.payload.value)) broken("a frame with a buffer that is gone");
+        if (sent.payload != kNoBuffer && !node.buffers.contains(sent.payload.value))
+            broken("a frame with a buffer that is gone");
         if (wire.wanted && wire.up[index] && !wire.closing[index]) {
             wire.queue[index][static_cast<size_t>(channel_of(sent.type))].push_back(frame);
         } else if (frame.release) {
@@ -213,7 +223,8 @@ void World::completed_write(Node& node, const ClientWork& work) {
     for (uint64_t block = first_block(work.extent); block < end_block(work.extent); ++block) {
         for (const Node& each : nodes) {
             const bool current = reg.record.standing(each.id) == Standing::kCurrent && !each.rebooted;
-            if (current && each.disk.now[block] < work.version) broken("I4: an acknowledged write is missing on a current copy");
+            if (current && each.disk.now[block] < work.version)
+                broken("I4: an acknowledged write is missing on a current copy");
         }
         const auto truth = truth_.find(block);
         if (truth == truth_.end() || token != truth_token_) continue;
@@ -255,7 +266,8 @@ Order World::order(size_t index, OrderKind kind) {
 
 void World::promoted(Node& node) {
     const Context& context = node.engine->context();
-    if (context.flags.inconsistent || context.flags.full_sync || context.flags.suspect) broken("I6: promoted and not whole");
+    if (context.flags.inconsistent || context.flags.full_sync || context.flags.suspect)
+        broken("I6: promoted and not whole");
     node.session = node.engine->report().token;
     if (node.session < truth_token_) return;  // late; the register has moved on
     truth_token_ = node.session;
@@ -284,7 +296,8 @@ void World::order_done(Node& node, const OrderDone& done) {
     const auto agent = node.agent;
     if (agent == Node::Agent::kPromoting) {
         node.agent = done.status ? Node::Agent::kActive : Node::Agent::kIdle;
-        say("node" + std::to_string(node.index + 1) + (done.status ? " is promoted" : ": not promoted: " + done.status.error().message));
+        say("node" + std::to_string(node.index + 1) +
+            (done.status ? " is promoted" : ": not promoted: " + done.status.error().message));
         if (done.status) promoted(node);
     } else if (agent == Node::Agent::kFailing) {
         node.agent = Node::Agent::kDemoting;
@@ -341,13 +354,15 @@ uint64_t World::submit(size_t index, ClientWork work) {
     }
     if (writes(work.operation) && node.session == truth_token_) {
         for (uint64_t block = first_block(work.extent); block < end_block(work.extent); ++block) {
-            if (const auto truth = truth_.find(block); truth != truth_.end()) truth->second.candidates.push_back(work.version);
+            if (const auto truth = truth_.find(block); truth != truth_.end())
+                truth->second.candidates.push_back(work.version);
         }
     }
     if (!writes(work.operation)) work.acked_before = acked_now();
     const ClientRequest request{RequestId{id}, work.operation, work.extent, work.buffer};
-    say("node" + std::to_string(index + 1) + ": client operation " + std::to_string(static_cast<int>(work.operation)) + " of block " +
-        std::to_string(first_block(work.extent)) + "+" + std::to_string(blocks) + " version " + std::to_string(work.version));
+    say("node" + std::to_string(index + 1) + ": client operation " + std::to_string(static_cast<int>(work.operation)) +
+        " of block " + std::to_string(first_block(work.extent)) + "+" + std::to_string(blocks) + " version " +
+        std::to_string(work.version));
     node.work[id] = std::move(work);
     step(index, request);
     return id;
@@ -362,17 +377,20 @@ uint64_t World::zero(size_t node, uint64_t block, uint64_t blocks) {
 uint64_t World::read(size_t node, uint64_t block, uint64_t blocks) {
     return submit(node, {Operation::kRead, extent_of(block, blocks), 0, kNoBuffer, {}});
 }
-uint64_t World::flush(size_t node) { return submit(node, {Operation::kFlush, {}, 0, kNoBuffer, {}}); }
+uint64_t World::flush(size_t node) {
+    return submit(node, {Operation::kFlush, {}, 0, kNoBuffer, {}});
+}
 
 // ---- local I/O ----
 
-// Zeroes carry no bytes, and the fake disks want to know whose they are: of the oldest request for them that is open. If
-// none is (its connection ended and it was completed alone), the disk may as well have missed it.
+// Zeroes carry no bytes, and the fake disks want to know whose they are: of the oldest request for them that is open.
+// If none is (its connection ended and it was completed alone), the disk may as well have missed it.
 VersionNumber World::version_of_zero(const Node& node, uint64_t block) const {
     const bool own = node.engine && node.engine->report().role == Role::kPrimary;
     VersionNumber version = 0;
     for (const auto& [id, work] : nodes[own ? node.index : 1 - node.index].work) {
-        if (work.operation != Operation::kZero || block < first_block(work.extent) || block >= end_block(work.extent)) continue;
+        if (work.operation != Operation::kZero || block < first_block(work.extent) || block >= end_block(work.extent))
+            continue;
         version = version == 0 ? work.version : std::min(version, work.version);
     }
     return version;
@@ -382,7 +400,8 @@ void World::apply_io(Node& node, const DataIo& io) {
     if (io.operation == Operation::kFlush) return node.disk.flush();
     const uint64_t first = first_block(io.extent);
     for (uint64_t block = first; block < end_block(io.extent); ++block) {
-        if (io.operation == Operation::kWrite) node.disk.write(block, node.buffers.at(io.buffer.value).at(block - first));
+        if (io.operation == Operation::kWrite)
+            node.disk.write(block, node.buffers.at(io.buffer.value).at(block - first));
         if (io.operation == Operation::kZero) {
             const VersionNumber version = version_of_zero(node, block);
             if (version != 0) node.disk.write(block, version);
@@ -398,7 +417,8 @@ bool World::finish_io(size_t index, size_t which) {
     IoDone done{io.id, 0, kNoBuffer};
     if (io.operation == Operation::kRead) {
         bool bad = false;
-        for (uint64_t block = first_block(io.extent); block < end_block(io.extent); ++block) bad = bad || node.disk.bad.contains(block);
+        for (uint64_t block = first_block(io.extent); block < end_block(io.extent); ++block)
+            bad = bad || node.disk.bad.contains(block);
         const uint32_t buffer = io.buffer == kNoBuffer ? node.next_buffer++ : io.buffer.value;
         if (bad) {
             done.error = EIO;
@@ -504,8 +524,8 @@ bool World::deliver(size_t from, Channel channel) {
     }
     if (const Status valid = check_frame(frame, kDiskBytes); !valid) broken(valid.error().message);
     if (trace && frame.type != FrameType::kPing && frame.type != FrameType::kPong) {
-        say("node" + std::to_string(from + 1) + " -> " + name_of(frame.type) + " " + std::to_string(frame.offset / kBlockBytes) + "+" +
-            std::to_string(frame.length / kBlockBytes));
+        say("node" + std::to_string(from + 1) + " -> " + name_of(frame.type) + " " +
+            std::to_string(frame.offset / kBlockBytes) + "+" + std::to_string(frame.length / kBlockBytes));
     }
     step(1 - from, FrameReceived{wire.id, std::move(frame)});
     return true;
@@ -548,7 +568,8 @@ void World::down(Node& node) {
 
 void World::crash_driver(size_t index, bool keep_front_end) {
     Node& node = nodes[index];
-    say("the driver of node" + std::to_string(index + 1) + " is killed" + (keep_front_end ? "" : ", with its front end"));
+    say("the driver of node" + std::to_string(index + 1) + " is killed" +
+        (keep_front_end ? "" : ", with its front end"));
     down(node);
     if (keep_front_end && node.agent == Node::Agent::kActive) return;
     node.work.clear();

@@ -1,7 +1,7 @@
 // Two mirror engines with everything around them as fakes that keep each promise that the engine may rely on, and not
 // one more: disks whose unflushed writes a crash may take back, metadata batches that a crash may cut anywhere, a link
-// that may be cut between any two frames, a register that grants wishes by the rules of the cluster's policy (and may read
-// an old report), daemons that promote and demote, clients. It also knows what must hold (I4 to I8) and checks it.
+// that may be cut between any two frames, a register that grants wishes by the rules of the cluster's policy (and may
+// read an old report), daemons that promote and demote, clients. It also knows what must hold (I4 to I8) and checks it.
 // Nothing happens by itself: tests say what is delivered, or let settle() or random_step() choose.
 #pragma once
 
@@ -93,10 +93,10 @@ struct Node {
 
 struct Wire {  // one connection
     ConnectionId id;
-    bool up[2] = {false, false};      // LinkUp delivered
-    bool closing[2] = {false, false}; // LinkDown follows what is still in the queues
+    bool up[2] = {false, false};        // LinkUp delivered
+    bool closing[2] = {false, false};   // LinkDown follows what is still in the queues
     std::deque<SendFrame> queue[2][2];  // [from][channel]
-    bool wanted = false;              // exists
+    bool wanted = false;                // exists
 };
 
 struct Register {
@@ -130,18 +130,18 @@ class World {
     bool finish_io(size_t node, size_t which = 0);
     bool finish_metadata(size_t node, bool ok = true);
     bool deliver(size_t from, Channel channel);
-    bool read_report(size_t node);     // the leader reads the next one
-    bool grant(size_t node);           // ... and answers the wish of the last one read
+    bool read_report(size_t node);  // the leader reads the next one
+    bool grant(size_t node);        // ... and answers the wish of the last one read
     bool publish(size_t node, bool fresh = true);
     bool wake(size_t node);
     void inject(size_t node, Frame frame, ConnectionId connection = {});  // a frame that the peer did not send
     bool connect();
-    bool deliver_link(size_t node);    // pending LinkUp or LinkDown
-    void act(size_t node);             // what its daemon does next
+    bool deliver_link(size_t node);  // pending LinkUp or LinkDown
+    void act(size_t node);           // what its daemon does next
 
     // ---- time and quiet ----
     void settle(bool with_register = true);  // everything deliverable until nothing is left, without time passing
-    void advance(Duration by);  // settles, then wakes whoever is due, in steps
+    void advance(Duration by);               // settles, then wakes whoever is due, in steps
     bool reach(const std::function<bool()>& condition, Duration limit = 60s);
 
     // ---- faults ----
@@ -153,7 +153,7 @@ class World {
 
     // ---- register ----
     void choose(const std::function<void(Record&)>& change);
-    bool give_group(size_t node);       // fails unless current; stale-makes the other unless stopped
+    bool give_group(size_t node);  // fails unless current; stale-makes the other unless stopped
     void ask_stop() { nodes[*reg.owner].stop_asked = true; }
 
     // ---- client ----
@@ -187,9 +187,9 @@ class World {
     std::mt19937_64 random;
     Setup setup;
     bool trace = false;
-    Instant connect_after{};    // back-off
-    bool keeps_queues = false;  // what was sent before a disconnect arrives
-    bool links = true;  // connect() may be called by settle()
+    Instant connect_after{};         // back-off
+    bool keeps_queues = false;       // what was sent before a disconnect arrives
+    bool links = true;               // connect() may be called by settle()
     std::vector<uint64_t> universe;  // blocks that clients write
 
  private:

@@ -110,7 +110,8 @@ void World::client_step(size_t index) {
         }
         default: {
             const uint64_t blocks = std::min<uint64_t>(room, 1 + pick(2));
-            if (!zeroing(index, block, blocks)) write(index, block, blocks);  // parts of a long zero take their turn one by one
+            if (!zeroing(index, block, blocks))
+                write(index, block, blocks);  // parts of a long zero take their turn one by one
             return;
         }
     }
@@ -142,8 +143,10 @@ void World::fault() {
             if (nodes[1].up) crash_node(1);
             return;
         case 9:  // a person wants a full copy
-            if (reg.owner && !reg.stopped && !reg.lost && reg.record.standing(nodes[*reg.owner].id) == Standing::kCurrent) {
-                choose([&](Record& record) { record.replicas[nodes[1 - *reg.owner].id].standing = Standing::kSuspect; });
+            if (reg.owner && !reg.stopped && !reg.lost &&
+                reg.record.standing(nodes[*reg.owner].id) == Standing::kCurrent) {
+                choose(
+                    [&](Record& record) { record.replicas[nodes[1 - *reg.owner].id].standing = Standing::kSuspect; });
             }
             return;
         case 10:
@@ -168,7 +171,8 @@ void World::random_step(bool faults) {
     if (faults && pick(steps_per_fault) == 0) fault();
     if ((reg.stopped || reg.lost) && chance(5)) give_group(pick(2));
     if (faults && chance(12)) client_step(pick(2));
-    for (size_t tries = 0; tries < 4 && !deliver_something(); ++tries) {}
+    for (size_t tries = 0; tries < 4 && !deliver_something(); ++tries) {
+    }
     if (chance(2)) now += 20ms;
     for (size_t i = 0; i < 2; ++i) wake(i);
     check();

@@ -6,7 +6,9 @@
 
 namespace kagami::mirror::test {
 
-void World::publish_document() { reg.documents.push_back({reg.record, reg.version, reg.owner, reg.token}); }
+void World::publish_document() {
+    reg.documents.push_back({reg.record, reg.version, reg.owner, reg.token});
+}
 
 void World::choose(const std::function<void(Record&)>& change) {
     change(reg.record);
@@ -30,8 +32,11 @@ bool World::grant_attach(Node& node, const Report& said) {
         if (after.nonce == said.nonce) after.next_nonce = {};
     } else {
         if (said.next_nonce == Nonce{} || before.next_nonce == said.next_nonce) return false;
-        const auto held = [&](Nonce nonce) { return nonce != Nonce{} && (nonce == before.nonce || nonce == before.next_nonce); };
-        const bool first = before.standing == Standing::kUnbuilt && before.nonce == Nonce{} && before.next_nonce == Nonce{};
+        const auto held = [&](Nonce nonce) {
+            return nonce != Nonce{} && (nonce == before.nonce || nonce == before.next_nonce);
+        };
+        const bool first =
+            before.standing == Standing::kUnbuilt && before.nonce == Nonce{} && before.next_nonce == Nonce{};
         const bool known = held(said.nonce) || held(said.next_nonce) || first;
         after.nonce = known ? (held(said.nonce) || first ? said.nonce : said.next_nonce) : Nonce{};
         after.next_nonce = said.next_nonce;
@@ -45,10 +50,12 @@ bool World::grant_attach(Node& node, const Report& said) {
 bool World::grant_by_token(Node& node, const Report& said) {
     const Wish& wish = said.wish;
     Node& other = nodes[1 - node.index];
-    const bool owns = reg.owner == node.index && reg.token == wish.token && wish.token != Token{} && !reg.stopped && !reg.lost;
+    const bool owns =
+        reg.owner == node.index && reg.token == wish.token && wish.token != Token{} && !reg.stopped && !reg.lost;
     const bool fits = reg.record.generation == wish.base && reg.record.standing(node.id) == Standing::kCurrent;
     if (wish.kind == WishKind::kGiveUp) {
-        if (reg.record.standing(node.id) != Standing::kCurrent || reg.record.standing(other.id) != Standing::kCurrent) return false;
+        if (reg.record.standing(node.id) != Standing::kCurrent || reg.record.standing(other.id) != Standing::kCurrent)
+            return false;
         choose([&](Record& record) { record.replicas[node.id].standing = Standing::kSuspect; });
         return true;
     }
@@ -105,7 +112,8 @@ bool World::give_group(size_t index) {
     if (reg.record.standing(nodes[index].id) != Standing::kCurrent) return false;
     const bool proven_stop = reg.stopped;
     ++reg.version.seq;
-    if (chance(20)) reg.version.epoch = Epoch::make(reg.version.epoch.counter() + 1, NodeId{static_cast<uint16_t>(index + 1)});
+    if (chance(20))
+        reg.version.epoch = Epoch::make(reg.version.epoch.counter() + 1, NodeId{static_cast<uint16_t>(index + 1)});
     say("the group goes to node" + std::to_string(index + 1) + (proven_stop ? ", stopped" : ", taken over"));
     reg.owner = index;
     reg.token = reg.version;
@@ -113,7 +121,8 @@ bool World::give_group(size_t index) {
     if (!proven_stop) {
         Standing& other = reg.record.replicas[nodes[1 - index].id].standing;
         if (other == Standing::kCurrent) other = Standing::kStale;
-        reg.record.generation = {reg.record.generation.counter + 1, Uuid{static_cast<uint8_t>(random()), static_cast<uint8_t>(random())}};
+        reg.record.generation = {reg.record.generation.counter + 1,
+                                 Uuid{static_cast<uint8_t>(random()), static_cast<uint8_t>(random())}};
     }
     publish_document();
     return true;
@@ -142,10 +151,12 @@ void World::check_covered() {
     const FakeDisk& a = nodes[0].disk;
     const FakeDisk& b = nodes[1].disk;
     for (const uint64_t block : universe) {
-        const bool equal = a.now[block] == b.now[block] && a.stable[block] == b.stable[block] && a.now[block] == a.stable[block];
+        const bool equal =
+            a.now[block] == b.now[block] && a.stable[block] == b.stable[block] && a.now[block] == a.stable[block];
         if (equal || covered_durably(block)) continue;
-        broken("I8: block " + std::to_string(block) + " may differ (" + std::to_string(a.now[block]) + "/" + std::to_string(a.stable[block]) +
-               " and " + std::to_string(b.now[block]) + "/" + std::to_string(b.stable[block]) + ") and nothing says so");
+        broken("I8: block " + std::to_string(block) + " may differ (" + std::to_string(a.now[block]) + "/" +
+               std::to_string(a.stable[block]) + " and " + std::to_string(b.now[block]) + "/" +
+               std::to_string(b.stable[block]) + ") and nothing says so");
     }
     if (!nodes[0].engine || !nodes[1].engine) return;
     for (const uint64_t block : universe) {
@@ -164,9 +175,8 @@ void World::check() {
 }
 
 bool World::equal() const {
-    return std::all_of(universe.begin(), universe.end(), [&](uint64_t block) {
-        return nodes[0].disk.now[block] == nodes[1].disk.now[block];
-    });
+    return std::all_of(universe.begin(), universe.end(),
+                       [&](uint64_t block) { return nodes[0].disk.now[block] == nodes[1].disk.now[block]; });
 }
 
 bool World::healthy() const {

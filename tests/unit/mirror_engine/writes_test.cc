@@ -32,18 +32,24 @@ TEST_CASE("a write is acknowledged only when both disks have it") {
     bring_up(world);
     SECTION("first here") {
         const uint64_t id = world.write(0, 5);
-        while (world.finish_metadata(0)) {}
-        while (world.finish_io(0)) {}
+        while (world.finish_metadata(0)) {
+        }
+        while (world.finish_io(0)) {
+        }
         CHECK_FALSE(world.done(0, id));
         world.settle();
         CHECK(world.done(0, id));
     }
     SECTION("first there") {
         const uint64_t id = world.write(0, 5);
-        while (world.finish_metadata(0)) {}
-        while (world.deliver(0, Channel::kBulk)) {}
-        while (world.finish_io(1)) {}
-        while (world.deliver(1, Channel::kControl)) {}
+        while (world.finish_metadata(0)) {
+        }
+        while (world.deliver(0, Channel::kBulk)) {
+        }
+        while (world.finish_io(1)) {
+        }
+        while (world.deliver(1, Channel::kControl)) {
+        }
         CHECK_FALSE(world.done(0, id));
         world.settle();
         CHECK(world.done(0, id));
@@ -56,7 +62,8 @@ TEST_CASE("overlapping writes reach both disks in the order in which they came")
     bring_up(world);
     world.write(0, 5, 2);
     const uint64_t second = world.write(0, 6, 2);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     CHECK(world.nodes[0].io.size() == 1);
     world.settle();
     CHECK(world.done(0, second));
@@ -68,12 +75,16 @@ TEST_CASE("a flush is acknowledged only when both disks have flushed, and the pe
     World world;
     bring_up(world);
     world.write(0, 5);
-    while (world.finish_metadata(0)) {}
-    while (world.finish_io(0)) {}
+    while (world.finish_metadata(0)) {
+    }
+    while (world.finish_io(0)) {
+    }
     const uint64_t flush = world.flush(0);
-    while (world.finish_io(0)) {}
+    while (world.finish_io(0)) {
+    }
     CHECK_FALSE(world.done(0, flush));
-    while (world.deliver(0, Channel::kBulk)) {}
+    while (world.deliver(0, Channel::kBulk)) {
+    }
     REQUIRE(world.nodes[1].io.size() == 1);
     CHECK(world.nodes[1].io[0].operation == Operation::kWrite);  // the flush waits for it
     REQUIRE(world.finish_io(1));
