@@ -143,6 +143,9 @@ void fill_resync(const Subject& subject, proto::Mirror& out) {
     resync.set_kind(detail->full ? "full" : "differences");
     resync.set_done_bytes(detail->done_bytes);
     resync.set_total_bytes(detail->total_bytes);
+    if (detail->total_bytes > 0) {  // finer than the reports, which change rarely
+        resync.set_percent(static_cast<uint32_t>(std::min<uint64_t>(100, detail->done_bytes * 100 / detail->total_bytes)));
+    }
     resync.set_bytes_per_second(detail->bytes_per_second);
     resync.set_elapsed_ms(milliseconds(detail->elapsed));
     resync.set_remaining_ms(detail->remaining < Duration::zero() ? -1 : milliseconds(detail->remaining));

@@ -209,7 +209,7 @@ TEST_CASE("a resync shows its direction from either side's report, and numbers w
     auto& detail = s.input.mirrors["md1"];
     detail.report.resync = Resync::kSource;
     detail.full = true;
-    detail.done_bytes = 43;
+    detail.done_bytes = 44;
     detail.total_bytes = 100;
     detail.elapsed = 4s;
     detail.remaining = -1s;
@@ -218,7 +218,8 @@ TEST_CASE("a resync shows its direction from either side's report, and numbers w
     detail.front_end = "fuse-loop";
     mirror = s.shown();
     CHECK(mirror.resync().kind() == "full");
-    CHECK(mirror.resync().done_bytes() == 43);
+    CHECK(mirror.resync().done_bytes() == 44);
+    CHECK(mirror.resync().percent() == 44);
     CHECK(mirror.resync().elapsed_ms() == 4000);
     CHECK(mirror.resync().remaining_ms() == -1);
     CHECK(mirror.resync().stall() == detail.stall);
