@@ -29,7 +29,7 @@ const char* text_of(Cause cause) {
     switch (cause) {
         case Cause::kNone: return "";
         case Cause::kConstruction: return "construction";
-        case Cause::kSolo: return "went on alone";
+        case Cause::kSolo: return "solo";
         case Cause::kTakeover: return "takeover";
         case Cause::kForce: return "force";
         case Cause::kResync: return "resync";

@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/render.h"
 #include "cli/render_clpmd.h"
+#include "cli/render_metadata.h"
 
 using namespace kagami::cli;
 
@@ -88,6 +89,45 @@ TEST_CASE("clpmdstat keeps the words that scripts look for") {
         expect(name + "-connect.txt", render_clpmdstat_connect(mirror, own));
         expect(name + "-detail.txt", render_clpmdstat_detail(mirror, own));
     }
+}
+
+TEST_CASE("the metadata of a copy as text, sound and with remarks") {
+    using namespace kagami;
+    mirror::Inspection seen;
+    seen.device_bytes = 32 << 20;
+    seen.identified.kind = mirror::MetadataKind::kOurs;
+    mirror::Loaded loaded;
+    mirror::Context& context = loaded.context;
+    context.cluster = Uuid{1};
+    context.mirror = Uuid{2};
+    context.self = NodeId{1};
+    context.peer = NodeId{2};
+    context.size_bytes = 1 << 30;
+    context.device_identity = "partuuid=5f0c";
+    context.nonce = Nonce{0xd3f6};
+    context.current = {9, Uuid{0xc0}};
+    context.base = {8, Uuid{0xb0}};
+    context.history[0] = {{8, Uuid{0xb0}}, mirror::Cause::kSolo};
+    context.history[1] = {{1, Uuid{0xa0}}, mirror::Cause::kTakeover};
+    context.flags.constructed = context.flags.primary_indicated = true;
+    loaded.slots = {7, mirror::kFreeSlot, 9};
+    loaded.bitmap = mirror::Bitmap(context.size_bytes);
+    loaded.bitmap.set({0, 4096});
+    loaded.bitmap.set({1 << 20, 1 << 16});
+    seen.loaded = loaded;
+    expect("metadata.txt", render_metadata("/dev/sdb2", seen));
+    CHECK(metadata_findings(seen).empty());
+    seen.loaded->findings = {"1 superblock of 4 cannot be read; the others are used"};
+    seen.loaded->log_incomplete = true;
+    seen.loaded->context.flags.failed = seen.loaded->context.flags.inconsistent = true;
+    expect("metadata-remarks.txt", render_metadata("/dev/sdb2", seen));
+    std::string lines;
+    for (const std::string& line : metadata_findings(seen)) lines += line + "\n";
+    expect("metadata-remarks.check.txt", lines);
+    mirror::Inspection blank;
+    blank.device_bytes = 1 << 20;
+    blank.error = {ErrorCode::kFailed, "no superblock is valid", "make new metadata"};
+    expect("metadata-blank.txt", render_metadata("/dev/sdb2", blank) + metadata_findings(blank).front() + "\n");
 }
 
 TEST_CASE("clpstat keeps the text that scripts parse") {
