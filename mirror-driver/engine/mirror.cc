@@ -135,6 +135,9 @@ void Mirror::Impl::handle(const AuthorityIs& event) {
     if (authority_known && event.authority.version < authority.version) return;
     authority = event.authority;
     authority_known = true;
+    if (authority.record.uuid != Uuid{} && authority.record.uuid != ctx.mirror) {
+        problem = settings.name + ": the metadata of this node belong to another mirror; run `kagami mirror init`";
+    }
 }
 
 void Mirror::Impl::handle(const Lease& event) {
@@ -212,6 +215,7 @@ std::optional<Instant> Mirror::Impl::next_timer() const {
     const auto at = [&](Instant when) {
         if (!soonest || when < *soonest) soonest = when;
     };
+    if (report_due) at(*report_due);
     if (link.up) at(link.pinged + detect() / 4);
     if (promotion && promotion->step == Promotion::Step::kConditions) at(promotion->limit);
     if (mode == Mode::kStalled && !solo && !granting && lost + detect() > now) at(lost + detect());

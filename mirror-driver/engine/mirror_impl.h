@@ -32,6 +32,7 @@ constexpr Duration kGreetingLimit = 5s;      // for a handshake
 constexpr Duration kPeerWorkLimit = 20s;     // for the peer's disk: a write, a flush, the marks of a resync
 constexpr Duration kSyncingWriteLimit = 3s;  // ... while nobody needs the peer: a slow target is no reason to wait
 constexpr Duration kPromoteLimit = 5s;       // for the conditions of a promotion that come by themselves
+constexpr Duration kReportCounts = 1s;       // between reports that differ only in what is left to copy
 constexpr Duration kRetryBackOff = 200ms;
 constexpr Duration kErrorBackOff = 2s;
 constexpr Duration kRefusedBackOff = 10s;
@@ -427,6 +428,8 @@ struct Mirror::Impl {
     Reported summary() const;
     Reported reported;
     bool reported_once = false;
+    Instant reported_at;
+    std::optional<Instant> report_due;  // for what only counts
 };
 
 }  // namespace kagami::mirror

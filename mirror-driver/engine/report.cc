@@ -56,10 +56,20 @@ Mirror::Impl::Reported Mirror::Impl::summary() const {
     return now_is;
 }
 
+// What only counts up or down is told once in a while: writes alone do not make reports.
 void Mirror::Impl::notice_report() {
     const Reported now_is = summary();
+    report_due.reset();
     if (reported_once && now_is == reported) return;
+    Reported but_for_counts = now_is;
+    but_for_counts.percent = reported.percent;
+    but_for_counts.dirty_bytes = reported.dirty_bytes;
+    if (reported_once && but_for_counts == reported && now < reported_at + kReportCounts) {
+        report_due = reported_at + kReportCounts;
+        return;
+    }
     reported = now_is;
+    reported_at = now;
     reported_once = true;
     out.report_changed = true;
 }

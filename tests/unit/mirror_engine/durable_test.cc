@@ -116,3 +116,29 @@ TEST_CASE("a newer primary's token is on the disk before the handshake with it i
     }
     CHECK(world.healthy());
 }
+
+TEST_CASE("writes alone do not make a report each: what is left to copy is told once a second") {
+    World world;
+    bring_up(world);
+    go_solo(world);
+    size_t reports = 0;
+    for (uint64_t block = 0; block < 2000; block += 250) {
+        world.write(0, block, 200);
+        while (world.finish_metadata(0) || world.finish_io(0)) {
+        }
+        reports += world.nodes[0].reports.size();
+        world.settle();
+    }
+    CHECK(reports <= 1);
+    world.advance(2s);
+    CHECK(world.nodes[0].seen.dirty_bytes == 7U << 20U);
+}
+
+TEST_CASE("metadata of another mirror are never attached, and the report says so") {
+    World world;
+    for (auto& document : world.reg.documents) document.record.uuid = Uuid{99};
+    world.settle();
+    CHECK(world.report(0).role == Role::kDetached);
+    CHECK(world.report(0).wish.kind == WishKind::kNone);
+    CHECK(world.report(0).message.find("another mirror") != std::string::npos);
+}
