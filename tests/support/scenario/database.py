@@ -202,8 +202,9 @@ def take_backup(cluster, node):
 
 
 def restore_backup(cluster, node):
-    """Puts the copy back while the node is off."""
+    """Puts the copy back while the node is off: onto the same disks, as a person writes an image back."""
     where = cluster.paths.machine(node)
-    for part in ("disks", "var"):
-        subprocess.run(["/bin/rm", "-rf", where / part], check=True)
-        subprocess.run(["/bin/cp", "-a", "--sparse=always", where / f"backup-{part}", where / part], check=True)
+    subprocess.run(["/bin/rm", "-rf", where / "var"], check=True)
+    subprocess.run(["/bin/cp", "-a", where / "backup-var", where / "var"], check=True)
+    for disk in sorted((where / "disks").iterdir()):
+        subprocess.run(["/bin/cp", "--sparse=always", where / "backup-disks" / disk.name, disk], check=True)
