@@ -27,8 +27,9 @@ std::string missing_for_a_disk() {
     if (access("/dev/fuse", R_OK | W_OK) != 0) return "/dev/fuse";
     if (access("/dev/loop-control", R_OK | W_OK) != 0) return "/dev/loop-control";
     if (access("/usr/sbin/mkfs.ext4", X_OK) != 0) return "mkfs.ext4";
-    static const int mounted = mount("none", "/sys/fs/fuse/connections", "fusectl", 0, nullptr);
-    return mounted == 0 ? "" : "the control file system of FUSE (fusectl)";
+    const char* control = "/sys/fs/fuse/connections";
+    const bool there = is_mounted(control) || mount("none", control, "fusectl", 0, nullptr) == 0;
+    return there ? "" : "the control file system of FUSE (fusectl)";
 }
 
 // A running group `db` with a process that only computes and one that waits for its disk.
