@@ -111,6 +111,7 @@ struct LiveMirror::Impl {
     LeaseReader lease;
     Instant lease_until;
     Promotion promotion;
+    std::string shown_trouble;
     uint64_t front_number = 0;  // which of the front ends a poll belongs to
 
     std::vector<Event> events;
@@ -294,6 +295,10 @@ void LiveMirror::Impl::look_at_front() {
     drain();
     promotion.look(now);
     drain();
+    if (promotion.trouble() != shown_trouble) {
+        shown_trouble = promotion.trouble();
+        publish();
+    }
 }
 
 // ---- output ----
