@@ -19,13 +19,17 @@ def test_the_demo_goes_through_and_two_sides_never_serve_at_once(tmp_path):
     directory = f"/var/tmp/kagami-test-demo-{os.getpid()}"
     done = demo("--script", "--json", tmp_path / "demo.json", "--dir", directory)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "9 of 9 steps ok, two sides served at once 0 times" in done.stdout
+    assert "10 of 10 steps ok" in done.stdout
+    assert " 0 lost, two sides served at once 0 times, 0 blocks differ" in done.stdout
     assert not os.path.exists(directory)
     figures = json.loads((tmp_path / "demo.json").read_text())
     assert figures["name"] == "demo" and figures["profile"] == "lan"
-    assert {row["case"] for row in figures["rows"]} >= {"node_kill", "service_kill", "planned_move", "rejoin"}
-    assert all(row["step"] and "value" in row for row in figures["rows"])
-    assert sum(row["value"] for row in figures["rows"] if row["figure"] == "two_sides_served") == 0
+    rows = figures["rows"]
+    assert {row["case"] for row in rows} >= {"node_kill", "service_kill", "rejoin", "driver_kill", "restored_backup"}
+    assert all("value" in row for row in rows)
+    for nothing in ("two_sides_served", "commits_lost", "differing_blocks"):
+        assert sum(row["value"] for row in rows if row["figure"] == nothing) == 0
+    assert sum(row["value"] for row in rows if row["figure"] == "commits_acknowledged") > 500
 
 
 @pytest.mark.parametrize("arguments", [["--bogus"], ["--script", "--keep"], ["--profile", "nonsense"]])

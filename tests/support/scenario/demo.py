@@ -177,7 +177,7 @@ def compare_copies(run, screen):
     """Both copies, block by block, after the database has been stopped in order. The number of differing blocks."""
     run.say("db is stopped, both copies are compared")
     server = run.db.serving()
-    run.cluster.kagami(server, "group", "stop", database.GROUP, "--wait", "--timeout", "60s")
+    run.cluster.kagami(server, "group", "stop", database.GROUP, "--yes", "--wait", "--timeout", "60s")
     differing = database.differing_blocks(run.cluster)
     screen.line(screen.paint("[end] both copies of md1 compared block by block", BOLD) + f": {differing} of "
                 f"{DISKS['md1.data'] // 4096} blocks differ")

@@ -8,13 +8,14 @@ import tty
 
 from devcluster import DevClusterError
 
-from . import figures, web
+from . import database, figures
 from .screen import BOLD, RED
 
 HELP = """\
   1 2  node1, node2: power off, or on again     n  cut net1 between the nodes    a  cut all networks
-  m    move web to the other node               x  kill nginx                    h  heal all cuts
-  s    kagami status                            w  kagami why web                q  quit"""
+  m    move db to the other node                x  kill PostgreSQL               h  heal all cuts
+  d    kill the mirror driver                   i  kagami mirror status          w  kagami why db
+  s    kagami status                            q  quit"""
 REFRESH_S = 0.2
 
 
@@ -51,7 +52,7 @@ class Keys:
 
     def a_node(self):
         """One that runs, by preference the one that serves."""
-        nodes = sorted(self.cluster.node_names, key=lambda node: node != self.run.prober.serving())
+        nodes = sorted(self.cluster.node_names, key=lambda node: node != self.run.db.serving())
         running = [node for node in nodes if self.cluster.is_running(node)]
         if not running:
             raise DevClusterError("no node runs; press 1 or 2")
@@ -75,11 +76,15 @@ class Keys:
             self.cluster.heal()
             return "all cuts are healed"
         if key == "m":
-            return self.ask("group", "move", "web", "--wait")
+            return self.ask("group", "move", "db", "--wait")
         if key == "x":
-            web.kill_service(self.cluster, self.a_node())
-            return "nginx is killed"
-        return {"s": lambda: self.ask("status"), "w": lambda: self.ask("why", "web")}.get(key, lambda: None)()
+            database.kill_service(self.cluster, self.a_node())
+            return "PostgreSQL is killed"
+        if key == "d":
+            database.kill_driver(self.cluster, self.a_node())
+            return "the mirror driver is killed"
+        questions = {"s": ("status",), "w": ("why", "db"), "i": ("mirror", "status")}
+        return self.ask(*questions[key]) if key in questions else None
 
     def on_key(self, key):
         self.since = time.time()
@@ -90,12 +95,11 @@ class Keys:
         self.screen.line(said if said is not None else HELP)
 
     def view(self):
-        prober = self.run.prober
-        gap_s, _ = prober.gap(self.since)
-        fresh = prober.walls and any(a["ok"] for a in prober.answers[-20:])
-        both = prober.both_sides()
-        server = f"{prober.serving()} serves" if fresh else self.screen.paint("nobody serves", RED, BOLD)
-        return f"{server}   longest gap since the last key {figures.text(gap_s, 's')}   two sides at once: {both}   key? "
+        db = self.run.db
+        fresh = db.after(time.time() - 0.5)
+        server = f"{db.serving()} serves" if fresh else self.screen.paint("nobody serves", RED, BOLD)
+        gap = figures.text(db.gap(self.since), "s")
+        return f"{server}   {len(db.acknowledged)} commits, longest gap since the last key {gap}   key? "
 
 
 def play(run, screen):
