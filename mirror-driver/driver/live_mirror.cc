@@ -121,7 +121,7 @@ struct LiveMirror::Impl {
     bool time_is_old = false;
     bool front_armed = false, front_ready = false;
     bool channel_armed = false, channel_ready = false;
-    bool waker_armed = false;
+    bool waker_armed = false, waker_ready = false;
     bool frames_queued = false;
     uint64_t releases_seen = 0;  // of the pool: the channel, the front end and this file release
 
@@ -285,7 +285,10 @@ void LiveMirror::Impl::ring_done(Ring::Tag which, int error) {
             channel_armed = false;
             channel_ready = true;
             return;
-        case Source::kWaker: waker_armed = false; return;
+        case Source::kWaker:
+            waker_armed = false;
+            waker_ready = true;
+            return;
     }
 }
 
@@ -503,6 +506,10 @@ Status LiveMirror::turn() {
     }
     if (m.detached && m.now >= m.detach_until) std::exchange(m.detached, nullptr)();
     return {};
+}
+
+bool LiveMirror::woken() {
+    return std::exchange(impl_->waker_ready, false);
 }
 
 void LiveMirror::authority(const Authority& authority) {

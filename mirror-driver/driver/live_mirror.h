@@ -39,6 +39,7 @@ class LiveMirror {
     ~LiveMirror();
 
     Status turn();  // an error: this mirror cannot go on
+    bool woken();   // the waker was readable since last asked
     void authority(const Authority& authority);
     void promote(Promotion::Reply reply);
     void demote(Promotion::Reply reply);

@@ -27,6 +27,7 @@ MirrorRunner::MirrorRunner(RunnerSettings settings) : settings_(std::move(settin
     settings_.live.waker = box_.descriptor();
     settings_.live.report = settings_.report;
     detached_.mirror = settings_.live.config.name;
+    quiet_until_ = host::boot_now() + kRetry;
     thread_ = std::thread([this] { run(); });
 }
 
@@ -49,21 +50,28 @@ void MirrorRunner::stop() {
 void MirrorRunner::run() {
     while (!ended_) {
         if (live_) {
-            if (auto turned = live_->turn(); !turned) {
-                settings_.live.note(sentence(turned.error()));
-                live_.reset();
-                say(turned.error().message);
-            }
+            turn();
         } else {
             if (host::boot_now() >= next_try_) try_attach();
             pollfd box{box_.descriptor(), POLLIN, 0};
             if (!live_) ::poll(&box, 1, static_cast<int>(milliseconds(retry())));
+            box_.work();
         }
-        box_.work();
         look_for_end();
     }
     live_.reset();
     settings_.ended();
+}
+
+void MirrorRunner::turn() {
+    const auto turned = live_->turn();
+    if (live_->woken()) box_.work();
+    if (turned || !live_) return;
+    const bool served = !live_->secondary();
+    settings_.live.note(sentence(turned.error()));
+    live_.reset();
+    if (served) give_up_kept("the driver cannot serve it any more");
+    say(turned.error().message);
 }
 
 void MirrorRunner::look_for_end() {
@@ -100,6 +108,7 @@ void MirrorRunner::try_attach() {
     if (authority_ && authority_->record.uuid != Uuid{}) mirror = authority_->record.uuid;
     const auto& live = settings_.live;
     auto attached = attach(live.config, live.welcome.cluster, live.welcome.self, mirror);
+    if (!attached && settings_.kept.valid() && host::boot_now() < quiet_until_) return;
     if (!attached) return say(sentence(attached.error()));
     become(std::move(*attached));
 }

@@ -41,6 +41,7 @@ class MirrorRunner {
 
  private:
     void run();
+    void turn();
     void try_attach();
     bool may_attach();
     Duration retry() const { return settings_.kept.valid() ? kRetryKept : kRetry; }
@@ -58,7 +59,8 @@ class MirrorRunner {
     std::unique_ptr<LiveMirror> live_;
     std::optional<Authority> authority_;
     Instant next_try_;
-    Report detached_;  // what is reported while nothing is attached
+    Instant quiet_until_;  // refusals that a killed driver's last requests explain are not worth a line
+    Report detached_;      // what is reported while nothing is attached
     bool stopping_ = false;
     bool detaching_ = false;
     bool ended_ = false;
