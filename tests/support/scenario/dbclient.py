@@ -19,6 +19,7 @@ PATIENCE_S = 0.4
 CONNECT_S = 0.3
 MOST_PENDING = 6
 TABLE = "CREATE TABLE IF NOT EXISTS commits (n bigint PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+LAST = "SELECT coalesce(max(n), 0) FROM commits"
 INSERT = "INSERT INTO commits (n) VALUES (%s) RETURNING current_setting('cluster_name')"
 
 
@@ -55,6 +56,9 @@ class Client:
             cursor = self.connection.cursor()
             cursor.execute(TABLE)
             wait(self.connection, 10)
+            cursor.execute(LAST)  # of an earlier client
+            wait(self.connection, 10)
+            self.n = cursor.fetchone()[0]
             self.table = True
 
     def commit(self):

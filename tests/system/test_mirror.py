@@ -1,0 +1,200 @@
+"""The mirror disk under real processes: whatever dies or is cut, no acknowledged commit is lost and both copies end up equal."""
+
+import random
+import threading
+import time
+
+import pytest
+from devcluster import config, wait_until
+from scenario import database, web
+from scenario.steps import pause
+from scenario.watch import all_well, wait_status
+
+NODES = ["node1", "node2"]
+DISKS = {"md1.data": 192 << 20, "md1.meta": config.METADATA_BYTES}
+SETTLE_S = 60
+CYCLES = 20
+
+
+def settled(cluster, node):
+    """The cluster complete, the mirror in sync, as a running node tells it."""
+    wait_status(cluster, node, all_well, SETTLE_S, "the cluster complete again")
+    database.wait_in_sync(cluster, node, SETTLE_S)
+
+
+@pytest.fixture(scope="module")
+def cluster(module_cluster):
+    text, scripts = config.database(NODES, "fast", "failovers_per_hour = 1000\n")
+    made = module_cluster(profile="fast", config_text=text.replace("restart = 3", "restart = 99"), scripts=scripts, mirror=True,
+                          disks=DISKS)
+    settled(made, "node1")
+    return made
+
+
+@pytest.fixture
+def db(cluster):
+    """A client that commits, on a cluster that is well; afterwards nothing may be missing."""
+    cluster.heal()
+    for node in NODES:
+        if not cluster.is_running(node):
+            cluster.boot(node)
+    settled(cluster, "node1")
+    with database.Committer(cluster) as client:
+        client.wait_commit(SETTLE_S)
+        yield client
+        cluster.heal()
+        client.wait_commit(SETTLE_S, since=time.time())
+        assert client.lost() == []
+
+
+def copies_are_equal(cluster):
+    """Compared while db is stopped in order; db runs again afterwards."""
+    cluster.kagami("node1", "group", "stop", "db", "--yes", "--wait", "--timeout", "60s")
+    differing = database.differing_blocks(cluster)
+    cluster.kagami("node1", "group", "start", "db", "--wait", "--timeout", "60s")
+    return differing == 0
+
+
+def kill_node(cluster, server):
+    cluster.kill(server)
+    wait_status(cluster, web.other_node(cluster, server), database.is_online, SETTLE_S, "db Online elsewhere")
+    cluster.boot(server)
+
+
+def kill_standby(cluster, server):
+    standby = web.other_node(cluster, server)
+    cluster.kill(standby)
+    pause(0.5)
+    cluster.boot(standby)
+
+
+def kill_daemon(cluster, server):
+    cluster.exec(server, ["/usr/bin/pkill", "-KILL", "-x", "kagamid"], check=True)
+
+
+def kill_driver(cluster, server):
+    database.kill_driver(cluster, server)
+
+
+def kill_standby_driver(cluster, server):
+    database.kill_driver(cluster, web.other_node(cluster, server))
+
+
+def cut_mirror(cluster, server):
+    cluster.cut("node1", "node2", net="mirror")
+    pause(1)
+    cluster.heal()
+
+
+FAULTS = (kill_node, kill_standby, kill_daemon, kill_driver, kill_standby_driver, cut_mirror)
+
+
+@pytest.mark.slow
+def test_no_acknowledged_commit_is_lost_in_cycles_of_kills(cluster, db):
+    drawn = random.Random(20261122)
+    faults = [*FAULTS, *(drawn.choice(FAULTS) for _ in range(CYCLES - len(FAULTS)))]
+    drawn.shuffle(faults)
+    for number, fault in enumerate(faults, 1):
+        server = db.wait_commit(SETTLE_S, since=time.time())["server"]
+        pause(drawn.uniform(0, 0.3))
+        fault(cluster, server)
+        db.wait_commit(SETTLE_S, since=time.time())
+        settled(cluster, db.serving())
+        assert db.lost() == [], f"after cycle {number}, {fault.__name__}"
+    assert copies_are_equal(cluster)
+
+
+@pytest.mark.slow
+def test_a_flapping_mirror_link_moves_nothing_and_loses_nothing(cluster, db):
+    server = db.serving()
+    since = time.time()
+    for seconds in (0.02, 0.1, 0.3, 0.05, 1.0, 0.2, 0.02, 0.5):
+        cluster.cut("node1", "node2", net="mirror")
+        pause(seconds)
+        cluster.heal()
+        pause(seconds)
+    settled(cluster, server)
+    assert db.servers(since) == {server}
+    assert copies_are_equal(cluster)
+
+
+def fill(cluster, node, mebibytes):
+    cluster.exec(node, ["/usr/bin/dd", "if=/dev/urandom", "of=/mnt/db/filler", "bs=1M", f"count={mebibytes}", "conv=fsync"],
+                 check=True)
+
+
+@pytest.mark.slow
+def test_a_resync_that_is_interrupted_twenty_times_comes_to_its_end(cluster, db):
+    server = db.serving()
+    cluster.cut("node1", "node2", net="mirror")
+    fill(cluster, server, 60)
+    for _ in range(20):
+        cluster.heal()
+        pause(0.12)
+        cluster.cut("node1", "node2", net="mirror")
+        pause(0.05)
+    cluster.heal()
+    settled(cluster, server)
+    assert copies_are_equal(cluster)
+
+
+FIO = ["/usr/bin/fio", "--name=verify", "--directory=/mnt/db", "--size=24m", "--bs=4k", "--rw=randwrite", "--ioengine=libaio",
+       "--iodepth=16", "--direct=1", "--verify=crc32c", "--verify_fatal=1", "--loops=4", "--output-format=terse"]
+
+
+@pytest.mark.slow
+def test_fio_verifies_while_the_driver_is_killed_again_and_again(cluster, db):
+    server = db.serving()
+    ended = threading.Event()
+    results = []
+
+    def run():
+        results.append(cluster.exec(server, FIO))
+        ended.set()
+
+    worker = threading.Thread(target=run)
+    worker.start()
+    kills = 0
+    while not ended.wait(0.7) and kills < 20:
+        database.kill_driver(cluster, server)
+        kills += 1
+    worker.join(120)
+    assert results and results[0].returncode == 0, results and results[0].stdout + results[0].stderr
+    assert kills >= 1
+    settled(cluster, server)
+    other = web.other_node(cluster, server)
+    database.move(cluster, other)
+    done = cluster.exec(other, [*FIO, "--verify_only"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert copies_are_equal(cluster)
+
+
+def test_a_stopped_standby_driver_costs_a_pause_and_no_error(cluster, db):
+    server = db.serving()
+    standby = web.other_node(cluster, server)
+    cluster.exec(standby, ["/usr/bin/pkill", "-STOP", "-x", "kagami-mirrord"], check=True)
+    moment = time.time()
+    try:
+        db.wait_commit(SETTLE_S, since=moment + 1.5)
+    finally:
+        cluster.exec(standby, ["/usr/bin/pkill", "-CONT", "-x", "kagami-mirrord"], check=True)
+    assert db.gap(moment) < 1.5
+    settled(cluster, server)
+
+
+def test_a_copy_that_is_not_current_is_never_started(cluster, db):
+    server = db.serving()
+    standby = web.other_node(cluster, server)
+    cluster.cut("node1", "node2", net="mirror")
+    wait_until(lambda: database.standing(cluster, server, standby) == "stale", SETTLE_S, "the standby's copy stale in the register")
+    done = cluster.exec(server, ["kagami", "group", "move", "db", "--to", standby])
+    assert done.returncode != 0 and "stale" in done.stdout + done.stderr
+    cluster.kill(server)
+    pause(3)
+    cluster.heal()
+    status = cluster.cluster_status(standby)
+    group = next(group for group in status["groups"] if group["name"] == "db")
+    assert group["state"] != "Online"
+    cluster.boot(server)
+    db.wait_commit(SETTLE_S, by=server, since=time.time())
+    settled(cluster, server)
