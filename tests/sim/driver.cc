@@ -298,15 +298,18 @@ void Driver::arm_wake(std::optional<Instant> at) {
 
 void Driver::write_metadata(const mirror::MetadataBatch& batch) {
     if (serial_under_way_ != 0) pair_.violation("batch", "two batches of metadata at a time");
-    serial_under_way_ = batch.serial;
     mirror::MetadataBatch taken = batch;
     if (pair_.mutation() == Mutation::kDroppedBits) taken.bitmap_pages.clear();
     layout_->encode(taken, engine_->context(), engine_->bitmap(), blocks_);
+    if (pair_.mutation() == Mutation::kEarlyMetadata) {
+        known_ = false;
+        later(5s, [this, blocks = blocks_] { metadata_.write_now(blocks); });
+        return feed(mirror::MetadataDone{batch.serial, true});
+    }
+    serial_under_way_ = batch.serial;
     if (batch.context) under_way_ = engine_->context();
     metadata_.begin(blocks_);
     const Duration takes = world_.calm() ? Duration(1ms) : world_.random().between(100us, 4ms);
-    const bool lies = pair_.mutation() == Mutation::kEarlyMetadata;
-    if (lies) feed(mirror::MetadataDone{batch.serial, true});
     later(takes, [this, serial = batch.serial] { end_batch(serial, metadata_errors_ <= 0); });
 }
 

@@ -183,13 +183,14 @@ void MirrorFaults::heal() {
     }
 }
 
-// A disk that failed is replaced; what cannot be attached is made anew.
+// A data disk that failed is replaced, metadata that cannot be read are made anew; for the rest a new start is enough.
 void MirrorFaults::repair_disks(MirrorPair& pair) {
     for (const Side side : kSides) {
         Driver& driver = pair.driver(side);
-        const bool failed = driver.attached() && driver.engine().report().disk == mirror::DiskState::kFailed;
-        const mirror::Mode mode = driver.attached() ? driver.engine().report().mode : mirror::Mode::kIdle;
-        if (driver.attached() && !failed && mode != mirror::Mode::kHalted) continue;
+        const mirror::Report report = driver.attached() ? driver.engine().report() : mirror::Report{};
+        const bool failed = driver.attached() && driver.engine().context().flags.failed;
+        const bool well = report.disk != mirror::DiskState::kFailed && report.mode != mirror::Mode::kHalted;
+        if (driver.attached() && well) continue;
         world_.note_fault("a person looks after the disks of " + pair.spec().name + " on " +
                           world_.name(driver.node().id()));
         if (driver.running()) driver.kill(1s);

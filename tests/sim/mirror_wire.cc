@@ -66,11 +66,23 @@ void MirrorWire::pump(Side to, size_t channel) {
         if (connection > end.connection && connection > end.highest) return;
         const Parcel parcel = std::move(stream.parcels.front());
         stream.parcels.pop_front();
-        if (connection != end.connection && (!old_frames_ || end.connection == 0)) continue;
+        if (connection != end.connection) {
+            if (old_frames_ && channel == 0) deliver_late(to, parcel);
+            continue;
+        }
         const uint64_t life = end.life;
         hooks_.frame(to, ConnectionId{end.connection}, parcel.frame, parcel.payload);
         if (life != end.life) return;
     }
+}
+
+// A mutation: long after its connection has ended.
+void MirrorWire::deliver_late(Side to, const Parcel& parcel) {
+    queue_.after(1s, [this, to, parcel, life = ends_[to].life] {
+        const End& end = ends_[to];
+        if (end.connection != 0 && end.life == life)
+            hooks_.frame(to, ConnectionId{end.connection}, parcel.frame, parcel.payload);
+    });
 }
 
 void MirrorWire::come_up(Side side, uint64_t connection) {

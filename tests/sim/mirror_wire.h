@@ -70,6 +70,7 @@ class MirrorWire {
     };
     void pump(Side to, size_t channel);
     void arm(Side to, size_t channel);
+    void deliver_late(Side to, const Parcel& parcel);
     void come_up(Side side, uint64_t connection);
     void lose(Side side, uint64_t connection, const std::string& why);
     void lose_later(Side side, uint64_t connection, Duration delay, const std::string& why);
