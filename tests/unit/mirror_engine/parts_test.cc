@@ -43,6 +43,7 @@ struct Log {
 
 }  // namespace
 
+#if !defined(__SANITIZE_ADDRESS__)  // which has its own
 void* operator new(size_t bytes) {
     ++allocations;
     if (void* memory = std::malloc(bytes)) return memory;
@@ -54,6 +55,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, size_t) noexcept {
     std::free(memory);
 }
+#endif
 
 TEST_CASE("intervals that overlap are held one after the other, in the order of asking") {
     Intervals intervals(8);
@@ -182,6 +184,9 @@ TEST_CASE("one batch is under way at a time, and a wish that comes meanwhile is 
 }
 
 TEST_CASE("a request in steady state allocates nothing in either engine") {
+#if defined(__SANITIZE_ADDRESS__)
+    WARN("SKIPPED: allocations cannot be counted under the address sanitizer");
+#endif
     World world;
     bring_up(world);
     for (int i = 0; i < 3; ++i) write_and_settle(world, 0, 5);
