@@ -358,8 +358,18 @@ void Checker::on_sent(const Node& from, NodeId to, const engine::Message& messag
                       world_.name(from.id()) + " grants " + world_.name(to) + " more than is left of its own lease");
         }
     } else {
+        if (const auto* accept = std::get_if<engine::Accept>(&message)) know(accept->document);
         check_durable_first(from, message);
     }
+}
+
+// A link of the chain may never become durable anywhere: the next document can overtake it in the queue of a slow disk.
+void Checker::know(const Bytes& document) {
+    const Hash hash = sha256(document);
+    if (known_.contains(hash)) return;
+    const auto read = engine::decode_document(document);
+    KAGAMI_ASSERT(read.has_value(), "a proposed document does not read back");
+    known_[hash] = {read->version, read->previous};
 }
 
 // What a voter says must survive its crash.

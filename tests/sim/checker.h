@@ -72,6 +72,7 @@ class Checker {
     void accept(const Node& node, const engine::DurableState& state);
     void count_acceptance(const engine::DurableState& state);
     void choose(const engine::Document& document, const Hash& hash);
+    void know(const Bytes& document);
     bool descends(Hash from, const Hash& ancestor) const;
     void check_next(const engine::Document& before, const engine::Document& next);
     void check_owner(const engine::Document& before, const engine::Document& next, const std::string& group);
