@@ -105,8 +105,9 @@ void Mirror::Impl::check_limits() {
 // ---- handshake ----
 
 bool Mirror::Impl::may_greet() const {
-    return attached && opened && !broken && !ctx.flags.failed && record_known() && !promotion && !demotion &&
-           !failing && !detaching && !solo && !granting && authority.record.hold != Hold::kBroken;
+    const bool ending = demotion && demotion->step > Demotion::Step::kFlushing;
+    return attached && opened && !broken && !ctx.flags.failed && record_known() && !promotion && !ending && !failing &&
+           !detaching && !solo && !granting && authority.record.hold != Hold::kBroken;
 }
 
 Hello Mirror::Impl::make_hello() const {

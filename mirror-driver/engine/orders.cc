@@ -198,7 +198,11 @@ void Mirror::Impl::settle_demotion() {
             if (!alone_now && !with_peer()) return;  // lost meanwhile: first the register must let it go alone
             if (rounds.local_done < demotion->local_round) return;
             if (!alone_now && demotion->far_round == 0) return demotion_rounds();
-            if (!alone_now && rounds.far_done < demotion->far_round) return;
+            if (!alone_now && rounds.far_done < demotion->far_round) {
+                if (!rounds.far_under_way && !far_wanted) return demotion_rounds();  // it went with a connection
+                return;
+            }
+            if (mode == Mode::kConnected && source_active()) return;  // made equal first
             demotion->written = meta.persist_pages();
             demotion->step = Demotion::Step::kPages;
             return changed();

@@ -23,7 +23,7 @@ void Mirror::Impl::stall(bool now_already) {
 bool Mirror::Impl::solo_due() const {
     if (mode != Mode::kStalled || solo || granting || !attached || !record_known() || promotion) return false;
     if (at_once) return true;
-    if (demotion) return !nothing_in_doubt();
+    if (demotion && nothing_in_doubt()) return false;
     if (link.established && source_active()) return false;  // made equal right now; has limits of its own
     if (now < lost + detect()) return false;
     const bool greeting = link.up && !link.established && now < link.since + detect() && now < lost + 2 * detect();

@@ -198,6 +198,8 @@ TEST_CASE("a demotion whose peer is lost on the way waits for the grant") {
     world.ask_stop();
     world.settle(false);
     CHECK_FALSE(world.reg.stopped);
+    world.now += kDetect;
+    world.settle(false);
     CHECK(world.report(0).wish.kind == WishKind::kSolo);
     REQUIRE(world.reach([&] { return world.reg.stopped; }));
     CHECK(standing(world, 1) == Standing::kStale);
@@ -253,4 +255,32 @@ TEST_CASE("a standby's clean stop says nothing about the data") {
     world.settle(false);
     REQUIRE(last_result(world, 1));
     CHECK(world.nodes[1].metadata.context == before);
+}
+
+TEST_CASE("a mirror whose front end was torn down is demoted with its peer, which stays current") {
+    World world;
+    bring_up(world);
+    write_and_settle(world, 0, 5);
+    world.write(0, 6);
+    while (world.finish_metadata(0)) {}
+    world.nodes[0].agent = Node::Agent::kFailing;
+    world.order(0, OrderKind::kFailAll);
+    REQUIRE(world.reach([&] { return world.reg.stopped; }, 400ms));
+    CHECK(standing(world, 1) == Standing::kCurrent);
+    CHECK(world.reg.record.generation.counter == 1);
+    CHECK(world.equal());
+    for (const Node& node : world.nodes) CHECK(node.disk.unflushed.empty());
+}
+
+TEST_CASE("a demotion whose flush was lost with the connection flushes again on the next one") {
+    World world;
+    bring_up(world);
+    write_and_settle(world, 0, 5);
+    world.nodes[0].agent = Node::Agent::kDemoting;
+    world.order(0, OrderKind::kDemote);
+    while (world.finish_io(0)) {}
+    world.cut();
+    REQUIRE(world.reach([&] { return world.reg.stopped; }, 400ms));
+    CHECK(standing(world, 1) == Standing::kCurrent);
+    CHECK(world.nodes[1].disk.unflushed.empty());
 }
