@@ -343,13 +343,14 @@ TEST_CASE("an aborted connection is seen, what waits fails, and everything is cl
     Server server(directory.path(), disk);
     const std::string device = server.open();
     disk.holding = true;
+    const uint64_t before = disk.received;
     std::atomic<int> outcome = -1;
     std::thread writer([&] {
         const UniqueFd fd(::open(device.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
         const AlignedBytes bytes(pattern(4096, 1));
         outcome = pwrite(fd.get(), bytes.data, 4096, 0) == -1 ? errno : 0;
     });
-    REQUIRE(wait_until([&] { return disk.received > 0; }));
+    REQUIRE(wait_until([&] { return disk.received > before; }));
     const dev_t connection = mounted_at(directory / "disk");
     REQUIRE(connection != 0);
     CHECK(outcome == -1);
@@ -374,6 +375,7 @@ TEST_CASE("a successor goes on with the kept descriptor: requests without an ans
         return testing::skipped("this kernel has no FUSE_NOTIFY_RESEND (Linux 6.9)");
     }
     disk.holding = true;
+    const uint64_t before = disk.received;
     std::atomic<int> written = 0;
     const AlignedBytes bytes(pattern(64 << 10, 5));
     std::thread writer([&] {
@@ -383,7 +385,7 @@ TEST_CASE("a successor goes on with the kept descriptor: requests without an ans
     });
     // It has read the first write, and will never answer it.
     const int kept = first->kept();
-    REQUIRE(wait_until([&] { return disk.received > 0; }));
+    REQUIRE(wait_until([&] { return disk.received > before; }));
     first->stop();
     first.reset();
     disk.holding = false;
