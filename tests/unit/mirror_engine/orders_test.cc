@@ -262,7 +262,8 @@ TEST_CASE("a mirror whose front end was torn down is demoted with its peer, whic
     bring_up(world);
     write_and_settle(world, 0, 5);
     world.write(0, 6);
-    while (world.finish_metadata(0)) {}
+    while (world.finish_metadata(0)) {
+    }
     world.nodes[0].agent = Node::Agent::kFailing;
     world.order(0, OrderKind::kFailAll);
     REQUIRE(world.reach([&] { return world.reg.stopped; }, 400ms));
@@ -278,7 +279,8 @@ TEST_CASE("a demotion whose flush was lost with the connection flushes again on 
     write_and_settle(world, 0, 5);
     world.nodes[0].agent = Node::Agent::kDemoting;
     world.order(0, OrderKind::kDemote);
-    while (world.finish_io(0)) {}
+    while (world.finish_io(0)) {
+    }
     world.cut();
     REQUIRE(world.reach([&] { return world.reg.stopped; }, 400ms));
     CHECK(standing(world, 1) == Standing::kCurrent);

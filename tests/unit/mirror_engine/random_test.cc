@@ -51,7 +51,7 @@ void one_life(uint64_t seed) {
 
 TEST_CASE("whatever fails at any moment, no acknowledged write is lost and both copies become equal again") {
     const uint64_t first = number("KAGAMI_SEED", 1);
-    const uint64_t count = number("KAGAMI_SEEDS", 40);
+    const uint64_t count = number("KAGAMI_SEEDS", 150);
     for (uint64_t seed = first; seed < first + count; ++seed) {
         INFO("seed " << seed << " (KAGAMI_SEED=" << seed << " KAGAMI_SEEDS=1 KAGAMI_TRACE=1 shows it)");
         REQUIRE_NOTHROW(one_life(seed));

@@ -120,7 +120,7 @@ void World::client_step(size_t index) {
 void World::fault() {
     const size_t i = pick(2);
     Node& node = nodes[i];
-    switch (pick(13)) {
+    switch (pick(14)) {
         case 0:
         case 1:
         case 2: return cut();
@@ -148,6 +148,11 @@ void World::fault() {
                 choose(
                     [&](Record& record) { record.replicas[nodes[1 - *reg.owner].id].standing = Standing::kSuspect; });
             }
+            return;
+        case 12:  // its front end is torn down
+            if (node.agent != Node::Agent::kActive || !node.engine) return;
+            node.agent = Node::Agent::kFailing;
+            order(i, OrderKind::kFailAll);
             return;
         case 10:
             for (int blocks = 0; blocks < 3; ++blocks) node.disk.bad.insert(universe[pick(universe.size())]);
