@@ -183,7 +183,7 @@ HandshakeDecision decide(const Hello& mine, const Hello& theirs) {
         return alike(Outcome::kRetry, 0, "both sides say that they are primary: the older token must give way");
     }
     const bool newer = mine.version > theirs.version;
-    const HandshakeDecision last = by_record(newer ? mine.record : theirs.record, mine, theirs);
+    HandshakeDecision last = by_record(newer ? mine.record : theirs.record, mine, theirs);
     const HandshakeDecision before = by_record(newer ? theirs.record : mine.record, mine, theirs);
     if (!alike_but_for_words(last, before)) {
         return alike(Outcome::kRetry, 0, "one side has an older document of the register");
