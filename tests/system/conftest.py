@@ -36,13 +36,17 @@ def bin_directory():
 
 
 def made_clusters(failed):
-    """new_cluster(**DevCluster arguments) -> a cluster that is up. Ends it; after a failure its logs stay and are named."""
+    """new_cluster(**DevCluster arguments) -> a cluster that is up. Ends it; after a failure its logs stay and are named.
+    prepare(cluster) is called while its machines run and no cluster is made yet."""
     made = []
 
-    def make(**arguments):
+    def make(prepare=None, **arguments):
         directory = tempfile.mkdtemp(prefix="kagami-test-", dir="/var/tmp")
         made.append(DevCluster(directory, **arguments))
-        made[-1].up()
+        made[-1].up(form=prepare is None)
+        if prepare:
+            prepare(made[-1])
+            made[-1].form()
         return made[-1]
 
     yield make
