@@ -1,5 +1,5 @@
-// The two devices under one simulated replica. Data: one number a block, that of the client's write that made its content
-// (0 = zeroes), so that the checker sees at once how old a block is. Metadata: the real 4 KiB blocks of
+// The two devices under one simulated replica. Data: one number a block, that of the client's write that made its
+// content (0 = zeroes), so that the checker sees at once how old a block is. Metadata: the real 4 KiB blocks of
 // mirror-driver/engine/metadata.h.
 // Modelled: what was written is seen by readers at once and durable only after a flush that began later; a power loss
 // keeps any subset of the rest, block by block; a batch of metadata that was under way is durable in any subset, one of

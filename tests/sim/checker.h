@@ -1,7 +1,7 @@
 // The observer who sees every machine at once and checks the invariants of protocol.md 11 after every step: I1, I2, I3,
-// I12 to I21 as far as the cluster engine can break them (I4 to I10 are the mirror's: mirror_checker.h). It never speaks
-// to an engine. Chosen = a quorum of voters has the version durable, counted over all time. The first violation ends
-// the run.
+// I12 to I21 as far as the cluster engine can break them (I4 to I10 are the mirror's: mirror_checker.h). It never
+// speaks to an engine. Chosen = a quorum of voters has the version durable, counted over all time. The first violation
+// ends the run.
 //
 // What it allows: for T_guard after a frozen machine goes on, that machine's effects do not count (assumption A4).
 #pragma once
@@ -60,9 +60,9 @@ class Checker {
         Version accepted;
         Bytes accepted_bytes;
         std::set<std::string> suspended;
-        std::optional<engine::VoterId> tampered;        // the voter whose store was put back or lost
+        std::optional<engine::VoterId> tampered;  // the voter whose store was put back or lost
         Instant leads_until{};
-        std::map<uint64_t, engine::LeaseGrant> grants;  // by stamp
+        std::map<uint64_t, engine::LeaseGrant> grants;                             // by stamp
         std::map<uint64_t, std::pair<Epoch, std::set<engine::VoterId>>> renewals;  // by stamp: who acknowledged
     };
     struct Known {

@@ -31,8 +31,12 @@ bool collide(const mirror::DataIo& a, const mirror::DataIo& b) {
     return (writes(a) && (writes(b) || copies(b))) || (copies(a) && writes(b));
 }
 
-uint64_t first_block(const mirror::Extent& extent) { return extent.offset / mirror::kBlockBytes; }
-uint64_t block_count(const mirror::Extent& extent) { return extent.length / mirror::kBlockBytes; }
+uint64_t first_block(const mirror::Extent& extent) {
+    return extent.offset / mirror::kBlockBytes;
+}
+uint64_t block_count(const mirror::Extent& extent) {
+    return extent.length / mirror::kBlockBytes;
+}
 
 }  // namespace
 
@@ -230,7 +234,8 @@ std::string Driver::state() const {
                                                   : ", target") +
            ", " + std::to_string(engine_->bitmap().count()) + " dirty, wish " +
            std::to_string(static_cast<int>(r.wish.kind)) + ", " + std::to_string(pair_.client(side_).waiting()) +
-           " requests, " + std::to_string(io_.size()) + " I/Os" + (engine_->idle() ? ", idle" : "") + (r.message.empty() ? "" : ", " + r.message);
+           " requests, " + std::to_string(io_.size()) + " I/Os" + (engine_->idle() ? ", idle" : "") +
+           (r.message.empty() ? "" : ", " + r.message);
 }
 
 // ---- the engine ----
@@ -450,7 +455,8 @@ void Driver::send(const mirror::SendFrame& out) {
     Payload payload;
     if (out.frame.payload != mirror::kNoBuffer) {
         payload = buffers_[out.frame.payload];
-        if (!payload) pair_.violation("buffers", std::string("a frame without its payload: ") + name_of(out.frame.type));
+        if (!payload)
+            pair_.violation("buffers", std::string("a frame without its payload: ") + name_of(out.frame.type));
     }
     if (out.release) buffers_.erase(out.frame.payload);
     pair_.send(side_, out.frame, payload);
@@ -539,7 +545,8 @@ void Driver::promote(Answer answer) {
 void Driver::demote(Answer answer) {
     front_open_ = false;
     if (broken_) return answer(true, "");
-    when_attached(kTries, [this, answer] { order(OrderKind::kDemote, answer); }, answer);
+    when_attached(
+        kTries, [this, answer] { order(OrderKind::kDemote, answer); }, answer);
 }
 
 void Driver::abort_front() {
@@ -555,7 +562,8 @@ void Driver::report() {
     const mirror::Report fresh = engine_->report();
     pair_.checker().on_report(*this, fresh);
     tell_daemon(fresh);
-    if (pair_.mutation() == Mutation::kForgedSolo && fresh.wish.kind == mirror::WishKind::kSolo) forge_grant(fresh.wish);
+    if (pair_.mutation() == Mutation::kForgedSolo && fresh.wish.kind == mirror::WishKind::kSolo)
+        forge_grant(fresh.wish);
 }
 
 // A mutation: the register is never asked.

@@ -1,11 +1,11 @@
 // The mirror driver of one node for one mirror: the real mirror::Mirror and the simulated half of kagami-mirrord around
 // it. It keeps mirror.h's contract: events one at a time, the output carried out in its order, one metadata batch at a
 // time through mirror::Metadata into a metadata disk.
-// Fates: kill and restart of the process (the front end's descriptor is kept: unanswered requests come again when it goes
-// on as primary, else they fail), power loss, standing still with its machine, end and restart of the daemon (reports
-// stop; the lease of the guard's page goes on), errors of both disks, disks put back or swapped while it is down.
-// Modelled: data I/O takes its time and ends in any order; what was under way when the process dies may or may not land;
-// a failed write may have landed. Not modelled: the pool's limits (a buffer is always there), ids of devices.
+// Fates: kill and restart of the process (the front end's descriptor is kept: unanswered requests come again when it
+// goes on as primary, else they fail), power loss, standing still with its machine, end and restart of the daemon
+// (reports stop; the lease of the guard's page goes on), errors of both disks, disks put back or swapped while it is
+// down. Modelled: data I/O takes its time and ends in any order; what was under way when the process dies may or may
+// not land; a failed write may have landed. Not modelled: the pool's limits (a buffer is always there), ids of devices.
 #pragma once
 
 #include <functional>
@@ -41,7 +41,7 @@ class Driver {
     DataDisk& data() { return data_; }
     const DataDisk& data() const { return data_; }
     MetadataDisk& metadata() { return metadata_; }
-    uint64_t life() const { return life_; }
+    size_t buffers() const { return buffers_.size(); }
     Moment lost_power_at() const { return lost_at_; }  // or its disk was exchanged
     const mirror::Authority& authority() const { return authority_; }
     // What its bits, its log or a flag cover: of the engine, or of what its metadata say while it is down.
@@ -61,7 +61,7 @@ class Driver {
     void data_fails(mirror::Operation operation, int times) { data_errors_[operation] = times; }
     void metadata_fails(int times) { metadata_errors_ = times; }
     void heal_disks();
-    void initialise();                  // blank disks in place of these; only while it is down
+    void initialise();  // blank disks in place of these; only while it is down
     struct Image {
         Moment taken{};
         DataDisk data;
@@ -70,7 +70,7 @@ class Driver {
     };
     void take_image();
     const std::deque<Image>& images() const { return images_; }
-    void put_back(const Image& image);  // only while it is down
+    void put_back(const Image& image);             // only while it is down
     void forge_nonces() { forged_ = confirmed_; }  // mutation, of the next put_back
 
     // ---- the md resource ----

@@ -157,11 +157,11 @@ void MirrorChecker::write_done(Side side, const ClientWork& work) {
             const bool has = seen(at, block, cell) >= least;
             if (has) cell.required[at] = std::max(cell.required[at], least);
             if (has || pair_.driver(at).lost_power_at() >= work.issued) continue;
-            violation(at == side ? "I4" : "I5",
-                      "write " + std::to_string(work.number) + " is acknowledged by " +
-                          world_.name(pair_.driver(side).node().id()) + ", the register counts " +
-                          world_.name(pair_.driver(at).node().id()) + " as current, and it does not have it: " +
-                          block_text(block, cell));
+            violation(at == side ? "I4" : "I5", "write " + std::to_string(work.number) + " is acknowledged by " +
+                                                    world_.name(pair_.driver(side).node().id()) +
+                                                    ", the register counts " +
+                                                    world_.name(pair_.driver(at).node().id()) +
+                                                    " as current, and it does not have it: " + block_text(block, cell));
         }
     });
 }
@@ -199,8 +199,8 @@ void MirrorChecker::read_done(const ClientWork& work, const Payload& payload) {
 void MirrorChecker::check_content(Side side, const char* invariant, const std::string& what) {
     for (const auto& [block, cell] : cells_) {
         if (seen(side, block, cell) < cell.required[side])
-            violation(invariant, world_.name(pair_.driver(side).node().id()) + " " + what + ": " +
-                                     block_text(block, cell));
+            violation(invariant,
+                      world_.name(pair_.driver(side).node().id()) + " " + what + ": " + block_text(block, cell));
     }
 }
 
@@ -340,6 +340,10 @@ std::string MirrorChecker::unfinished() {
         const mirror::Report report = driver.engine().report();
         if (!report.connected) return "is not connected";
         if (report.resync != mirror::Resync::kNone) return "is still copying";
+        if (pair_.client(side).oldest() < world_.now() - 20s)
+            return "has not answered a request on " + world_.name(driver.node().id());
+        if (driver.engine().idle() && pair_.client(side).waiting() == 0 && driver.buffers() != 0)
+            return "has buffers left over on " + world_.name(driver.node().id());
         if (driver.engine().bitmap().count() != 0)
             return "has " + std::to_string(driver.engine().bitmap().count()) + " dirty blocks left on " +
                    world_.name(driver.node().id());

@@ -1,11 +1,12 @@
 // The observer of one mirror: it keeps the shadow of what was written, acknowledged and flushed, block by block, sees
 // both disks and the chosen record at once, and checks I4 to I10, the mirror's part of I14 and I15, and at the end L3.
 //
-// A block's content is known by the number of the write that made it; numbers grow in the order in which the client gave
-// its writes. Each replica owes a least number per block (`required`): the last acknowledged write, or, once it has lost
-// power, the last write that was acknowledged before an acknowledged flush. What was written and not acknowledged may be
-// there or not (I4); of writes to one block that were under way together any may be the last. Zeroes carry no number: they count as the newest zeroing of their block, which errs on the mild side.
-// A person's force makes whatever the chosen replica holds right: it excuses I4 once.
+// A block's content is known by the number of the write that made it; numbers grow in the order in which the client
+// gave its writes. Each replica owes a least number per block (`required`): the last acknowledged write, or, once it
+// has lost power, the last write that was acknowledged before an acknowledged flush. What was written and not
+// acknowledged may be there or not (I4); of writes to one block that were under way together any may be the last.
+// Zeroes carry no number: they count as the newest zeroing of their block, which errs on the mild side. A person's
+// force makes whatever the chosen replica holds right: it excuses I4 once.
 #pragma once
 
 #include <map>

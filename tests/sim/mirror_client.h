@@ -33,6 +33,7 @@ class MirrorClient {
     void completed(mirror::RequestId id, int error, const Payload& payload);
     bool active() const { return state_ == State::kOpen; }
     size_t waiting() const { return waiting_.size(); }
+    Moment oldest() const { return waiting_.empty() ? Moment::max() : waiting_.begin()->second.issued; }
 
  private:
     enum class State { kClosed, kMounting, kOpen, kClosing, kFailed };

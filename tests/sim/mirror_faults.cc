@@ -121,7 +121,8 @@ void MirrorFaults::exchange(MirrorPair& pair) {
     if (!node.powered()) return kill(pair);
     node.power_off();
     if (random().chance(0.4) || !put_back(driver, pair, world_.now() - random().between(5s, 600s))) {
-        world_.note_fault("the disks of " + pair.spec().name + " on " + world_.name(node.id()) + " are exchanged for blank ones");
+        world_.note_fault("the disks of " + pair.spec().name + " on " + world_.name(node.id()) +
+                          " are exchanged for blank ones");
         driver.initialise();
     }
     world_.queue().after(random().between(1s, 20s), [&node] { node.power_on(); });
@@ -205,8 +206,7 @@ void MirrorFaults::force_one(MirrorPair& pair) {
     for (const Side side : kSides) {
         const Driver& driver = pair.driver(side);
         if (!driver.attached() || driver.engine().report().disk != mirror::DiskState::kConsistent) continue;
-        if (best == nullptr ||
-            driver.engine().context().current.counter > best->engine().context().current.counter)
+        if (best == nullptr || driver.engine().context().current.counter > best->engine().context().current.counter)
             best = &driver;
     }
     if (best == nullptr) best = &pair.driver(random().below(2));

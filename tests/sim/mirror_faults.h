@@ -1,6 +1,7 @@
-// What goes wrong with mirrors, drawn from the seed: the mirror network, connections, drivers, both disks, and people with
-// good and foolish commands. It stays within the fault model: a replica that is put back is older than its last attach
-// (that is what the nonces can tell); the only current copy is seldom lost, and then a person forces the other one.
+// What goes wrong with mirrors, drawn from the seed: the mirror network, connections, drivers, both disks, and people
+// with good and foolish commands. It stays within the fault model: a replica that is put back is older than its last
+// attach (that is what the nonces can tell); the only current copy is seldom lost, and then a person forces the other
+// one.
 #pragma once
 
 #include "tests/sim/world.h"

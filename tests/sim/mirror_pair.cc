@@ -111,7 +111,8 @@ void MirrorPair::cut(Side from, bool on) {
 
 bool MirrorPair::open(Side from) const {
     if (cut_[from]) return false;
-    return spec_.own_cable || world_.network().open(drivers_[from]->node().slot(), drivers_[other(from)]->node().slot());
+    return spec_.own_cable ||
+           world_.network().open(drivers_[from]->node().slot(), drivers_[other(from)]->node().slot());
 }
 
 // A mutation answers writes that never went out.

@@ -1,5 +1,5 @@
-// One mirror of the simulated cluster: two drivers, the wire between them, the application on either side, the observer.
-// A person's hands here: the cable of the mirror network, images of disks, blank disks.
+// One mirror of the simulated cluster: two drivers, the wire between them, the application on either side, the
+// observer. A person's hands here: the cable of the mirror network, images of disks, blank disks.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@ namespace kagami::sim {
 enum class Mutation;
 
 struct MirrorSpec {
-    std::string name;   // of the md resource
+    std::string name;  // of the md resource
     std::string group;
     Uuid cluster{};
     uint64_t blocks = 0;

@@ -43,7 +43,8 @@ void MirrorWire::send(Side from, const mirror::Frame& frame, Payload payload) {
 
 void MirrorWire::forge(Side to, const mirror::Frame& frame) {
     queue_.after(pace_.delay, [this, to, frame, connection = ends_[to].connection] {
-        if (connection != 0 && ends_[to].connection == connection) hooks_.frame(to, ConnectionId{connection}, frame, nullptr);
+        if (connection != 0 && ends_[to].connection == connection)
+            hooks_.frame(to, ConnectionId{connection}, frame, nullptr);
     });
 }
 
@@ -102,9 +103,10 @@ void MirrorWire::lose(Side side, uint64_t connection, const std::string& why) {
 }
 
 void MirrorWire::lose_later(Side side, uint64_t connection, Duration delay, const std::string& why) {
-    queue_.after(delay + random_.between(Duration::zero(), delay / 2), [this, side, connection, why, life = ends_[side].life] {
-        if (ends_[side].life == life) lose(side, connection, why);
-    });
+    queue_.after(delay + random_.between(Duration::zero(), delay / 2),
+                 [this, side, connection, why, life = ends_[side].life] {
+                     if (ends_[side].life == life) lose(side, connection, why);
+                 });
 }
 
 void MirrorWire::disconnect(Side side, ConnectionId connection, Duration back_off) {
@@ -153,9 +155,10 @@ void MirrorWire::connect() {
     if (ends_[0].connection != 0 && ends_[1].connection != 0) return;
     const uint64_t number = ++connections_;
     for (const Side side : {Side{0}, Side{1}}) {
-        queue_.after(pace_.delay + random_.between(Duration::zero(), pace_.jitter), [this, side, number, life = ends_[side].life] {
-            if (ends_[side].life == life) come_up(side, number);
-        });
+        queue_.after(pace_.delay + random_.between(Duration::zero(), pace_.jitter),
+                     [this, side, number, life = ends_[side].life] {
+                         if (ends_[side].life == life) come_up(side, number);
+                     });
     }
     // An end that died meanwhile leaves the other alone with it.
     queue_.after(2 * (pace_.delay + pace_.jitter) + 1ms, [this, number] {

@@ -1,9 +1,9 @@
-// The peer channel between the two drivers of one mirror, as mirror-driver/io/channel.h promises it: a connection is two
-// ordered streams (bulk, control) that nothing orders against each other; a newer connection ends the older one; no frame
-// of an older one is ever delivered.
-// Modelled: latency and jitter; cuts of the mirror network in one or both directions, during which frames wait as TCP's do
-// and after which each end gives the connection up at a moment of its own (half-open connections); resets; the end of a
-// process and of a machine. Not modelled: bytes (the frames go over as values), TLS.
+// The peer channel between the two drivers of one mirror, as mirror-driver/io/channel.h promises it: a connection is
+// two ordered streams (bulk, control) that nothing orders against each other; a newer connection ends the older one; no
+// frame of an older one is ever delivered. Modelled: latency and jitter; cuts of the mirror network in one or both
+// directions, during which frames wait as TCP's do and after which each end gives the connection up at a moment of its
+// own (half-open connections); resets; the end of a process and of a machine. Not modelled: bytes (the frames go over
+// as values), TLS.
 #pragma once
 
 #include <deque>
@@ -19,7 +19,9 @@
 namespace kagami::sim {
 
 using Side = size_t;  // 0, 1: which end of a mirror
-constexpr Side other(Side side) { return 1 - side; }
+constexpr Side other(Side side) {
+    return 1 - side;
+}
 using Payload = std::shared_ptr<const Contents>;
 
 class MirrorWire {
@@ -43,9 +45,9 @@ class MirrorWire {
     void process_ended(Side side, bool silent);
     void send(Side from, const mirror::Frame& frame, Payload payload);
     void disconnect(Side side, mirror::ConnectionId connection, Duration back_off);
-    void reset();   // a fault: both ends lose the connection
-    void review();  // after cuts
-    void forge(Side to, const mirror::Frame& frame);  // mutation: the peer never said that
+    void reset();                                           // a fault: both ends lose the connection
+    void review();                                          // after cuts
+    void forge(Side to, const mirror::Frame& frame);        // mutation: the peer never said that
     void deliver_old_frames(bool on) { old_frames_ = on; }  // mutation
 
  private:
@@ -61,9 +63,9 @@ class MirrorWire {
         uint64_t turn = 0;
     };
     struct End {
-        bool ready = false;        // its driver listens
-        uint64_t connection = 0;   // as it believes
-        uint64_t highest = 0;      // connections below are void here
+        bool ready = false;       // its driver listens
+        uint64_t connection = 0;  // as it believes
+        uint64_t highest = 0;     // connections below are void here
         Moment not_before{};
         uint64_t life = 0;
         Stream streams[2];  // towards it, by channel

@@ -27,7 +27,8 @@ class Run {
         world_.on_decision = [this](const Node&, const engine::Decision& decision) {
             if (decision.reason == engine::Reason::kHandedOver) ++hand_overs_;
             if (decision.reason == engine::Reason::kActive) gave_up_.erase(decision.subject);
-            if (decision.reason == engine::Reason::kGroupNoPlace && decision.sentence.find("failed on") != std::string::npos)
+            if (decision.reason == engine::Reason::kGroupNoPlace &&
+                decision.sentence.find("failed on") != std::string::npos)
                 gave_up_.insert(decision.subject);
         };
         current = this;
@@ -226,7 +227,8 @@ class Run {
         for (const auto& pair : world_.mirrors()) {
             const mirror::Record* record = pair->checker().record();
             if (pair->spec().group != group) continue;
-            if (record == nullptr || pair->checker().lost_copy(*record) || gave_up_.contains("group " + group)) return false;
+            if (record == nullptr || pair->checker().lost_copy(*record) || gave_up_.contains("group " + group))
+                return false;
             for (const Side side : {Side{0}, Side{1}}) {
                 const Driver& driver = pair->driver(side);
                 const bool counts = record->standing(driver.node().id()) == mirror::Standing::kCurrent;

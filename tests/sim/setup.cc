@@ -44,8 +44,7 @@ std::string order_text(int nodes, int first, int count) {
 
 std::string mirror_group_text(int nodes, int first, bool initial_copy) {
     return "[[group]]\nname = \"store\"\nnodes = [" + order_text(nodes, first, 2) + "]\n" +
-           "[[group.resource]]\ntype = \"md\"\nname = \"md1\"\ninitial_copy = " +
-           (initial_copy ? "true" : "false") +
+           "[[group.resource]]\ntype = \"md\"\nname = \"md1\"\ninitial_copy = " + (initial_copy ? "true" : "false") +
            "\nactivate_timeout = \"30s\"\ndeactivate_timeout = \"30s\"\n"
            "on_activation_failure = { retry = 1, failover = 1 }\n"
            "on_deactivation_failure = { retry = 1, final = \"stop-cluster-and-reboot\" }\n"
@@ -123,7 +122,8 @@ std::string write_toml(const Shape& shape) {
         for (const std::string group : {"web", "db"}) text += monitor_text(group + "-alive", group + "-app");
     }
     if (shape.mirror)
-        text += mirror_group_text(shape.nodes, shape.mirror_first, shape.initial_copy) + monitor_text("md1-works", "md1");
+        text +=
+            mirror_group_text(shape.nodes, shape.mirror_first, shape.initial_copy) + monitor_text("md1-works", "md1");
     return text;
 }
 

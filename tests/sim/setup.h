@@ -36,8 +36,8 @@ struct Shape {
     bool monitors = true;
     bool mirror = false;  // one more group, with a mirror disk, on two of the nodes
     bool initial_copy = true;
-    int mirror_first = 0; // the first of them
-    int comment = 0;  // changes the text, and so the hash
+    int mirror_first = 0;  // the first of them
+    int comment = 0;       // changes the text, and so the hash
 };
 std::string write_toml(const Shape& shape);
 

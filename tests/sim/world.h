@@ -31,14 +31,14 @@ enum class Mutation {
     kDeafGuard,       // the guard does not suspend at all
     kAmnesia,         // a lost store comes back as if it had never been lost: same voter, same nonces, nothing promised
     // ... and of mirrors
-    kForgedAck,       // the peer's answer comes although the write never went out
-    kForgedSolo,      // the driver acknowledges alone, nobody has chosen that
-    kEarlyMetadata,   // metadata count as durable before they are
-    kDroppedBits,     // the bitmap is never written
-    kUnflushedData,   // flushes of the data disk do nothing
-    kOldFrames,       // frames of an ended connection are delivered in the next one
-    kForgedDisk,      // an older image of a replica carries the present nonces
-    kNoLease,         // the driver ignores the guard's page
+    kForgedAck,      // the peer's answer comes although the write never went out
+    kForgedSolo,     // the driver acknowledges alone, nobody has chosen that
+    kEarlyMetadata,  // metadata count as durable before they are
+    kDroppedBits,    // the bitmap is never written
+    kUnflushedData,  // flushes of the data disk do nothing
+    kOldFrames,      // frames of an ended connection are delivered in the next one
+    kForgedDisk,     // an older image of a replica carries the present nonces
+    kNoLease,        // the driver ignores the guard's page
 };
 
 struct WorldOptions {
