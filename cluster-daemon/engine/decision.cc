@@ -81,6 +81,8 @@ constexpr auto kRows = std::to_array<Row>({
     {Reason::kMirrorTakenOver, "mirror-taken-over", Level::kWarning},
     {Reason::kMirrorForced, "mirror-forced", Level::kWarning},
     {Reason::kMirrorHold, "mirror-hold", Level::kInfo},
+    {Reason::kMirrorDriverKilled, "mirror-driver-killed", Level::kWarning},
+    {Reason::kMirrorAborted, "mirror-aborted", Level::kError},
 });
 
 const Row& row_of(Reason reason) {

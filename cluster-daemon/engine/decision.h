@@ -85,6 +85,8 @@ enum class Reason : uint16_t {
     kMirrorTakenOver,
     kMirrorForced,
     kMirrorHold,
+    kMirrorDriverKilled,
+    kMirrorAborted,
 };
 const char* name_of(Reason reason);  // "group-failover"
 Level level_of(Reason reason);

@@ -36,9 +36,11 @@ struct Question {
     std::mutex mutex;
     std::condition_variable changed;
     std::optional<Result<Answer>> result;  // guarded by mutex
+    std::function<void(const Answer&)> then;  // nobody waits, but calls this with an answer
 
     void settle(Result<Answer> with) {
         const std::lock_guard lock(mutex);
+        if (then && with) then(*with);
         if (!result) result = std::move(with);
         changed.notify_all();
     }
@@ -260,6 +262,24 @@ Result<Answer> Client::ask(Verb verb, const std::string& mirror, Instant deadlin
         if (!answer || !answer->not_yet || host::boot_now() + kAskAgain >= deadline) return answer;
         std::this_thread::sleep_for(kAskAgain);
     }
+}
+
+void Client::ask_for_life(const std::string& mirror, std::function<void(const Answer&)> answered) {
+    const auto question = std::make_shared<Question>();
+    question->ask = {0, Verb::kStatus, mirror};
+    question->then = std::move(answered);
+    impl_->thread.post([impl = impl_.get(), question](host::EventLoop& loop) { impl->put(loop, question); });
+}
+
+void Client::abandon(const std::string& mirror) {
+    impl_->thread.post([impl = impl_.get(), mirror](host::EventLoop&) {
+        std::erase_if(impl->questions, [&](const auto& entry) {
+            const QuestionPointer& question = entry.second;
+            if (question->ask.mirror != mirror || question->then) return false;
+            question->settle(tl::unexpected(no_driver(mirror)));
+            return true;
+        });
+    });
 }
 
 }  // namespace kagami::mirror_link

@@ -27,6 +27,11 @@ class Client {
     // The driver's word, good or bad, or kUnreachable (no driver until the deadline) or kTimedOut (it did not answer).
     // While it answers "not yet" it is asked again; what it said last is the answer then.
     Result<Answer> ask(Verb verb, const std::string& mirror, Instant deadline);
+    // Asks kStatus without waiting. Called back on the client's thread when an answer comes, however late and from
+    // whichever driver: the question stands until then.
+    void ask_for_life(const std::string& mirror, std::function<void(const Answer&)> answered);
+    // Every other question about the mirror that has no answer yet fails with kUnreachable.
+    void abandon(const std::string& mirror);
 
  private:
     struct Impl;

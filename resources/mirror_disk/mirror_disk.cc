@@ -83,7 +83,7 @@ Status check_options(std::string_view text) {
     return fail(ErrorCode::kUsage, "are not mount options", "write them as after mount -o, for example \"noatime\"");
 }
 
-constexpr std::array<config::Parameter, 12> kParameters = {{
+constexpr std::array<config::Parameter, 13> kParameters = {{
     {"data", ParameterKind::kPath, true, "", 0, 0, "The partition (or file of fixed size) that holds the data on a node.",
      check_path},
     {"metadata", ParameterKind::kPath, true, "", 0, 0,
@@ -112,6 +112,9 @@ constexpr std::array<config::Parameter, 12> kParameters = {{
      "Whether the first construction copies the whole disk; false declares that both data partitions are identical now."},
     {"automatic_resync", ParameterKind::kBoolean, false, "true", 0, 0,
      "Whether a copy that is behind is brought up to date as soon as its node is back."},
+    {"driver_timeout", ParameterKind::kDuration, false, "20s", 5, 300,
+     "How long the mirror driver may give no sign of life before the I/O of the mirror is failed; it is killed, and so "
+     "started again, after a quarter of that."},
 }};
 constexpr std::array<std::string_view, 2> kAfter = {"volmgr", "disk"};
 

@@ -153,7 +153,10 @@ Status Daemon::Impl::open_machine(const Incarnation& self) {
     machine->host().note = [](const std::string& line) { spdlog::warn("{}", line); };
     mirrors = std::make_unique<MirrorLink>(paths.runtime + "/mirror.sock",
                                            mirror_link::Welcome{keys.info.identity.cluster, self.node, self.boot, paths.configuration + "/pki"},
-                                           [this](engine::Event event) { shell->post(std::move(event)); });
+                                           [this](engine::Event event) { shell->post(std::move(event)); },
+                                           [this](const engine::Decision& decision) {
+                                               shell->on_loop([this, decision](const engine::Engine&) { journal->record(decision); });
+                                           });
     mirrors->set_config(*config);
     machine->host().mirrors = mirrors.get();
     machine->host().mounts = &mounts;

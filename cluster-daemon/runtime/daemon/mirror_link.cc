@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "cluster-daemon/runtime/daemon/driver_watcher.h"
 #include "common/host/boot_clock.h"
 #include "mirror-driver/link/client.h"
 
@@ -53,6 +54,18 @@ mirror_link::MirrorConfig mirror_config(const config::Config& config, const conf
     return mirror;
 }
 
+std::map<std::string, Duration> driver_timeouts(const config::Config& config, NodeId self) {
+    std::map<std::string, Duration> limits;
+    for (const config::Group& group : config.groups) {
+        for (const config::Resource& resource : group.resources) {
+            const auto values = resource.values.find(self);
+            if (resource.type == "md" && values != resource.values.end())
+                limits[resource.name] = values->second.duration("driver_timeout");
+        }
+    }
+    return limits;
+}
+
 Error refusal(const mirror_link::Answer& answer) {
     return {answer.not_yet ? ErrorCode::kTimedOut : ErrorCode::kRefused, answer.message, answer.remedy};
 }
@@ -76,11 +89,16 @@ mirror_link::Configure mirror_configuration(const config::Config& config, NodeId
 }
 
 struct MirrorLink::Impl {
-    Impl(const std::string& socket, const mirror_link::Welcome& welcome, Post posted)
+    Impl(const std::string& socket, const mirror_link::Welcome& welcome, Post posted, Tell tell)
         : self(welcome.self),
           post(std::move(posted)),
+          watcher(socket, {[this](const std::string& mirror) { ask_for_life(mirror); },
+                           [this](const std::string& mirror) { given_up(mirror); }, std::move(tell)}),
           client(socket, welcome,
-                 {[this](const mirror::Report& report) { take(report); }, [this](bool up) { connected_is(up); }}) {}
+                 {[this](const mirror::Report& report) { take(report); }, [this](bool up) { connected_is(up); }}) {
+        watcher.start();
+    }
+    ~Impl() { watcher.stop(); }
 
     // On the client's thread.
     void take(const mirror::Report& report) {
@@ -110,7 +128,31 @@ struct MirrorLink::Impl {
         const std::lock_guard lock(callback_mutex);
         for (const auto& [id, callback] : callbacks[report.mirror]) callback();
     }
+    // On the watcher's thread.
+    void ask_for_life(const std::string& mirror) {
+        client.ask_for_life(mirror, [this, mirror](const mirror_link::Answer& answer) {
+            watcher.answered(mirror, answer.ok && answer.status.report.role == mirror::Role::kPrimary);
+        });
+    }
+    void given_up(const std::string& mirror) {
+        client.abandon(mirror);
+        const mirror::Report report = detached(mirror, kGivenUp);
+        {
+            const std::lock_guard lock(mutex);
+            const auto at = reports.find(mirror);
+            if (at == reports.end() || at->second == report) return;
+            at->second = report;
+        }
+        announce(report);
+    }
+    // Nobody acknowledges anything any more, and nobody will before the next promotion: the device is dead, and so is who
+    // served it. A later driver goes by the register's word.
+    bool nobody_serves(const std::string& mirror) const { return watcher.given_up(mirror) && !watcher.driver_runs(); }
+    static Error no_life(const std::string& mirror) {
+        return {ErrorCode::kUnreachable, "mirror " + mirror + ": " + kGivenUp, "see why: journalctl -u kagami-mirrord"};
+    }
     static constexpr const char* kNoDriver = "the mirror driver does not run";
+    static constexpr const char* kGivenUp = "the mirror driver gives no sign of life, and the I/O of its device was failed";
 
     NodeId self;
     Post post;
@@ -120,11 +162,13 @@ struct MirrorLink::Impl {
     std::mutex callback_mutex;  // held while callbacks run: a handle that is gone calls no more
     uint64_t last_id = 0;
     std::map<std::string, std::map<uint64_t, std::function<void()>>> callbacks;
-    mirror_link::Client client;  // last: its thread uses what stands above
+    // Last, because their threads use what stands above, and each other.
+    DriverWatcher watcher;
+    mirror_link::Client client;
 };
 
-MirrorLink::MirrorLink(const std::string& socket, const mirror_link::Welcome& welcome, Post post)
-    : impl_(std::make_unique<Impl>(socket, welcome, std::move(post))) {}
+MirrorLink::MirrorLink(const std::string& socket, const mirror_link::Welcome& welcome, Post post, Tell tell)
+    : impl_(std::make_unique<Impl>(socket, welcome, std::move(post), std::move(tell))) {}
 MirrorLink::~MirrorLink() = default;
 
 void MirrorLink::set_config(const config::Config& config) {
@@ -139,6 +183,7 @@ void MirrorLink::set_config(const config::Config& config) {
         impl_->reports = std::move(known);
     }
     impl_->client.configure(configure);
+    impl_->watcher.set_limits(driver_timeouts(config, impl_->self));
 }
 
 void MirrorLink::tell(const mirror::Authority& authority) { impl_->client.tell(authority); }
@@ -155,6 +200,7 @@ Result<mirror_link::MirrorStatus> MirrorLink::status(const std::string& mirror, 
 }
 
 Result<host::MirrorDevice> MirrorLink::promote(const std::string& mirror, Instant deadline) {
+    if (impl_->watcher.given_up(mirror)) return tl::unexpected<Error>(Impl::no_life(mirror));
     const auto answer = impl_->client.ask(mirror_link::Verb::kPromote, mirror, deadline);
     if (!answer) return tl::unexpected<Error>(answer.error());
     if (!answer->ok) return tl::unexpected<Error>(refusal(*answer));
@@ -164,10 +210,16 @@ Result<host::MirrorDevice> MirrorLink::promote(const std::string& mirror, Instan
 }
 
 Status MirrorLink::demote(const std::string& mirror, Instant deadline) {
-    const auto answer = impl_->client.ask(mirror_link::Verb::kDemote, mirror, deadline);
-    if (!answer) return tl::unexpected<Error>(answer.error());
-    if (!answer->ok) return tl::unexpected<Error>(refusal(*answer));
-    return {};
+    for (;;) {
+        if (impl_->nobody_serves(mirror)) return {};
+        const auto answer = impl_->client.ask(mirror_link::Verb::kDemote, mirror, deadline);
+        if (answer && answer->ok) return {};
+        if (answer) return tl::unexpected<Error>(refusal(*answer));
+        // A driver that hangs has been killed, and may need a moment to die. Questions of a mirror that was given up end
+        // at the watcher's next look.
+        const bool again = impl_->watcher.given_up(mirror) && host::boot_now() + DriverWatch::kPeriod < deadline;
+        if (!again && !impl_->nobody_serves(mirror)) return tl::unexpected<Error>(answer.error());
+    }
 }
 
 Result<mirror::Report> MirrorLink::report(const std::string& mirror) {
@@ -178,6 +230,7 @@ Result<mirror::Report> MirrorLink::report(const std::string& mirror) {
 }
 
 Result<std::optional<host::MirrorDevice>> MirrorLink::device(const std::string& mirror) {
+    if (impl_->nobody_serves(mirror)) return std::nullopt;
     const auto answer = impl_->client.ask(mirror_link::Verb::kStatus, mirror, host::boot_now() + kDriverWait);
     if (!answer) return tl::unexpected<Error>(answer.error());
     if (!answer->ok) return tl::unexpected<Error>(refusal(*answer));

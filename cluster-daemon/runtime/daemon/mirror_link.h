@@ -1,12 +1,15 @@
 // Joins this node's mirror driver to the engine and to the resources: configuration and authorities go down, reports come
 // up as events, promotions and demotions are asked for by the md resource (host::Mirrors). Thread-safe.
-// While the driver does not run, every mirror of this node is reported as detached, with that as its reason.
+// While the driver does not run, every mirror of this node is reported as detached, with that as its reason. A driver that
+// gives no sign of life is killed, and at last the I/O of its devices failed (driver_watch.h): from then on promotions
+// fail at once, and a demotion succeeds as soon as no driver process is left that could acknowledge anything.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "cluster-daemon/engine/decision.h"
 #include "cluster-daemon/engine/io.h"
 #include "common/config/config.h"
 #include "common/host/host.h"
@@ -21,7 +24,8 @@ mirror_link::Configure mirror_configuration(const config::Config& config, NodeId
 class MirrorLink : public host::Mirrors {
  public:
     using Post = std::function<void(engine::Event)>;
-    MirrorLink(const std::string& socket, const mirror_link::Welcome& welcome, Post post);
+    using Tell = std::function<void(const engine::Decision&)>;  // on a thread of ours
+    MirrorLink(const std::string& socket, const mirror_link::Welcome& welcome, Post post, Tell tell);
     ~MirrorLink() override;
 
     void set_config(const config::Config& config);

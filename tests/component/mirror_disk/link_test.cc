@@ -147,7 +147,8 @@ struct Bench {
             socket, mirror_link::Welcome{Uuid{1}, NodeId{1}, BootId{2}, "/etc/kagami/pki"}, [this](engine::Event event) {
                 const std::lock_guard lock(mutex);
                 reports.push_back(std::get<engine::MirrorReported>(event).report);
-            });
+            },
+            [](const engine::Decision&) {});
         link->set_config(configuration(kPlain));
     }
     ~Bench() {
