@@ -41,11 +41,12 @@ std::vector<DriverWatch::Action> DriverWatch::look(const std::map<std::string, u
         }
         look_at(name, mirror, passed, actions);
     }
-    // A driver that is killed has its time anew with all of its mirrors.
-    const bool killed = std::any_of(actions.begin(), actions.end(), [](const auto& a) { return a.step == Step::kKill; });
-    for (auto& [name, mirror] : watched_) {
-        if (killed) mirror.silent = {};
-    }
+    // One kill is for all mirrors, and a driver that is killed has its time anew with each of them.
+    const auto kill = [](const Action& action) { return action.step == Step::kKill; };
+    const auto first = std::find_if(actions.begin(), actions.end(), kill);
+    if (first == actions.end()) return actions;
+    actions.erase(std::remove_if(first + 1, actions.end(), kill), actions.end());
+    for (auto& [name, mirror] : watched_) mirror.silent = {};
     return actions;
 }
 
