@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/text.h"
 #include "proto/control.pb.h"
@@ -192,13 +193,27 @@ void say(proto::Mirror& mirror, std::string message, std::string remedy) {
 
 void explain_construction(const Subject& subject, proto::Mirror& mirror) {
     std::string missing;
+    std::string sizes;
+    std::set<uint64_t> distinct;
     for (const NodeId node : subject.group.nodes) {
         const Report* report = subject.report(node);
-        if (report != nullptr && report->disk == DiskState::kNew) continue;
-        missing += (missing.empty() ? "" : " and ") + subject.config().node_name(node) + "'s disk";
+        const std::string name = subject.config().node_name(node);
+        if (report != nullptr && report->disk == DiskState::kNew) {
+            distinct.insert(report->size_bytes);
+            sizes += (sizes.empty() ? "" : ", ") + name + " " + std::to_string(report->size_bytes) + " bytes";
+        } else {
+            missing += (missing.empty() ? "" : " and ") + name + "'s disk";
+        }
     }
-    say(mirror, missing.empty() ? "has not been constructed yet" : "has not been constructed: waits for " + missing,
-        missing.empty() ? "" : "look at the copies in `kagami mirror status " + mirror.name() + "`");
+    const std::string what = "has not been constructed";
+    if (!missing.empty())
+        return say(mirror, what + ": waits for " + missing,
+                   "look at the copies in `kagami mirror status " + mirror.name() + "`");
+    if (distinct.size() > 1)
+        return say(mirror, what + ": its data devices differ in size: " + sizes,
+                   "give them the same size, then on the node whose device was changed: kagami mirror init " +
+                       mirror.name());
+    say(mirror, what + " yet", "");
 }
 
 void explain_copies(proto::Mirror& mirror) {
