@@ -116,7 +116,8 @@ void Mirror::Impl::begin_promotion() {
 
 // Whatever the former primary wrote here is flushed before anybody reads it.
 void Mirror::Impl::settle_promotion() {
-    if (!promotion || broken) return;
+    if (!promotion) return;
+    if (broken) return promotion_failed({ErrorCode::kFailed, problem, ""});
     bool passes = false;
     switch (promotion->step) {
         case Promotion::Step::kConditions:
@@ -140,7 +141,11 @@ void Mirror::Impl::settle_promotion() {
 
 void Mirror::Impl::write_promotion() {
     bool passes = false;
-    if (auto obstacle = promotion_obstacle(passes)) return promotion_failed(std::move(*obstacle));
+    if (auto obstacle = promotion_obstacle(passes)) {  // a lease may be away for a moment while documents are chosen
+        if (!passes || now >= promotion->limit) return promotion_failed(std::move(*obstacle));
+        promotion->step = Promotion::Step::kConditions;
+        return changed();
+    }
     promotion->token = authority.token;
     if (authority.record.generation != ctx.current) {  // a takeover's, or what a person declared the latest copy
         adopt(authority.record.generation, Cause::kTakeover);
