@@ -94,6 +94,16 @@ Status Plan::may_force(const config::Group& group, const OperatorRequest& reques
     return {};
 }
 
+// All but the current copy are copied in full. The new generation voids what the primary may have asked for before: an
+// add that is on its way would make a copy current without that.
+void Plan::make_suspect(Record& record) {
+    for (const auto& [node, replica] : record.replicas) {
+        if (replica.standing != Standing::kCurrent) continue;
+        leave_behind(record, node, Standing::kSuspect, new_generation(record));
+        return;
+    }
+}
+
 Status Plan::mirror_force(const config::Group& group, Record& record, const OperatorRequest& request, OwedReply& owed) {
     if (Status may = may_force(group, request); !may) return may;
     const std::string name = request.subject;
@@ -110,8 +120,7 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
                     "stop it first with `kagami group stop " + group.name + "`");
     if (runs) {  // the others are copied from it in full
         if (Status may = may_mark_suspect(group, record, name); !may) return may;
-        for (auto& [other, replica] : record.replicas)
-            if (other != request.node) replica.standing = Standing::kSuspect;
+        leave_behind(record, request.node, Standing::kSuspect, new_generation(record));
     } else {
         if (const Proof proof = entry.owner ? proof_of(group, entry) : Proof::kNone; proof != Proof::kNone)
             clear_owner(entry, proof);
@@ -155,8 +164,7 @@ Status Plan::mirror_resync(const config::Group& group, Record& record, const Ope
     const std::string before = standings(record);
     if (request.force) {
         if (Status may = may_mark_suspect(group, record, name); !may) return may;
-        for (auto& [node, replica] : record.replicas)
-            if (replica.standing != Standing::kCurrent) replica.standing = Standing::kSuspect;
+        make_suspect(record);
     }
     record.hold = Hold::kNone;
     reply(owed, OperatorOutcome::kAccepted, "Mirror " + name + " is resynchronised.");

@@ -175,6 +175,7 @@ class Plan {
     std::string leave_behind(mirror::Record& record, NodeId node, mirror::Standing others,
                              const mirror::Generation& generation) const;
     mirror::Generation new_generation(const mirror::Record& record);
+    void make_suspect(mirror::Record& record);
     void construct(const config::Group& group, const std::string& name, mirror::Record& record);
     void take_over_mirrors(const config::Group& group, NodeId node);
     std::string mirror_failure(const config::Group& group, const GroupEntry& entry) const;

@@ -16,8 +16,9 @@ bool Mirror::Impl::nonce_in_record() const {
     return entry != nullptr && ctx.nonce != Nonce{} && (entry->nonce == ctx.nonce || entry->next_nonce == ctx.nonce);
 }
 
-// A fresh nonce is drawn at every attach, written here as `next`, named in the record beside the one we hold, and only
-// then made ours: at every crash in between the record holds the one that the disk holds.
+// A fresh nonce is drawn at every attach (but for a driver that goes on with the kept front end of its former life),
+// written here as `next`, named in the record beside the one we hold, and only then made ours: at every crash in between
+// the record holds the one that the disk holds.
 void Mirror::Impl::settle_attach() {
     if (!record_known() || own_entry() == nullptr || broken || !opened) return;
     const RecordReplica& entry = *own_entry();
@@ -25,7 +26,7 @@ void Mirror::Impl::settle_attach() {
     switch (attach) {
         case AttachStep::kStart:
             if (!authority.fresh || !authority.member) return;
-            if (nonce_in_record() && ctx.attached_in == settings.boot) {
+            if (settings.resume_primary && nonce_in_record() && ctx.attached_in == settings.boot) {
                 attached = true;
                 lost = now;
                 attach = entry.nonce == ctx.nonce ? AttachStep::kSettled : AttachStep::kSettling;

@@ -12,10 +12,11 @@ import signal
 import subprocess
 import time
 
-from devcluster import DevClusterError, wait_until
+from devcluster import wait_until
 from devcluster.config import DB_FLOATING
 from devcluster.layout import CLIENT
 
+from .records import Records
 from .watch import group_of
 
 GROUP = "db"
@@ -25,42 +26,23 @@ PROGRAM = pathlib.Path(__file__).with_name("dbclient.py")
 PYTHON = "/usr/bin/python3"
 
 
-class Committer:
+class Committer(Records):
     """The client. Use as a context manager."""
 
     def __init__(self, cluster):
         self.cluster = cluster
-        self.path = cluster.paths.log(CLIENT) / "commits.jsonl"
         self.acknowledged = []  # {"n", "wall", "ms", "server"} in the order of their arrival
         self.walls = []
         self.errors = []
-        self._output = open(self.path, "wb")
-        self._process = cluster.popen(CLIENT, [PYTHON, "-B", str(PROGRAM), DB_FLOATING], stdin=subprocess.PIPE,
-                                      stdout=self._output)
-        self._input = open(self.path)
-        self._rest = ""
+        program = [PYTHON, "-B", str(PROGRAM), DB_FLOATING]
+        super().__init__(cluster, CLIENT, program, cluster.paths.log(CLIENT) / "commits.jsonl")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self._process.stdin.close()
-        self._process.wait(15)
-        self.read()
-        self._input.close()
-        self._output.close()
-
-    def read(self):
-        if self._input.closed:
-            return
-        lines = (self._rest + self._input.read()).split("\n")
-        self._rest = lines.pop()
-        for record in map(json.loads, lines):
-            if "n" in record:
-                self.acknowledged.append(record)
-                self.walls.append(record["wall"])
-            else:
-                self.errors.append(record)
+    def take(self, record):
+        if "n" in record:
+            self.acknowledged.append(record)
+            self.walls.append(record["wall"])
+        else:
+            self.errors.append(record)
 
     def after(self, since):
         self.read()
@@ -69,8 +51,7 @@ class Committer:
     def wait_commit(self, timeout_s, by=None, since=0.0):
         """The first commit acknowledged after `since`, by one node or by any."""
         def first():
-            if self._process.poll() is not None:
-                raise DevClusterError(f"the database client ended with status {self._process.returncode}; see {self.path}")
+            self.check()
             return next((c for c in self.after(since) if by in (None, c["server"])), None)
 
         return wait_until(first, timeout_s, f"a commit acknowledged by {by or 'PostgreSQL'} on {DB_FLOATING}", 0.02)

@@ -4,21 +4,20 @@ All times are seconds since 1970, as time.time() gives them: the machines have c
 """
 
 import bisect
-import json
-import subprocess
 
-from devcluster import DevClusterError, wait_until
+from devcluster import wait_until
 from devcluster.config import FLOATING
+
+from .records import Records
 
 SERVICE = "service"
 PORT = 80
 
 
-class Prober:
+class Prober(Records):
     """Asks the floating address and every node's own address (net1). Use as a context manager."""
 
     def __init__(self, cluster, machine="client", interval_ms=10):
-        self.path = cluster.paths.log(machine) / "prober.jsonl"
         self.answers = []  # of the floating address, in the order of their arrival: {"wall", "ok", "server" or "error", "ms"}
         self.walls = []  # of the same
         self.sightings = []  # {"wall", "both_sides": [names]}
@@ -26,32 +25,10 @@ class Prober:
         self.summary = None
         targets = {SERVICE: FLOATING, **{node: cluster.address(node) for node in cluster.node_names}}
         words = [f"{name}={address}:{PORT}" for name, address in targets.items()]
-        self._output = open(self.path, "wb")
-        self._process = cluster.popen(machine, ["kagami-prober", "--until-eof", "--interval", str(interval_ms), *words],
-                                      stdin=subprocess.PIPE, stdout=self._output)
-        self._input = open(self.path)
-        self._rest = ""
+        program = ["kagami-prober", "--until-eof", "--interval", str(interval_ms), *words]
+        super().__init__(cluster, machine, program, cluster.paths.log(machine) / "prober.jsonl")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self._process.stdin.close()
-        self._process.wait(10)
-        self.read()
-        self._input.close()
-        self._output.close()
-
-    def read(self):
-        """Takes in what came since the last call; nothing more after the end."""
-        if self._input.closed:
-            return
-        lines = (self._rest + self._input.read()).split("\n")
-        self._rest = lines.pop()
-        for line in lines:
-            self._take(json.loads(line))
-
-    def _take(self, record):
+    def take(self, record):
         if "summary" in record:
             self.summary = record["summary"]
         elif "both_sides" in record:
@@ -62,11 +39,6 @@ class Prober:
         elif record["ok"]:
             self.last_direct[record["target"]] = record
 
-    def _check(self):
-        if self._process.poll() is not None:
-            raise DevClusterError(f"the prober ended with status {self._process.returncode}; see {self.path}")
-        self.read()
-
     def after(self, since):
         """The answers that came after a moment."""
         return self.answers[bisect.bisect_right(self.walls, since):]
@@ -74,7 +46,7 @@ class Prober:
     def wait_served(self, timeout_s, by=None, since=0.0, what=None):
         """The first good answer after `since`, from the node `by` or from any."""
         def first():
-            self._check()
+            self.check()
             return next((a for a in self.after(since) if a["ok"] and by in (None, a["server"])), None)
 
         return wait_until(first, timeout_s, what or f"an answer of {by or 'the service'} on {FLOATING}", 0.02)
@@ -82,7 +54,7 @@ class Prober:
     def wait_seen_until(self, wall, timeout_s=5):
         """Until the client's answers reach past a moment, so that a verdict about the time before it is possible."""
         def reached():
-            self._check()
+            self.check()
             return self.walls and self.walls[-1] >= wall
 
         wait_until(reached, timeout_s, "the client's answers", 0.02)
