@@ -128,3 +128,23 @@ def test_a_driver_that_never_comes_back_costs_a_failover_and_nothing_hangs(clust
     settled(cluster, other)
     mounts = cluster.exec(server, ["/usr/bin/cat", "/proc/self/mountinfo"]).stdout
     assert "/run/kagami/mirror/md1/disk" not in mounts
+
+
+def test_a_driver_that_comes_back_late_serves_again_where_no_other_node_is(cluster, db):
+    server = db.serving()
+    other = web.other_node(cluster, server)
+    cluster.kill(other)
+    barred = cluster.paths.etc(server) / os.path.basename(BARRED)
+    barred.touch()
+    signal_driver(cluster, server, "KILL")
+    try:
+        wait_until(lambda: logged(cluster, server, "mirror-aborted"), ABORTED_AFTER_S + 10, "the device to be aborted")
+        wait_until(lambda: not stuck(cluster, server), 10, "no process that waits for the dead device")
+    finally:
+        barred.unlink()
+    back = time.time()
+    try:
+        db.wait_commit(SETTLE_S, by=server, since=back)
+    finally:
+        cluster.boot(other)
+    settled(cluster, server)
