@@ -80,6 +80,7 @@ void Mirror::Impl::settle_record() {
     if (!ctx.flags.constructed && standing() == Standing::kCurrent && !record.generation.none()) {
         ctx.flags.constructed = true;
         ctx.current = record.generation;
+        ctx.flags.inconsistent = ctx.flags.full_sync = ctx.flags.suspect = false;  // a person may have forced this copy
         note("constructed: generation " + to_string(ctx.current));
     }
     // A takeover's, or a grant that came too late for its primary: nobody else has it, so it may be ours now as well as
