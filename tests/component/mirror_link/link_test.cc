@@ -304,3 +304,35 @@ TEST_CASE("no driver, a silent driver and a driver that always says 'not yet' en
     CHECK(silence.error().code == ErrorCode::kTimedOut);
     CHECK_FALSE(daemon.client.ask(Verb::kStatus, "../md1", in(1s)));
 }
+
+TEST_CASE("a question for a sign of life stands until some driver answers, and is not given up with the others") {
+    Bench bench;
+    Daemon daemon(bench.socket);
+    daemon.client.configure(two_mirrors());
+    Driver driver(bench.socket);
+    driver.silent = true;
+    std::atomic<int> answers = 0;
+    daemon.client.ask_for_life("md1", [&](const Answer&) { ++answers; });
+    std::atomic<bool> other_answered = false;
+    std::thread other([&] { other_answered = daemon.client.ask(Verb::kStatus, "md2", in(20s)).has_value(); });
+    std::atomic<bool> unreachable = false;
+    std::thread asker([&] {
+        const auto answer = daemon.client.ask(Verb::kDemote, "md1", in(20s));
+        unreachable = !answer && answer.error().code == ErrorCode::kUnreachable;
+    });
+    CHECK(wait_until([&] { return driver.asks == 3; }));
+    const Instant before = host::boot_now();
+    daemon.client.abandon("md1");
+    asker.join();
+    CHECK(unreachable);
+    CHECK(host::boot_now() - before < 10s);
+    CHECK(answers == 0);
+    driver.stop();
+    driver.silent = false;
+    driver.start();
+    CHECK(wait_until([&] { return answers == 1; }));
+    other.join();
+    CHECK(other_answered);
+    daemon.client.ask_for_life("md9", [&](const Answer& answer) { answers += answer.ok ? 100 : 1; });
+    CHECK(wait_until([&] { return answers == 2; }));  // a refusal is a sign of life as well
+}
