@@ -294,7 +294,7 @@ void Driver::arm_wake(std::optional<Instant> at) {
             spin_since_ = world_.now();
             spins_ = 0;
         }
-        if (++spins_ > 500) pair_.violation("spin", "the mirror's engine asks to be woken again and again at once");
+        if (++spins_ > 500) pair_.violation("spin", "the mirror engine asks to be woken again and again at once: " + state());
         feed(mirror::Woken{});
     });
 }
