@@ -98,6 +98,18 @@ def test_a_hung_driver_is_killed_and_commits_go_on(cluster, db):
     assert db.servers(moment) == {server}
 
 
+def test_a_daemon_that_dies_beside_a_hung_driver_finds_it_hung(cluster, db):
+    server = db.serving()
+    postmaster = database.postmaster(cluster, server)
+    moment = signal_driver(cluster, server, "STOP")
+    cluster.exec(server, ["/usr/bin/pkill", "-KILL", "-x", "kagamid"], check=True)
+    db.wait_commit(KILLED_AFTER_S + 10, by=server, since=moment + 1)
+    assert database.postmaster(cluster, server) == postmaster
+    assert not logged(cluster, server, "mirror-aborted")
+    settled(cluster, server)
+    assert db.servers(moment) == {server}
+
+
 def test_a_driver_that_is_told_to_end_serves_until_its_disk_is_not_used(cluster, db):
     server = db.serving()
     told = driver_pid(cluster, server)
