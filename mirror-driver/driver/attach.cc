@@ -85,6 +85,8 @@ Status check_identified(const MirrorConfig& config, const Uuid& cluster, NodeId 
 Status check_context(const MirrorConfig& config, const Context& context, const BlockDevice& data) {
     const std::string remedy =
         "configure the device that it was made with, or make the pair anew: " + init_command(config);
+    if (context.flags.failed)
+        return fail(ErrorCode::kFailed, data.subject() + " has failed", "repair or replace it; then " + init_command(config));
     if (context.peer != config.peer) {
         return fail(ErrorCode::kRefused,
                     "mirror " + config.name + " was made with " + kagami::to_string(context.peer) +

@@ -544,6 +544,11 @@ bool LiveMirror::secondary() const {
     return impl_->promotion.secondary();
 }
 
+bool LiveMirror::failed() const {
+    const Report& report = impl_->last_report;
+    return secondary() && report.disk == DiskState::kFailed && report.wish.kind == WishKind::kNone;
+}
+
 const Context& LiveMirror::context() const {
     return impl_->engine.context();
 }

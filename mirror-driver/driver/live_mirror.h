@@ -46,6 +46,7 @@ class LiveMirror {
     void resync(Promotion::Reply reply);
     void detach(std::function<void()> done);  // when secondary
     bool secondary() const;
+    bool failed() const;  // its disk, and there is nothing left to do for it
     const Context& context() const;
     mirror_link::MirrorStatus status() const;
 

@@ -57,6 +57,7 @@ void MirrorRunner::run() {
             if (!live_) ::poll(&box, 1, static_cast<int>(milliseconds(retry())));
             box_.work();
         }
+        look_for_failure();
         look_for_end();
     }
     live_.reset();
@@ -69,9 +70,28 @@ void MirrorRunner::turn() {
     if (turned || !live_) return;
     const bool served = !live_->secondary();
     settings_.live.note(sentence(turned.error()));
-    live_.reset();
+    drop();
     if (served) give_up_kept("the driver cannot serve it any more");
     say(turned.error().message);
+}
+
+void MirrorRunner::drop() {
+    live_.reset();
+    detaching_ = failed_ = false;
+}
+
+// A disk that failed is let go, so that a person can repair it and make its metadata anew.
+void MirrorRunner::look_for_failure() {
+    if (std::exchange(failed_, false)) {
+        const std::string message = live_->status().report.message;
+        drop();
+        next_try_ = host::boot_now() + kRetry;
+        detached_.disk = DiskState::kFailed;
+        return say(message);
+    }
+    if (detaching_ || !live_ || !live_->failed()) return;
+    detaching_ = true;
+    live_->detach([this] { failed_ = true; });
 }
 
 void MirrorRunner::look_for_end() {
@@ -146,6 +166,7 @@ void MirrorRunner::become(Attachment attachment) {
     }
     live_ = std::move(*made);
     detached_.message.clear();
+    detached_.disk = DiskState::kNone;
     reserve_heap(kHeapReserve);
     settings_.live.note(kept >= 0 ? "attached; goes on as primary" : "attached");
     if (authority_) live_->authority(*authority_);
@@ -160,7 +181,7 @@ void MirrorRunner::take_authority(const Authority& authority) {
     }
     const bool other = authority.record.uuid != Uuid{} && authority.record.uuid != live_->context().mirror;
     if (!other || !live_->secondary()) return live_->authority(authority);
-    live_.reset();  // attaching says what is wrong with the metadata
+    drop();  // attaching says what is wrong with the metadata
     next_try_ = {};
 }
 

@@ -52,6 +52,8 @@ class MirrorRunner {
     void handle(const mirror_link::Ask& ask, const Answerer& answer);
     void say(const std::string& message);
     void look_for_end();
+    void look_for_failure();
+    void drop();
     mirror_link::MirrorStatus status() const;
 
     RunnerSettings settings_;
@@ -63,6 +65,7 @@ class MirrorRunner {
     Report detached_;      // what is reported while nothing is attached
     bool stopping_ = false;
     bool detaching_ = false;
+    bool failed_ = false;  // detached, because its disk failed
     bool ended_ = false;
     std::thread thread_;
 };

@@ -123,7 +123,7 @@ void Mirror::Impl::handle(const MetadataDone& event) {
 void Mirror::Impl::metadata_failed() {
     if (broken) return;
     broken = true;
-    problem = settings.name + ": the metadata device cannot be written; repair it and start the driver again";
+    problem = settings.name + ": the metadata device of this node cannot be written";
     note(problem);
     if (promoted()) halt(problem);
     disconnect(problem, kRefusedBackOff);

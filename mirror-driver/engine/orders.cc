@@ -63,7 +63,7 @@ void Mirror::Impl::settle_other_orders() {
         failing.reset();
         done(order);
     }
-    if (detaching && foreign_under_way() == 0 && meta.idle() && !log.wants_batch()) {
+    if (detaching && foreign_under_way() == 0 && (broken || (meta.idle() && !log.wants_batch()))) {
         const Order order = *detaching;
         detaching.reset();
         done(order);

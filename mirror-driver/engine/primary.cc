@@ -88,7 +88,7 @@ void Mirror::Impl::disk_failed(const std::string& what, int error) {
         halt(what);
     else
         disconnect(what, kRefusedBackOff);
-    problem = settings.name + ": " + what + "; replace the disk and run `kagami mirror init`";
+    problem = settings.name + ": " + what;
     changed();
 }
 

@@ -93,6 +93,10 @@ def wait_online(cluster, name, node, ask="node1"):
     wait_status(cluster, ask, there, SETTLE_S, f"{name} Online on {node}")
 
 
+def initialise(cluster, node, name):
+    cluster.kagami(node, "mirror", "init", name, "--yes", name)
+
+
 def refuses_to_move(cluster, name, to):
     done = cluster.exec("node1", ["kagami", "group", "move", name, "--to", to])
     assert done.returncode != 0 and name in done.stdout + done.stderr, done.stdout + done.stderr
@@ -140,7 +144,7 @@ def make_metadata_foreign(cluster, data, meta):
 
 # mirror: (what is done to node2's files, words that must be said)
 WRONG = {
-    "sizes": (make_sizes_differ, [str(SIZE), str(SIZE + 4096), "same size"]),
+    "sizes": (make_sizes_differ, ["node1 " + str(SIZE), "node2 " + str(SIZE + 4096), "the same size", "kagami mirror init sizes"]),
     "ext4": (make_ext4, ["/srv/ext4/data", "ext4 file system", "kagami mirror init ext4 --use-data", "wipefs"]),
     "mounted": (make_mounted, ["/srv/mounted/data", "/dev/loop", "unmount", "losetup -d"]),
     "small": (make_metadata_small, ["/srv/small/meta", "too small", "MiB"]),
@@ -280,7 +284,7 @@ def test_what_is_put_right_is_taken_back_by_itself_or_by_the_command_that_was_na
     make_exchanged(cluster)
     os.truncate(files(cluster, "node2", "smaller")[0], SIZE)
     for name in ("cluster", "damaged", "replaced"):
-        cluster.kagami("node2", "mirror", "init", name, "--use-data", "--yes")
+        initialise(cluster, "node2", name)
     for name in LATER:
         database.wait_in_sync(cluster, "node1", SETTLE_S, name)
         one, other = (files(cluster, node, name)[0] for node in NODES)
@@ -311,6 +315,10 @@ for n in map(int, sys.argv[2].split(",")):
     if os.pread(device, 4096, n * 4096) != (b"%015d " % n) * 256:
         print(n)
 """
+
+
+def device_word(name):
+    return "the metadata device" if "meta" in name else "the data device"
 
 
 def device_of(cluster, node, name):
@@ -380,7 +388,7 @@ def test_when_the_disk_of_the_active_fails_the_other_node_takes_over_and_has_eve
     acknowledged += more
     wait_online(failing, name, "node2")
     assert missing(failing, "node2", name, acknowledged) == []
-    wait_said(failing, name, "node1", [f"/srv/{name}/", "kagami mirror init " + name], ask="node2")
+    wait_said(failing, name, "node1", [device_word(name), "kagami mirror init " + name], ask="node2")
     more, error = write(failing, "node2", name, 2000, 2020)
     assert len(more) == 20 and not error
     put_right(failing, name, "node2", acknowledged + more)
@@ -391,7 +399,10 @@ def test_when_the_disk_of_the_standby_fails_the_active_goes_on_alone(failing, na
     fail_disk(failing, name)
     acknowledged, error = write(failing, "node1", name, 1100, 1300)
     assert len(acknowledged) == 200 and not error
-    wait_said(failing, name, "node2", [f"/srv/{name}/", "kagami mirror init " + name])
+    failing.cut("node1", "node2", net="mirror")  # a standby writes metadata when a resync begins
+    wait_until(lambda: database.mirror_status(failing, "node1", name)["state"] != "Normal", SETTLE_S, "the mirror alone")
+    failing.heal()
+    wait_said(failing, name, "node2", [device_word(name), "kagami mirror init " + name])
     wait_online(failing, name, "node1")
     assert database.mirror_status(failing, "node1", name)["state"] != "Normal"
     refuses_to_move(failing, name, "node2")
@@ -400,8 +411,11 @@ def test_when_the_disk_of_the_standby_fails_the_active_goes_on_alone(failing, na
 
 def put_right(cluster, name, server, blocks):
     """The remedy that status names brings the copy back; then it holds all."""
+    node = FAILING[name]
+    wait_until(lambda: database.own_copy(cluster, node, name)["role"] == "detached", SETTLE_S, "the failed disk let go")
     repair_disk(cluster, name)
-    cluster.kagami(FAILING[name], "mirror", "init", name, "--use-data", "--yes")
+    if "data" in name:  # blank metadata are made anew by the driver itself
+        initialise(cluster, node, name)
     database.wait_in_sync(cluster, server, SETTLE_S, name)
     wait_online(cluster, name, server, ask=server)
     cluster.kagami("node1", "group", "move", name, "--to", FAILING[name], "--wait", "--timeout", "30s")
