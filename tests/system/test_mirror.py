@@ -57,6 +57,11 @@ def copies_are_equal(cluster):
     return differing == 0
 
 
+def times_noted(cluster, node, words):
+    """In the log of the node's mirror driver."""
+    return cluster.paths.log(node, "mirror-driver").read_text().count(words)
+
+
 def kill_node(cluster, server):
     cluster.kill(server)
     wait_status(cluster, web.other_node(cluster, server), database.is_online, SETTLE_S, "db Online elsewhere")
@@ -130,6 +135,7 @@ def test_no_acknowledged_commit_is_lost_in_cycles_of_kills(cluster, db):
 def test_a_flapping_mirror_link_moves_nothing_and_loses_nothing(cluster, db):
     server = db.serving()
     since = time.time()
+    alone = times_noted(cluster, server, "goes on alone")
     for seconds in (0.02, 0.1, 0.3, 0.05, 1.0, 0.2, 0.02, 0.5):
         cluster.cut("node1", "node2", net="mirror")
         pause(seconds)
@@ -137,27 +143,31 @@ def test_a_flapping_mirror_link_moves_nothing_and_loses_nothing(cluster, db):
         pause(seconds)
     settled(cluster, server)
     assert db.servers(since) == {server}
+    assert times_noted(cluster, server, "goes on alone") > alone
     assert copies_are_equal(cluster)
 
 
-def fill(cluster, node, mebibytes):
-    """Rewrites a file."""
-    cluster.exec(node, ["/usr/bin/dd", "if=/dev/urandom", "of=/mnt/db/filler", "bs=1M", f"count={mebibytes}", "conv=fsync"],
+def rewrite(cluster, node, mebibytes):
+    """A file, in place."""
+    cluster.exec(node, ["/usr/bin/dd", "if=/dev/urandom", "of=/mnt/db/filler", "bs=1M", f"count={mebibytes}", "conv=notrunc,fsync"],
                  check=True)
 
 
 @pytest.mark.slow
 def test_a_resync_that_is_interrupted_twenty_times_comes_to_its_end(cluster, db):
     server = db.serving()
-    cluster.cut("node1", "node2", net="mirror")
-    fill(cluster, server, 60)
-    for _ in range(20):
-        cluster.heal()
-        pause(0.12)
+    drawn = random.Random(SEED)
+    begun = times_noted(cluster, server, "copies ")
+    ended = times_noted(cluster, server, "copied: ")
+    for number in range(20):
         cluster.cut("node1", "node2", net="mirror")
-        pause(0.05)
-    cluster.heal()
+        rewrite(cluster, server, 60)
+        cluster.heal()
+        wait_until(lambda: times_noted(cluster, server, "copies ") > begun + number, SETTLE_S, "the beginning of a resync")
+        pause(drawn.uniform(0, 0.03))
+    interrupted = 20 - (times_noted(cluster, server, "copied: ") - ended)
     settled(cluster, server)
+    assert interrupted >= 5
     assert copies_are_equal(cluster)
 
 
