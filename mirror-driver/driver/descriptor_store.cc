@@ -33,7 +33,7 @@ std::map<std::string, UniqueFd> handed_over() {
         std::string name;
         std::getline(names, name, ':');
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) continue;
-        found[name] = UniqueFd(fd);  // of two of one name the newer one counts
+        found[name] = UniqueFd(fd);  // keep() sees to it that there is one of a name
     }
     return found;
 }
@@ -49,6 +49,8 @@ DescriptorStore DescriptorStore::from_environment() {
 }
 
 Status DescriptorStore::keep(const std::string& name, int descriptor) const {
+    // What is stored under the name stays otherwise, and which of the two comes first is the service manager's business.
+    if (auto forgotten = forget(name); !forgotten) return forgotten;
     return send("FDSTORE=1\nFDNAME=" + name + "\nFDPOLL=0", descriptor);
 }
 

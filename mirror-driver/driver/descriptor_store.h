@@ -17,7 +17,7 @@ class DescriptorStore {
     static DescriptorStore from_environment();
 
     std::map<std::string, UniqueFd> take_kept() { return std::move(kept_); }
-    Status keep(const std::string& name, int descriptor) const;
+    Status keep(const std::string& name, int descriptor) const;  // instead of what was kept under that name
     Status forget(const std::string& name) const;
     Status ready() const;
     bool available() const { return !address_.empty(); }

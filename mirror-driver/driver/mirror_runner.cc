@@ -97,6 +97,7 @@ void MirrorRunner::look_for_failure() {
 void MirrorRunner::look_for_end() {
     if (!stopping_ || detaching_ || (live_ && !live_->secondary())) return;
     if (!live_) {
+        if (settings_.kept.valid()) give_up_kept("the mirror is stopped");
         ended_ = true;
         return;
     }
@@ -124,13 +125,18 @@ bool MirrorRunner::may_attach() {
 void MirrorRunner::try_attach() {
     next_try_ = host::boot_now() + retry();
     if (!may_attach()) return;
+    if (settings_.kept.valid() && !kept_until_) kept_until_ = host::boot_now() + kKeptLimit;
     std::optional<Uuid> mirror;
     if (authority_ && authority_->record.uuid != Uuid{}) mirror = authority_->record.uuid;
     const auto& live = settings_.live;
     auto attached = attach(live.config, live.welcome.cluster, live.welcome.self, mirror);
-    if (!attached && settings_.kept.valid() && host::boot_now() < quiet_until_) return;
-    if (!attached) return say(sentence(attached.error()));
-    become(std::move(*attached));
+    if (attached) {
+        become(std::move(*attached));
+    } else if (!settings_.kept.valid() || host::boot_now() >= quiet_until_) {
+        say(sentence(attached.error()));
+    }
+    if (!live_ && settings_.kept.valid() && host::boot_now() >= *kept_until_)
+        give_up_kept("it could not be attached for " + std::to_string(kKeptLimit / 1s) + " s");
 }
 
 // May the descriptor be served by this driver?

@@ -3,7 +3,8 @@
 //
 // A descriptor that an earlier driver left is gone on with only if this driver may still serve it: the register, as new
 // as a lease says, gives this node the group under the very token that the metadata were promoted with, in this boot.
-// Until that is known nothing is attached and the applications wait; if it is not so, the descriptor is given up.
+// Until that is known nothing is attached and the applications wait; if it is not so, or the devices cannot be attached
+// for kKeptLimit though it is, or the runner is told to stop, the descriptor is given up: I/O errors, no endless wait.
 // Everything but start and destruction may be called from the main thread at any time; callbacks come on the mirror's.
 #pragma once
 
@@ -30,6 +31,7 @@ class MirrorRunner {
     static constexpr Duration kRetry = 3s;
     // While applications wait: what a killed driver held is released only when its last request has ended.
     static constexpr Duration kRetryKept = 50ms;
+    static constexpr Duration kKeptLimit = 10s;  // of attaching while applications wait
     using Answerer = std::function<void(mirror_link::Answer)>;
 
     explicit MirrorRunner(RunnerSettings settings);
@@ -61,6 +63,7 @@ class MirrorRunner {
     std::unique_ptr<LiveMirror> live_;
     std::optional<Authority> authority_;
     Instant next_try_;
+    std::optional<Instant> kept_until_;  // since it may be gone on with
     Instant quiet_until_;  // refusals that a killed driver's last requests explain are not worth a line
     Report detached_;      // what is reported while nothing is attached
     bool stopping_ = false;

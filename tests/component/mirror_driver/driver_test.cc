@@ -215,6 +215,59 @@ TEST_CASE("a kept descriptor is given up when the group has been started anew") 
     CHECK(again);
 }
 
+namespace {
+
+// A driver was killed while it was primary, and a writer waits for its successor.
+struct LeftAlone {
+    Writers writers;
+    DrivenNode node;
+
+    LeftAlone() {
+        node.start_driver();
+        const std::string device = promoted(node);
+        REQUIRE(wait_until(
+            [&] {
+                node.collect_kept();
+                return node.kept() == 1;
+            },
+            3s));
+        writers.start(device);
+        REQUIRE(wait_until([&] { return writers.written > 100; }));
+        node.kill_driver();
+    }
+    void given_up(Duration within) {
+        REQUIRE(wait_until([&] { return writers.failed > 0; }, within));
+        node.collect_kept();
+        CHECK(node.kept() == 0);
+        writers.stop = true;
+        writers.join();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a kept descriptor whose disk cannot be attached is given up, and its writers see errors") {
+    if (!usable()) return;
+    LeftAlone left;
+    const std::string aside = left.node.config.metadata + ".aside";
+    REQUIRE(rename(left.node.config.metadata.c_str(), aside.c_str()) == 0);
+    left.node.start_driver();
+    CHECK_FALSE(wait_until([&] { return left.writers.failed > 0; }, 2s));
+    left.given_up(15s);
+    CHECK(left.node.report().message.find("does not exist") != std::string::npos);
+}
+
+TEST_CASE("a kept descriptor is given up when its mirror is stopped before it was attached") {
+    if (!usable()) return;
+    LeftAlone left;
+    const std::string aside = left.node.config.metadata + ".aside";
+    REQUIRE(rename(left.node.config.metadata.c_str(), aside.c_str()) == 0);
+    left.node.start_driver();
+    REQUIRE(wait_until([&] { return left.node.status().report.mirror == "md1"; }));
+    CHECK(left.node.stop_driver() == 0);
+    left.given_up(5s);
+}
+
 TEST_CASE("nothing is acknowledged without a lease, and what waited goes on with the next one") {
     if (!usable()) return;
     DrivenNode node;
