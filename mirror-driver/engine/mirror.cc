@@ -75,6 +75,7 @@ void Mirror::Impl::settle() {
         settle_open();
         settle_attach();
         settle_record();
+        settle_failed_flush();
         settle_promotion();
         settle_link();
         settle_primary();
@@ -104,8 +105,9 @@ void Mirror::Impl::handle(const IoDone& event) {
         case Owner::kFlush: return local_round_done(event.error);
         case Owner::kPromotion:
             if (!promotion || promotion->io != event.id) return;
-            if (event.error != 0)
-                return promotion_failed({ErrorCode::kFailed, "the data device cannot be flushed", ""});
+            if (event.error != 0) flush_has_failed(event.error);
+            if (flush_failed && !sole_current())
+                return promotion_failed({ErrorCode::kFailed, "the data device cannot be flushed", "replace the disk"});
             return write_promotion();
         case Owner::kNone:
         case Owner::kEnd:
@@ -154,7 +156,7 @@ void Mirror::Impl::handle(const Woken&) {}
 void Mirror::Impl::settle_open() {
     if (opened || broken || !meta.reached(open_barrier) || (resumed && rounds.local_done == 0)) return;
     opened = true;
-    log.retire();
+    if (!flush_failed) log.retire();
     if (crashed_primary && !resumed) {
         ctx.flags.primary_indicated = false;
         meta.persist_context();

@@ -9,7 +9,7 @@
 //     this one was confirmed. A failed batch is MetadataDone{ok = false}: the replica stops being primary.
 //   - one connection at a time; LinkUp(n) ends every earlier one. Frames of an ended connection are dropped.
 //   - Lease: until when this node may acknowledge under the token (the guard's page). The engine itself withholds
-//     completions of writes and flushes past it; they go out when the lease comes back under the same token, or fail with
+//     completions of reads, writes and flushes past it; they go out when the lease comes back under the same token, or fail with
 //     EIO once it halts.
 // Memory: everything for kMaxRequests requests, the bitmaps and the log is allocated in the constructor.
 //

@@ -207,6 +207,7 @@ struct Mirror::Impl {
     uint64_t random();
     Duration detect() const;
     Report report() const;
+    std::string message() const;
     Wish wish() const;
     Progress progress() const;
     bool idle() const;
@@ -291,6 +292,7 @@ struct Mirror::Impl {
     void give_back(size_t index);
     void complete(size_t index);
     void client_io_done(size_t index, const IoDone& event);
+    void read_ended(size_t index);
     void local_write_failed(Request& request, int error);
     void client_acked(size_t index, const Frame& frame);
     void resend();
@@ -299,6 +301,9 @@ struct Mirror::Impl {
     void start_rounds();
     void feed_log();
     void local_round_done(int error);
+    void fail_flushes();
+    void flush_has_failed(int error);
+    void settle_failed_flush();
     void far_round_done();
     // ---- repairs.cc: reads that this disk cannot answer ----
     void repair(size_t index);
@@ -396,6 +401,7 @@ struct Mirror::Impl {
     std::vector<uint16_t> active_;  // in order of arrival
     std::vector<uint16_t> walk_;    // scratch
     Rounds rounds;
+    bool flush_failed = false;  // for good: no later flush counts (protocol.md A3)
     bool local_wanted = false;
     bool far_wanted = false;
 

@@ -214,7 +214,7 @@ void Mirror::Impl::settle_demotion() {
         }
         case Demotion::Step::kPages:
             if (!broken && !meta.reached(demotion->written)) return;
-            ctx.flags.primary_indicated = false;
+            if (!flush_failed) ctx.flags.primary_indicated = false;
             ctx.peer_boot = {};
             demotion->written = meta.persist_context();
             demotion->step = Demotion::Step::kContext;

@@ -46,8 +46,7 @@ void Mirror::Impl::on_read_reply(const Frame& frame) {
 }
 
 void Mirror::Impl::repair_ended(size_t index) {
-    if (doomed()) requests[index].error = EIO;
-    complete(index);  // whether or not the bad blocks could be written: the client has its data
+    read_ended(index);  // whether or not the bad blocks could be written: the client has its data
 }
 
 void Mirror::Impl::repair_failed(size_t index) {

@@ -52,8 +52,17 @@ Mirror::Impl::Reported Mirror::Impl::summary() const {
     const Wish wanted = wish();
     now_is.wish = wanted.kind;
     now_is.wished = wanted.kind == WishKind::kSolo ? wanted.next : wanted.base;
-    now_is.problem = std::hash<std::string>{}(problem);
+    now_is.problem = std::hash<std::string>{}(message());
     return now_is;
+}
+
+std::string Mirror::Impl::message() const {
+    if (!flush_failed || ctx.flags.failed) return problem;
+    return settings.name +
+           ": the data disk of this node reported a failed flush: the newest data may be only in memory, every flush is "
+           "answered with an error; bring " +
+           settings.peer_name + " back (it takes over once it is current), or stop the group and replace the disk" +
+           (problem.empty() ? "" : "; " + problem);
 }
 
 // What only counts up or down is told once in a while: writes alone do not make reports.
@@ -91,7 +100,7 @@ Report Mirror::Impl::report() const {
     report.percent = is.percent;
     report.dirty_bytes = is.dirty_bytes;
     report.wish = wish();
-    report.message = problem;
+    report.message = message();
     return report;
 }
 

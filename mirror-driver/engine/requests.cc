@@ -113,7 +113,8 @@ void Mirror::Impl::advance(size_t index) {
             if (request.operation == Operation::kFlush) return settle_flush(index);
             return;
         case Stage::kReady:
-            if (now < lease && (alone() || with_peer())) complete(index);
+            // A read needs the lease alone: past it somebody else may have written what was read here.
+            if (now < lease && (alone() || with_peer() || request.operation == Operation::kRead)) complete(index);
             return;
         case Stage::kFree:
         case Stage::kRepairInterval:
@@ -234,10 +235,16 @@ void Mirror::Impl::client_io_done(size_t index, const IoDone& event) {
         if (event.error != 0 && !doomed() && mode == Mode::kConnected && !todo.any(request.extent))
             return repair(index);
         request.error = event.error;
-        return complete(index);
+        return read_ended(index);
     }
     if (request.pinned) log.written(request.extent);
     if (event.error != 0) local_write_failed(request, event.error);
+    advance(index);
+}
+
+void Mirror::Impl::read_ended(size_t index) {
+    if (requests[index].error != 0) return complete(index);
+    give_back(index);
     advance(index);
 }
 

@@ -1,6 +1,7 @@
 // Flushes: one at a time here, one at a time at the peer; requests that come meanwhile share the next one. A starved
 // activity log asks for them too.
 #include <cerrno>
+#include <cstring>
 
 #include "mirror-driver/engine/mirror_impl.h"
 
@@ -43,17 +44,38 @@ void Mirror::Impl::local_round_done(int error) {
     rounds.local_under_way = false;
     rounds.local_done = rounds.local_started;
     pump = true;
-    if (error == 0) return log.flush_done();
-    if (mode == Mode::kHalted) return log.mark_hot(bits);  // whatever may be lost here counts as dirty
-    if (mode == Mode::kConnected || mode == Mode::kJoining) {
-        return disk_failed("the data device of this node cannot be flushed", error);
+    if (error != 0) flush_has_failed(error);
+    if (flush_failed) {
+        log.mark_hot(bits);
+        meta.persist_pages();
     }
-    problem = settings.name + ": the data device of this node cannot be flushed, and no other copy is current";
+    log.flush_done();  // after a failed one extents leave the log only because their bits are durable
+    if (flush_failed) fail_flushes();
+}
+
+void Mirror::Impl::fail_flushes() {
     for (const uint16_t index : active_) {
         Request& request = requests[index];
         const bool waits = request.operation == Operation::kFlush && request.stage == Request::Stage::kIo;
         if (waits && request.local_round <= rounds.local_done) request.error = EIO;
     }
+}
+
+// protocol.md A3: what a failed flush left in doubt is in no later one, so a later success says nothing.
+void Mirror::Impl::flush_has_failed(int error) {
+    note(std::string("the data device of this node cannot be flushed: ") + std::strerror(error));
+    flush_failed = true;
+    log.mark_hot(bits);
+    meta.persist_pages();
+    changed();
+}
+
+// While another copy is current, that one goes on. The only current copy goes on itself, but promises nothing any more;
+// it gives up as soon as its peer has been made equal.
+void Mirror::Impl::settle_failed_flush() {
+    if (!flush_failed || ctx.flags.failed || !record_known() || sole_current()) return;
+    if (!authority.fresh && authority.record.generation.counter < ctx.current.counter) return;  // an old record
+    disk_failed("the data device of this node cannot be flushed", EIO);
 }
 
 void Mirror::Impl::far_round_done() {

@@ -33,6 +33,20 @@ Frame forged(const World& world, FrameType type) {
     return frame;
 }
 
+int flush_and_settle(World& world) {
+    const uint64_t id = world.flush(0);
+    world.settle();
+    REQUIRE(world.done(0, id));
+    return world.result(0, id);
+}
+// The next one would succeed: what the failed one left in doubt is not in it any more.
+int fail_a_flush(World& world) {
+    world.nodes[0].disk.flushable = false;
+    const int error = flush_and_settle(world);
+    world.nodes[0].disk.flushable = true;
+    return error;
+}
+
 }  // namespace
 
 TEST_CASE("a read error is answered from the peer, and the bad block is written again") {
@@ -85,20 +99,163 @@ TEST_CASE("a primary whose disk cannot be written gives up for the other copy") 
     REQUIRE(world.reach([&] { return world.mode(1) == Mode::kSolo; }));
 }
 
-TEST_CASE("a primary that is alone answers errors and goes on") {
+TEST_CASE("a primary that is alone answers write errors and goes on") {
     World world;
     bring_up(world);
     go_solo(world);
     world.nodes[0].disk.writable = false;
     const uint64_t write = world.write(0, 5);
-    const uint64_t flush = world.flush(0);
     world.settle();
     CHECK(world.result(0, write) == EIO);
-    CHECK(world.result(0, flush) == EIO);
     CHECK(world.mode(0) == Mode::kSolo);
     CHECK_FALSE(world.report(0).message.empty());
     world.nodes[0].disk.writable = true;
     write_and_settle(world, 0, 5);
+}
+
+TEST_CASE("a primary that is alone answers every flush with an error once one has failed, and goes on writing") {
+    World::Setup setup;
+    setup.slots = 2;
+    World world(setup);
+    bring_up(world);
+    write_and_settle(world, 0, 5);
+    go_solo(world);
+    CHECK(fail_a_flush(world) == EIO);
+    CHECK(world.mode(0) == Mode::kSolo);
+    for (uint64_t extent = 0; extent < kExtents; ++extent) write_and_settle(world, 0, extent * 1024);
+    CHECK(flush_and_settle(world) == EIO);
+    CHECK(world.report(0).message.find("failed flush") != std::string::npos);
+    CHECK(world.report(0).disk == DiskState::kConsistent);
+    for (const uint64_t block : {5U, 700U}) CHECK(durably_dirty(world, 0, block));  // the whole extent
+}
+
+TEST_CASE("a primary whose flush failed while it was alone gives up once the other copy is current again") {
+    World world;
+    bring_up(world);
+    go_solo(world);
+    write_and_settle(world, 0, 5);
+    CHECK(fail_a_flush(world) == EIO);
+    world.links = true;
+    REQUIRE(world.reach([&] { return standing(world, 0) == Standing::kSuspect; }));
+    CHECK(standing(world, 1) == Standing::kCurrent);
+    CHECK(world.mode(0) == Mode::kHalted);
+    CHECK(world.nodes[0].metadata.context.flags.failed);
+    CHECK(dirty(world, 0, 5));
+    REQUIRE(world.give_group(1));
+    REQUIRE(world.reach([&] { return world.mode(1) == Mode::kSolo; }));
+}
+
+TEST_CASE("a flush that fails while the peer is only lost is fatal: the peer has what was acknowledged") {
+    World world;
+    bring_up(world);
+    write_and_settle(world, 0, 5);
+    world.links = false;
+    const uint64_t flush = world.flush(0);
+    world.nodes[0].disk.flushable = false;
+    world.cut();
+    world.deliver_link(0);
+    REQUIRE(world.mode(0) == Mode::kStalled);
+    world.settle();
+    world.nodes[0].disk.flushable = true;
+    CHECK(world.result(0, flush) == EIO);
+    CHECK(world.mode(0) == Mode::kHalted);
+    CHECK(world.nodes[0].metadata.context.flags.failed);
+    CHECK(durably_dirty(world, 0, 5));
+    CHECK(standing(world, 0) == Standing::kSuspect);
+    CHECK(standing(world, 1) == Standing::kCurrent);
+}
+
+TEST_CASE("a demotion whose flush fails ends, and keeps its marks") {
+    World world;
+    bring_up(world);
+    SECTION("alone: the copy stays, and goes on as it was") {
+        go_solo(world);
+        write_and_settle(world, 0, 5);
+        world.nodes[0].disk.flushable = false;
+        world.ask_stop();
+        world.settle();
+        world.nodes[0].disk.flushable = true;
+        CHECK(world.report(0).role == Role::kSecondary);
+        CHECK(world.report(0).message.find("failed flush") != std::string::npos);
+        CHECK(standing(world, 0) == Standing::kCurrent);
+        CHECK(world.nodes[0].metadata.context.flags.primary_indicated);
+        REQUIRE(world.give_group(0));
+        REQUIRE(world.reach([&] { return world.mode(0) == Mode::kSolo; }));
+        CHECK(flush_and_settle(world) == EIO);
+    }
+    SECTION("connected: the other copy goes on") {
+        write_and_settle(world, 0, 5);
+        world.nodes[0].disk.flushable = false;
+        world.ask_stop();
+        world.settle();
+        CHECK(world.report(0).role == Role::kSecondary);
+        CHECK(world.report(0).disk == DiskState::kFailed);
+        CHECK(standing(world, 0) == Standing::kSuspect);
+        CHECK(world.nodes[0].metadata.context.flags.primary_indicated);
+    }
+    CHECK(durably_dirty(world, 0, 5));
+}
+
+TEST_CASE("a primary that goes on after its driver was restarted does not pass over a failed flush") {
+    World world;
+    bring_up(world);
+    SECTION("beside a current copy") {
+        write_and_settle(world, 0, 5);
+        world.links = false;
+        world.nodes[0].disk.flushable = false;
+        world.crash_driver(0, true);
+        world.start(0, true);
+        world.settle();
+        CHECK(world.mode(0) == Mode::kHalted);
+        CHECK(world.nodes[0].metadata.context.flags.failed);
+        CHECK(standing(world, 0) == Standing::kSuspect);
+    }
+    SECTION("alone") {
+        go_solo(world);
+        write_and_settle(world, 0, 5);
+        world.nodes[0].disk.flushable = false;
+        world.crash_driver(0, true);
+        world.start(0, true);
+        REQUIRE(world.reach([&] { return world.mode(0) == Mode::kSolo; }));
+        world.nodes[0].disk.flushable = true;
+        CHECK(flush_and_settle(world) == EIO);
+        write_and_settle(world, 0, 6);
+    }
+    CHECK(durably_dirty(world, 0, 5));
+}
+
+TEST_CASE("a flush that fails at a promotion is not made good by the next one") {
+    World world;
+    world.nodes[0].disk.flushable = false;
+    SECTION("beside a current copy: that one is taken") {
+        world.nodes[0].serves = false;  // once is enough
+        REQUIRE(world.give_group(0));
+        world.settle();
+        for (int i = 0; i < 2; ++i) {
+            world.order(0, OrderKind::kPromote);
+            world.settle();
+            REQUIRE_FALSE(world.nodes[0].order_results.back().status);
+            world.nodes[0].disk.flushable = true;
+        }
+        CHECK(world.report(0).role == Role::kSecondary);
+        CHECK(world.nodes[0].metadata.context.flags.failed);
+        CHECK(standing(world, 0) == Standing::kSuspect);
+    }
+    SECTION("alone: it goes on, and promises nothing") {
+        world.choose([](Record& record) {
+            record.replicas[NodeId{2}].standing = Standing::kStale;
+            record.generation = {2, Uuid{8}};
+        });
+        world.links = false;
+        REQUIRE(world.give_group(0));
+        REQUIRE(world.reach([&] { return world.mode(0) == Mode::kSolo; }));
+        world.nodes[0].disk.flushable = true;
+        CHECK(flush_and_settle(world) == EIO);
+        CHECK(world.report(0).message.find("failed flush") != std::string::npos);
+        world.links = true;
+        CHECK(world.reach([&] { return standing(world, 0) == Standing::kSuspect; }));
+        CHECK(standing(world, 1) == Standing::kCurrent);
+    }
 }
 
 TEST_CASE("a standby whose disk fails is given up, and the primary goes on alone") {

@@ -241,6 +241,7 @@ void World::completed_flush(const ClientWork& work) {
 }
 
 void World::completed_read(Node& node, const ClientWork& work, BufferId answered) {
+    if (!node.lease) broken("a read answered without a lease");
     const auto& bytes = node.buffers.at(answered == kNoBuffer ? work.buffer.value : answered.value);
     if (node.engine->report().token != truth_token_) return;
     for (uint64_t i = 0; i < work.extent.length / kBlockBytes; ++i) {
@@ -427,7 +428,7 @@ bool World::finish_io(size_t index, size_t which) {
             node.buffers[buffer].assign(from, from + static_cast<std::ptrdiff_t>(io.extent.length / kBlockBytes));
             if (io.buffer == kNoBuffer) done.buffer = BufferId{buffer};
         }
-    } else if (!node.disk.writable) {
+    } else if (!node.disk.writable || (io.operation == Operation::kFlush && !node.disk.flushable)) {
         done.error = EIO;
     } else {
         apply_io(node, io);

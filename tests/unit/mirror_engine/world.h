@@ -32,6 +32,7 @@ struct FakeDisk {
     std::set<uint64_t> unflushed;
     std::set<uint64_t> bad;  // blocks that cannot be read
     bool writable = true;
+    bool flushable = true;  // a flush that fails leaves what was written in doubt: a crash may take it back
     void write(uint64_t block, VersionNumber version);
     void flush();
 };

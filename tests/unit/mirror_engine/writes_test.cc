@@ -139,10 +139,46 @@ TEST_CASE("without a lease nothing is acknowledged, and everything when it is ba
     world.settle();
     CHECK_FALSE(world.done(0, write));
     CHECK_FALSE(world.done(0, flush));
-    CHECK(world.done(0, read));
+    CHECK_FALSE(world.done(0, read));  // somebody else may have written it by now
     world.set_lease(0, true);
     CHECK(world.done(0, write));
     CHECK(world.done(0, flush));
+    CHECK(world.result(0, read) == 0);
+}
+
+TEST_CASE("a read that the lease held back fails once the primary is halted") {
+    World world;
+    bring_up(world);
+    world.set_lease(0, false);
+    world.nodes[0].disk.bad.insert(9);
+    const uint64_t read = world.read(0, 7);
+    const uint64_t repaired = world.read(0, 9);
+    world.settle();
+    CHECK_FALSE(world.done(0, read));
+    CHECK_FALSE(world.done(0, repaired));
+    CHECK(world.nodes[0].disk.bad.empty());
+    world.nodes[0].agent = Node::Agent::kFailing;  // its daemon does nothing
+    world.nodes[0].order = 1000;
+    const uint64_t late = world.read(0, 8);  // still at the disk
+    REQUIRE(world.give_group(1));
+    world.settle();
+    CHECK(world.mode(0) == Mode::kHalted);
+    for (const uint64_t id : {read, repaired, late}) {
+        REQUIRE(world.done(0, id));
+        CHECK(world.result(0, id) == EIO);
+    }
+}
+
+TEST_CASE("a stalled primary answers reads under its lease") {
+    World world;
+    bring_up(world);
+    world.links = false;
+    world.cut();
+    world.deliver_link(0);
+    REQUIRE(world.mode(0) == Mode::kStalled);
+    const uint64_t read = world.read(0, 7);
+    REQUIRE(world.finish_io(0));
+    CHECK(world.result(0, read) == 0);
 }
 
 TEST_CASE("a secondary takes no requests") {
@@ -191,4 +227,11 @@ TEST_CASE("the longest stall of an acknowledgement is counted") {
     world.now += 300ms;
     world.settle();
     CHECK(world.nodes[0].engine->counters().longest_stall >= 300ms);
+    const Duration before = world.nodes[0].engine->counters().longest_stall;
+    world.set_lease(0, false);
+    world.read(0, 5);
+    world.settle();
+    world.now += 400ms;
+    world.set_lease(0, true);
+    CHECK(world.nodes[0].engine->counters().longest_stall == before);
 }
