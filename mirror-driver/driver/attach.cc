@@ -99,11 +99,13 @@ Status check_context(const MirrorConfig& config, const Context& context, const B
                         std::to_string(context.size_bytes) + " when mirror " + config.name + " was made",
                     remedy);
     }
-    if (context.device_identity != data.identity()) {
+    if (!same_device(context.device_identity, data.identity())) {
         return fail(ErrorCode::kRefused,
                     data.subject() + " is another device (" + data.identity() + ") than mirror " + config.name +
                         " was made with (" + context.device_identity + ")",
-                    remedy);
+                    "configure the device that it was made with; if this is the same disk (its name or number changed, "
+                    "or its file was restored) and the other node's copy is up to date (kagami mirror status): " +
+                        init_command(config) + " makes new metadata, and a full copy from the other node follows");
     }
     return {};
 }

@@ -35,7 +35,7 @@ struct Context {
     NodeId self;
     NodeId peer;
     uint64_t size_bytes = 0;      // of the exported disk
-    std::string device_identity;  // of the data device, at most 191 bytes: "partuuid=…", "file=DEV:INODE", ...
+    std::string device_identity;  // of the data device, at most 191 bytes: "partuuid=…;wwid=…", "file=…", ...
     uint32_t hot_extents = kMaxHotExtents;
     // ---- state ----
     Nonce nonce;

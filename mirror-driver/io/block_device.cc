@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/loop.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -17,13 +16,18 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <set>
+#include <sstream>
+#include <utility>
 
+#include "common/hash.h"
 #include "mirror-driver/io/loop_devices.h"
 #include "mirror-driver/io/mount_table.h"
 
 namespace kagami::mirror {
 namespace {
 
+const std::string kUnidentified = "unidentified";
 constexpr uint64_t kLeastBytes = uint64_t{1} << 20U;
 constexpr size_t kWindowBytes = size_t{256} << 10U;  // read ahead while the metadata are loaded
 
@@ -74,29 +78,42 @@ std::string part_uuid(dev_t device) {
     return {};
 }
 
+// Neither separator nor more than fits, and never two disks alike only because of that.
+std::string fitted(std::string value, size_t most) {
+    std::replace(value.begin(), value.end(), ';', '_');
+    if (value.size() <= most) return value;
+    const auto* bytes = reinterpret_cast<const uint8_t*>(value.data());
+    return value.substr(0, most - 11) + "~" + std::to_string(crc32c({bytes, value.size()}));
+}
+
 // Of the disk, with the partition's number behind it.
 std::string hardware_identity(dev_t device) {
     const std::string partition = first_line(sysfs(device) + "/partition");
     const std::string disk = sysfs(device) + (partition.empty() ? "" : "/..");
     const std::string suffix = partition.empty() ? "" : "-part" + partition;
-    for (const char* file : {"/wwid", "/device/wwid"}) {
-        if (const std::string wwid = first_line(disk + file); !wwid.empty()) return "wwid=" + wwid + suffix;
-    }
-    for (const char* file : {"/serial", "/device/serial"}) {
-        if (const std::string serial = first_line(disk + file); !serial.empty()) return "serial=" + serial + suffix;
+    constexpr std::pair<const char*, const char*> kPlaces[] = {
+        {"dm=", "/dm/uuid"},      {"md=", "/md/uuid"},    {"wwid=", "/wwid"},
+        {"wwid=", "/device/wwid"}, {"serial=", "/serial"}, {"serial=", "/device/serial"},
+    };
+    for (const auto& [kind, file] : kPlaces) {
+        if (const std::string value = first_line(disk + file); !value.empty()) return kind + fitted(value, 120) + suffix;
     }
     return {};
 }
 
-std::string identity_of_device(int fd, dev_t device) {
-    if (const std::string uuid = part_uuid(device); !uuid.empty()) return "partuuid=" + uuid;
-    if (const std::string hardware = hardware_identity(device); !hardware.empty()) return hardware.substr(0, 191);
-    loop_info64 info{};
-    if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0) {
-        return "loop=" + std::to_string(info.lo_device) + ":" + std::to_string(info.lo_inode) + "+" +
-               std::to_string(info.lo_offset);
-    }
-    return "dev=" + device_numbers(device);
+// Numbers of devices are no part of it: they change with every boot, those of dm, loop and file systems as well.
+std::string identity_of_device(dev_t device) {
+    const std::string uuid = part_uuid(device);
+    const std::string hardware = hardware_identity(device);
+    if (uuid.empty()) return hardware.empty() ? kUnidentified : hardware;
+    return "partuuid=" + fitted(uuid, 40) + (hardware.empty() ? "" : ";" + hardware);
+}
+
+std::set<std::string> parts_of(const std::string& identity) {
+    std::set<std::string> parts;
+    std::istringstream text(identity);
+    for (std::string part; std::getline(text, part, ';');) parts.insert(part);
+    return parts;
 }
 
 // ---- opening ----
@@ -134,7 +151,7 @@ Result<Opened> open_device(const std::string& subject, const std::string& path, 
     }
     if (ioctl(opened.fd.get(), BLKGETSIZE64, &opened.size_bytes) != 0)
         return tl::unexpected(open_error(subject, path, errno));
-    opened.identity = identity_of_device(opened.fd.get(), device);
+    opened.identity = identity_of_device(device);
     return opened;
 }
 
@@ -154,7 +171,7 @@ Result<Opened> open_file(const std::string& subject, const std::string& path, co
                     "unmount " + loops.front() + " and detach it (losetup -d " + loops.front() + ")");
     }
     opened.size_bytes = static_cast<uint64_t>(file.st_size);
-    opened.identity = "file=" + device_numbers(file.st_dev) + ":" + std::to_string(file.st_ino);
+    opened.identity = "file=" + std::to_string(file.st_ino) + "+" + std::to_string(file.st_size);
     return opened;
 }
 
@@ -256,6 +273,13 @@ Status BlockDevice::write_blocks(const std::vector<BlockWrite>& blocks) const {
     }
     if (fdatasync(fd()) != 0) return fail(subject_ + ": cannot flush it: " + errno_text(errno), "replace it");
     return {};
+}
+
+bool same_device(const std::string& made_with, const std::string& found) {
+    if (made_with == kUnidentified || found == kUnidentified) return true;
+    const auto known = parts_of(made_with);
+    const auto parts = parts_of(found);
+    return std::any_of(parts.begin(), parts.end(), [&](const std::string& part) { return known.count(part) != 0; });
 }
 
 Status check_distinct(const std::string& data, const std::string& metadata) {

@@ -20,8 +20,8 @@ class BlockDevice {
     static Result<BlockDevice> open(const std::string& path, DeviceUse use);
     int fd() const { return fd_.get(); }
     uint64_t size_bytes() const { return size_bytes_; }
-    // What stays when names change: "partuuid=…", "wwid=…", "serial=…", "loop=DEV:INODE", "dev=MAJOR:MINOR",
-    // "file=DEV:INODE".
+    // What stays over reboots, at most 191 bytes: "partuuid=…" and one of "dm=…", "md=…", "wwid=…", "serial=…", those
+    // that are known, with ';' between; "file=INODE+BYTES"; "unidentified" (loop devices, disks that say nothing).
     const std::string& identity() const { return identity_; }
     const std::string& subject() const { return subject_; }  // "data device /dev/sdb1"
     // Blocking, for the time before the mirror runs.
@@ -34,6 +34,10 @@ class BlockDevice {
     std::string identity_;
     std::string subject_;
 };
+
+// Whether two identities can be of one device: one part is the same, or one of them says nothing. Then only the size and
+// our nonces tell disks apart.
+bool same_device(const std::string& made_with, const std::string& found);
 
 // Refuses one device in both places, also under two names. To be asked before either is opened.
 Status check_distinct(const std::string& data, const std::string& metadata);

@@ -102,6 +102,7 @@ TEST_CASE("metadata of somebody else are not used") {
     Pair other;
     other.config.metadata = pair.config.metadata;
     other.refused("is another device");
+    CHECK(other.attach().error().remedy.find("if this is the same disk") != std::string::npos);
 }
 
 TEST_CASE("another peer or another size than the pair was made with is refused") {

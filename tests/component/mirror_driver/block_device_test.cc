@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -34,7 +35,10 @@ TEST_CASE("a file of a fixed size is taken, and held against others") {
     const auto first = BlockDevice::open(directory / "d", DeviceUse::kData);
     REQUIRE(first);
     CHECK(first->size_bytes() == 4 << 20);
-    CHECK(first->identity().rfind("file=", 0) == 0);
+    struct stat file {};
+    REQUIRE(fstat(first->fd(), &file) == 0);
+    // without the number of its file system, which another boot may give to another one
+    CHECK(first->identity() == "file=" + std::to_string(file.st_ino) + "+4194304");
     CHECK((fcntl(first->fd(), F_GETFL) & O_DIRECT) != 0);
     refused(directory / "d", "used by another program");
 }
@@ -73,10 +77,22 @@ TEST_CASE("a block device is refused while it is mounted, and cannot be mounted 
     const auto held = BlockDevice::open(loop.device(), DeviceUse::kMetadata);
     REQUIRE(held);
     CHECK(held->size_bytes() == 16 << 20);
-    CHECK(held->identity().rfind("loop=", 0) == 0);
+    CHECK(held->identity() == "unidentified");
     testing::OwnMount second(loop.device(), directory / "m", "ext4");
     CHECK_FALSE(second.ok());
     refused(loop.device(), "in use");
+}
+
+TEST_CASE("a device is known again by any part of its identity, and by nothing when it has none") {
+    CHECK(same_device("partuuid=a;wwid=b", "partuuid=a;wwid=b"));
+    CHECK(same_device("partuuid=a;wwid=b", "wwid=b"));
+    CHECK(same_device("partuuid=a", "partuuid=a;wwid=c"));
+    CHECK(same_device("unidentified", "wwid=b"));
+    CHECK(same_device("wwid=b", "unidentified"));
+    CHECK_FALSE(same_device("partuuid=a;wwid=b", "partuuid=c;wwid=d"));
+    CHECK_FALSE(same_device("wwid=b", "dm=b"));
+    CHECK_FALSE(same_device("wwid=bb", "wwid=b"));
+    CHECK_FALSE(same_device("file=1+4096", "wwid=b"));
 }
 
 TEST_CASE("a read-only block device is refused") {
