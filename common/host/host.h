@@ -106,6 +106,7 @@ struct MirrorDevice {
     std::string path;  // "/dev/loop3": what a file system is made on; empty = promoted, but its device is lost or not
                        // open yet
     std::string front_end;  // "fuse-loop"
+    mirror::Generation generation{};  // of the data; none = not told
 };
 class Mirrors {
  public:
@@ -122,6 +123,8 @@ struct Mount {
     std::string source;
     std::string target;
     std::string type;
+    std::string device{};  // "7:3": major and minor number, the same wherever the file system is mounted
+    std::string id{};      // of this mount, in all namespaces
 };
 struct Holder {  // a process that keeps a mount busy
     int pid = 0;
@@ -136,7 +139,8 @@ class Mounts {
     virtual Result<std::vector<Holder>> holders(const std::string& target) = 0;
     // Sends the signal to each holder but process 1 and ourselves; whom it was sent to.
     virtual Result<std::vector<Holder>> signal_holders(const std::string& target, int signal) = 0;
-    // "an ext4 file system", "a GPT partition table" ...; empty = nothing recognised.
+    // "an ext4 file system", "a GPT partition table", "data of an unknown kind ..."; empty = blank: its beginning and its
+    // end are zero.
     virtual Result<std::string> signature(const std::string& device) = 0;
 };
 

@@ -56,6 +56,7 @@ void each_line(std::string_view text, const Use& use) {
 }
 
 bool below(std::string_view path, const std::string& target) {
+    if (target == "/") return path.starts_with('/');
     return path.starts_with(target) && (path.size() == target.size() || path[target.size()] == '/');
 }
 
@@ -84,25 +85,39 @@ std::vector<int> all_processes(const std::string& proc) {
     return pids;
 }
 
-bool uses_path(const std::string& process, const std::string& target) {
-    for (const char* link : {"/cwd", "/root", "/exe"}) {
-        if (below(link_text(process + link), target)) return true;
-    }
-    const std::string descriptors = process + "/fd";
-    const auto names = names_in(descriptors);
-    return std::any_of(names.begin(), names.end(),
-                       [&](const std::string& name) { return below(link_text(descriptors + "/" + name), target); });
+// The mounts that a process sees, named as its links in /proc name them to us: from our root on.
+std::vector<Mount> mounts_seen_by(const std::string& process) {
+    const auto text = read_file(process + "/mountinfo", kMaxProcBytes);
+    if (!text) return {};  // it has ended
+    const std::string root = link_text(process + "/root");
+    std::vector<Mount> all = parse_mountinfo(*text);
+    if (root.empty() || root == "/") return all;
+    for (Mount& mount : all) mount.target = mount.target == "/" ? root : root + mount.target;
+    return all;
 }
 
-bool maps_path(const std::string& process, const std::string& target) {
-    const auto maps = read_file(process + "/maps", kMaxProcBytes);
-    bool found = false;
-    if (maps) {
-        each_line(*maps, [&](std::string_view line) {
-            const size_t path = line.find('/');
-            found = found || (path != line.npos && below(line.substr(path), target));
-        });
+// The mount that the path lies on: the deepest, and of several at one place the last.
+bool lies_on(std::string_view path, const std::vector<Mount>& mounts, const std::string& device) {
+    const Mount* deepest = nullptr;
+    for (const Mount& mount : mounts) {
+        if (below(path, mount.target) && (deepest == nullptr || mount.target.size() >= deepest->target.size()))
+            deepest = &mount;
     }
+    return deepest != nullptr && deepest->device == device;
+}
+
+// An open file names its mount itself, whatever its path is called in which namespace.
+bool opened_on(const std::string& fdinfo, const std::vector<Mount>& mounts, const std::string& device) {
+    constexpr std::string_view kKey = "mnt_id:\t";
+    const auto text = read_file(fdinfo, kMaxProcBytes);
+    if (!text) return false;
+    bool found = false;
+    each_line(*text, [&](std::string_view line) {
+        if (!line.starts_with(kKey)) return;
+        const std::string_view id = line.substr(kKey.size());
+        found = found || std::any_of(mounts.begin(), mounts.end(),
+                                     [&](const Mount& mount) { return mount.id == id && mount.device == device; });
+    });
     return found;
 }
 
@@ -115,7 +130,8 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
         const auto words = words_of(line);
         const auto dash = std::find(words.begin(), words.end(), "-");
         if (words.size() < 6 || words.end() - dash < 3 || dash - words.begin() < 6) return;
-        mounts.push_back({unescape(*(dash + 2)), unescape(words[4]), unescape(*(dash + 1))});
+        mounts.push_back({unescape(*(dash + 2)), unescape(words[4]), unescape(*(dash + 1)), std::string(words[2]),
+                          std::string(words[0])});
     });
     return mounts;
 }
@@ -126,17 +142,40 @@ Result<std::vector<Mount>> LinuxMounts::mounts() {
     return parse_mountinfo(*text);
 }
 
-Result<std::vector<int>> LinuxMounts::processes_of(const std::string& target) const {
+Result<LinuxMounts::Search> LinuxMounts::search_for(const std::string& target) {
     if (target.empty() || target.front() != '/' || target == "/")
         return fail(ErrorCode::kUsage, "\"" + target + "\" is not a mount point whose users can be told");
+    auto known = mounts();
+    if (!known) return tl::unexpected(known.error());
+    Search search{"", link_text(proc_ + "/self/ns/mnt"), std::move(*known)};
+    for (const Mount& mount : search.own) {
+        if (mount.target == target) search.device = mount.device;
+    }
+    return search;
+}
+
+bool LinuxMounts::uses(const Search& search, int pid) const {
+    const std::string process = proc_ + "/" + std::to_string(pid);
+    // Where it shares our namespace, ours is read once, and shows more: it is not cut at the root of a chroot.
+    const bool shared = link_text(process + "/ns/mnt") == search.own_namespace;
+    const std::vector<Mount> theirs = shared ? std::vector<Mount>() : mounts_seen_by(process);
+    const std::vector<Mount>& seen = shared ? search.own : theirs;
+    for (const char* link : {"/cwd", "/root", "/exe"}) {
+        if (lies_on(link_text(process + link), seen, search.device)) return true;
+    }
+    const std::string descriptors = process + "/fdinfo";
+    const auto names = names_in(descriptors);
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+        const std::string file = descriptors + "/" + name;
+        return opened_on(file, seen, search.device) || (!shared && opened_on(file, search.own, search.device));
+    });
+}
+
+std::vector<int> LinuxMounts::processes_of(const Search& search) const {
     std::vector<int> found;
+    if (search.device.empty()) return found;  // nothing is mounted there
     const auto pids = all_processes(proc_);
-    const auto keep = [&](bool (*uses)(const std::string&, const std::string&)) {
-        std::copy_if(pids.begin(), pids.end(), std::back_inserter(found),
-                     [&](int pid) { return uses(proc_ + "/" + std::to_string(pid), target); });
-    };
-    keep(uses_path);
-    if (found.empty()) keep(maps_path);
+    std::copy_if(pids.begin(), pids.end(), std::back_inserter(found), [&](int pid) { return uses(search, pid); });
     return found;
 }
 
@@ -147,13 +186,11 @@ Holder LinuxMounts::describe(int pid) const {
 }
 
 Result<std::vector<Holder>> LinuxMounts::holders(const std::string& target) {
-    const auto pids = processes_of(target);
-    if (!pids) return tl::unexpected(pids.error());
+    const auto search = search_for(target);
+    if (!search) return tl::unexpected(search.error());
     std::vector<Holder> all;
-    for (const int pid : *pids) all.push_back(describe(pid));
-    const auto known = mounts();
-    if (!known) return tl::unexpected(known.error());
-    for (const Mount& mount : *known) {
+    for (const int pid : processes_of(*search)) all.push_back(describe(pid));
+    for (const Mount& mount : search->own) {
         if (mount.target != target && below(mount.target, target)) all.push_back({0, "the mount " + mount.target});
     }
     return all;
@@ -161,14 +198,13 @@ Result<std::vector<Holder>> LinuxMounts::holders(const std::string& target) {
 
 // The handle is taken before the second look, so that no reused pid is hit.
 Result<std::vector<Holder>> LinuxMounts::signal_holders(const std::string& target, int signal) {
-    const auto pids = processes_of(target);
-    if (!pids) return tl::unexpected(pids.error());
+    const auto search = search_for(target);
+    if (!search) return tl::unexpected(search.error());
     std::vector<Holder> told;
-    for (const int pid : *pids) {
+    for (const int pid : processes_of(*search)) {
         if (pid == 1 || pid == ::getpid()) continue;
         const UniqueFd process = open_pidfd(pid);
-        const std::string directory = proc_ + "/" + std::to_string(pid);
-        if (!process.valid() || !(uses_path(directory, target) || maps_path(directory, target))) continue;
+        if (!process.valid() || !uses(*search, pid)) continue;
         const Holder holder = describe(pid);
         if (::syscall(SYS_pidfd_send_signal, process.get(), signal, nullptr, 0) == 0) told.push_back(holder);
     }

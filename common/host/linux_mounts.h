@@ -1,7 +1,9 @@
 // File systems of this node's mount namespace, read from /proc alone: a mirror whose I/O stalls must not stop who looks.
 // A path on a mounted file system is compared as text and never opened or stat()ed.
-// A holder is a process with its directory, root, program, an open file, or (looked at only if nothing else explains it,
-// because that waits for the process's memory lock) a mapping below the mount; or another mount below it.
+// A holder is a process with its directory, root, program or an open file on the file system that is mounted there, also
+// when it sees that file system elsewhere (in a container); not one that has another file system under the same path.
+// Another mount below it is a holder too. Mappings are not looked at: that waits for the process's memory lock, which a
+// process that faults on a stalled mirror may keep for ever.
 #pragma once
 
 #include <functional>
@@ -27,7 +29,14 @@ class LinuxMounts : public Mounts {
     Result<std::string> signature(const std::string& device) override { return signature_(device); }
 
  private:
-    Result<std::vector<int>> processes_of(const std::string& target) const;
+    struct Search {
+        std::string device;         // of the file system that lies on top at the target; empty = none
+        std::string own_namespace;  // "mnt:[4026531841]"
+        std::vector<Mount> own;
+    };
+    Result<Search> search_for(const std::string& target);
+    bool uses(const Search& search, int pid) const;
+    std::vector<int> processes_of(const Search& search) const;
     Holder describe(int pid) const;
     Signature signature_;
     std::string proc_;

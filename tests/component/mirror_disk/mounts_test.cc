@@ -1,6 +1,5 @@
 // LinuxMounts on the real /proc: what is mounted, who keeps it busy, and who is signalled.
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -83,10 +82,12 @@ TEST_CASE("mountinfo is read, escapes and optional fields included, and nonsense
     CHECK(all[0].source == "/dev/loop3");
     CHECK(all[0].target == "/srv/da ta");
     CHECK(all[0].type == "ext4");
+    CHECK(all[0].device == "98:0");
+    CHECK(all[0].id == "36");
     CHECK(all[1].target == "/x\\y");
 }
 
-TEST_CASE("a directory, an open file, a deleted file, and a mere mapping keep a mount busy, and are signalled") {
+TEST_CASE("a directory, an open file, and a deleted file keep a mount busy, and are signalled") {
     if (!kagami::testing::private_mounts()) return;
     const Tmpfs tmpfs;
     LinuxMounts mounts = mounts_without_signature();
@@ -104,10 +105,6 @@ TEST_CASE("a directory, an open file, a deleted file, and a mere mapping keep a 
         [&] {
             const std::string gone = tmpfs.target + "/gone";
             return ::open(gone.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600) >= 0 && ::unlink(gone.c_str()) == 0;
-        },
-        [&] {
-            const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-            return ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE, fd.get(), 0) != MAP_FAILED;
         },
     };
     for (const auto& use : uses) {
@@ -142,4 +139,75 @@ TEST_CASE("a mount with a similar name is another one; a mount below is named; w
     CHECK(std::any_of(holders->begin(), holders->end(),
                       [&](const Holder& h) { return h.pid == 0 && h.command == "the mount " + below; }));
     ::umount2(below.c_str(), 0);
+}
+
+namespace {
+
+bool in_other_namespace() {
+    return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+bool open_in(const std::string& directory) {
+    return ::open((directory + "/opened").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600) >= 0;
+}
+
+}  // namespace
+
+TEST_CASE("who has another file system under the same path does not use ours, and is not signalled") {
+    if (!kagami::testing::private_mounts()) return;
+    const Tmpfs tmpfs;
+    LinuxMounts mounts = mounts_without_signature();
+    const std::string below = tmpfs.target + "/below";
+    ::mkdir(below.c_str(), 0700);
+    const auto foreign = [&](const std::string& at) { return ::mount("none", at.c_str(), "tmpfs", 0, nullptr) == 0; };
+    const std::vector<std::function<bool()>> uses = {
+        [&] { return in_other_namespace() && foreign(tmpfs.target) && open_in(tmpfs.target); },
+        [&] { return in_other_namespace() && foreign(tmpfs.target) && ::chdir(tmpfs.target.c_str()) == 0; },
+        [&] {
+            return in_other_namespace() && ::umount2(tmpfs.target.c_str(), MNT_DETACH) == 0 && foreign(tmpfs.target) &&
+                   ::chdir(tmpfs.target.c_str()) == 0 && open_in(tmpfs.target);
+        },
+        [&] { return in_other_namespace() && foreign(below) && ::chroot(below.c_str()) == 0 && ::chdir("/") == 0; },
+    };
+    for (const auto& use : uses) {
+        const Child child(use);
+        CHECK(mounts.holders(tmpfs.target)->empty());
+        CHECK(mounts.signal_holders(tmpfs.target, SIGTERM)->empty());
+        CHECK(::kill(child.pid(), 0) == 0);
+    }
+    REQUIRE(foreign(below));
+    {
+        const Child child([&] { return ::chdir(below.c_str()) == 0 && open_in(below); });
+        CHECK(mounts.signal_holders(tmpfs.target, SIGTERM)->empty());
+    }
+    ::umount2(below.c_str(), 0);
+}
+
+TEST_CASE("who has our file system under another path uses it, and is signalled") {
+    if (!kagami::testing::private_mounts()) return;
+    const Tmpfs tmpfs;
+    LinuxMounts mounts = mounts_without_signature();
+    const std::string other = tmpfs.target + "-other";
+    const std::string below = tmpfs.target + "/below";
+    ::mkdir(other.c_str(), 0700);
+    ::mkdir(below.c_str(), 0700);
+    const auto moved = [&] {
+        return in_other_namespace() && ::mount(tmpfs.target.c_str(), other.c_str(), nullptr, MS_BIND, nullptr) == 0 &&
+               ::umount2(tmpfs.target.c_str(), MNT_DETACH) == 0;
+    };
+    const std::vector<std::function<bool()>> uses = {
+        [&] { return moved() && ::chdir(other.c_str()) == 0; },
+        [&] { return moved() && open_in(other); },
+        [&] { return moved() && ::chroot(other.c_str()) == 0; },
+        [&] { return ::chroot(below.c_str()) == 0 && ::chdir("/") == 0; },
+        [&] { return open_in(tmpfs.target) && in_other_namespace() && ::umount2(tmpfs.target.c_str(), MNT_DETACH) == 0; },
+    };
+    for (size_t i = 0; i < uses.size(); ++i) {
+        INFO(i);
+        Child child(uses[i]);
+        const auto told = mounts.signal_holders(tmpfs.target, SIGTERM);
+        REQUIRE(told);
+        CHECK(told->size() == 1);
+        if (!told->empty()) CHECK(child.ended_by() == SIGTERM);
+    }
+    ::rmdir(other.c_str());
 }
