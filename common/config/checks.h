@@ -36,7 +36,7 @@ class AddressBook {
 };
 
 // Mirror disks (type md): two nodes each; ports, devices and mount points of their own; the same on both nodes where that
-// matters.
+// matters; on a node, nothing below another mirror's mount point.
 class MirrorBook {
  public:
     void claim(const Item& table, const Group& group, const Resource& resource, Problems& problems);
@@ -44,7 +44,15 @@ class MirrorBook {
  private:
     void once(const std::string& book, const std::string& text, const Item& table, const char* key,
               const Resource& resource, Problems& problems);
+    struct Place {
+        NodeId node;
+        std::string path;
+        const char* key;  // "mount", "data", "metadata"
+        std::string owner;
+    };
+    void place_at(const Place& place, const Item& table, Problems& problems);
     std::map<std::string, std::string> first_;  // what -> whose
+    std::vector<Place> places_;
     size_t count_ = 0;
 };
 void check_mirror_count(const Item& table, const Group& group, Problems& problems);

@@ -24,6 +24,10 @@ void check_alike(const Item& table, const Resource& resource, Problems& problems
     }
 }
 
+bool lies_below(const std::string& path, const std::string& directory) {
+    return path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
+}
+
 }  // namespace
 
 void MirrorBook::claim(const Item& table, const Group& group, const Resource& resource, Problems& problems) {
@@ -44,6 +48,8 @@ void MirrorBook::claim(const Item& table, const Group& group, const Resource& re
         once("data on node " + std::to_string(node.value), values.text("metadata"), table, "metadata", resource,
              problems);
         once("mount on node " + std::to_string(node.value), values.text("mount"), table, "mount", resource, problems);
+        for (const char* key : {"mount", "data", "metadata"})
+            place_at({node, values.text(key), key, name_of(resource)}, table, problems);
         if (values.text("filesystem") == "none" && !values.text("mount").empty())
             problems.add(place(table, "mount"), name_of(resource) + ": without a file system there is nothing to mount",
                          "remove mount, or name the file system");
@@ -58,6 +64,24 @@ void MirrorBook::once(const std::string& book, const std::string& text, const It
     if (fresh) return;
     problems.add(place(table, key), name_of(resource) + ": " + key + " = " + text + " is taken by " + entry->second,
                  std::string("give each mirror disk its own ") + key);
+}
+
+// A mount below another one is torn down, and its users are ended, with the other; a disk below one is not there before it.
+void MirrorBook::place_at(const Place& claimed, const Item& table, Problems& problems) {
+    if (claimed.path.empty()) return;  // raw, or reported as missing
+    const auto tell = [&](const Place& inner, const Place& outer) {
+        if (std::string_view(outer.key) != "mount" || !lies_below(inner.path, outer.path)) return;
+        problems.add(place(table, claimed.key),
+                     inner.owner + ": " + inner.key + " = " + inner.path + " lies below " + outer.path + ", the mount point of " +
+                         outer.owner,
+                     std::string("choose a path outside of ") + outer.path);
+    };
+    for (const Place& other : places_) {
+        if (other.node != claimed.node) continue;
+        tell(claimed, other);
+        tell(other, claimed);
+    }
+    places_.push_back(claimed);
 }
 
 void check_mirror_count(const Item& table, const Group& group, Problems& problems) {

@@ -79,6 +79,27 @@ TEST_CASE("what two mirror disks may not share is named with its owner") {
                Contains("resource \"md1\" stands there twice"));
 }
 
+TEST_CASE("nothing of a mirror disk lies below the mount point of one, on the same node") {
+    const auto pair = [](const std::string& keys1, const std::string& keys2) {
+        return kHead + group("db", disk("md1", "1", keys1)) + group("web", disk("md2", "2", "port = 29012\n" + keys2));
+    };
+    CHECK_THAT(only(pair("mount = \"/srv/a\"\n", "mount = \"/srv/a/b\"\n")),
+               Contains("resource md2: mount = /srv/a/b lies below /srv/a, the mount point of resource md1; choose a path "
+                        "outside of /srv/a"));
+    CHECK_THAT(only(pair("mount = \"/srv/a/b\"\n", "mount = \"/srv/a\"\n")),
+               Contains("resource md1: mount = /srv/a/b lies below /srv/a, the mount point of resource md2"));
+    CHECK_THAT(only(pair("mount = \"/srv/a\"\n", "node.node2 = { data = \"/srv/a/data\" }\n")),
+               Contains("resource md2: data = /srv/a/data lies below /srv/a"));
+    CHECK_THAT(only(pair("node.node2 = { metadata = \"/srv/b/meta\" }\n", "mount = \"/srv/b\"\n")),
+               Contains("resource md1: metadata = /srv/b/meta lies below /srv/b"));
+    CHECK_THAT(only(kHead + group("db", disk("md1", "1", "mount = \"/srv/a\"\nnode.node1 = { data = \"/srv/a/d\" }\n"))),
+               Contains("resource md1: data = /srv/a/d lies below /srv/a"));
+    CHECK(problems(pair("mount = \"/srv/a\"\n", "mount = \"/srv/ab\"\n")).empty());
+    CHECK(problems(pair("node.node1 = { mount = \"/srv/a\" }\nnode.node2 = { mount = \"/srv/b\" }\n",
+                        "node.node1 = { mount = \"/srv/b/x\" }\nnode.node2 = { mount = \"/srv/a/x\" }\n"))
+              .empty());
+}
+
 TEST_CASE("a mirror disk joins two nodes") {
     CHECK_THAT(only(kHead + group("db", disk("md1", "1", ""), "nodes = [\"node1\"]\n")),
                Contains("resource md1: a mirror disk joins exactly two nodes, and group db has 1; name two nodes"));
