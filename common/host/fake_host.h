@@ -157,6 +157,7 @@ class FakeMirrors : public Mirrors {
  public:
     std::map<std::string, mirror::Report> reports;
     std::map<std::string, MirrorDevice> promoted;
+    mirror::Generation generation{1, {}};  // of what is promoted
     std::optional<Error> promote_error, demote_error;
     std::optional<Error> broken;     // every call fails with it
     std::vector<std::string> calls;  // "promote md1" ...
@@ -166,7 +167,7 @@ class FakeMirrors : public Mirrors {
         calls.push_back("promote " + mirror);
         if (broken) return tl::unexpected(*broken);
         if (promote_error) return tl::unexpected(*promote_error);
-        return promoted[mirror] = MirrorDevice{"/dev/loop3", "fuse-loop"};
+        return promoted[mirror] = MirrorDevice{"/dev/loop3", "fuse-loop", generation};
     }
     Status demote(const std::string& mirror, Instant) override {
         calls.push_back("demote " + mirror);

@@ -39,6 +39,9 @@ constexpr Mark kMarks[] = {
     {4096, "EFI PART"sv, "a GPT partition table"},
 };
 
+constexpr uint64_t kBlankAtStart = uint64_t{1} << 20U;
+constexpr uint64_t kBlankAtEnd = uint64_t{64} << 10U;
+
 using Block = std::array<uint8_t, kMetadataBlockBytes>;
 struct Probe {
     uint64_t offset = 0;
@@ -90,6 +93,20 @@ std::string recognise(const BlockReader& read) {
     }
     const std::string ext = ext_at(probes[0].bytes);
     return ext.empty() ? mbr_at(probes[0].bytes) : ext;
+}
+
+std::string content_of(const BlockReader& read, uint64_t size_bytes) {
+    if (std::string known = recognise(read); !known.empty()) return known;
+    const uint64_t end = size_bytes - size_bytes % kMetadataBlockBytes;
+    const uint64_t start_end = std::min(end, kBlankAtStart);
+    const uint64_t tail = std::max(start_end, end - std::min(end, kBlankAtEnd));
+    Block block{};
+    for (uint64_t at = 0; at < end; at = at + block.size() == start_end ? tail : at + block.size()) {
+        if (!read(at, block)) return "a device that cannot be read at offset " + std::to_string(at);
+        if (std::any_of(block.begin(), block.end(), [](uint8_t byte) { return byte != 0; }))
+            return "data of an unknown kind (not zero in the block at offset " + std::to_string(at) + ")";
+    }
+    return {};
 }
 
 }  // namespace kagami::mirror

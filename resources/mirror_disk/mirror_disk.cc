@@ -23,6 +23,7 @@ constexpr Duration kFirstPause = 50ms;      // between attempts to unmount, doub
 constexpr Duration kLongestPause = 1s;      // ... up to this
 constexpr Duration kLongestTermWait = 5s;   // for holders to end after SIGTERM, then they are killed
 constexpr Duration kCloseWait = 5s;         // for who still looks at the device after the unmount (udev does)
+constexpr uint64_t kLastNewGeneration = 3;  // a node or two may be lost between construction and the first mkfs
 constexpr Duration kSettleWait = 3s;        // for a mirror driver that has just been restarted to take its device up again
 constexpr size_t kMaxPathBytes = 255;       // as the guard's page and the driver's messages hold them
 
@@ -39,15 +40,22 @@ Status check_path(std::string_view text) {
 Status check_mount(std::string_view text) {
     if (text.empty()) return {};
     if (Status plain = check_path(text); !plain) return plain;
-    constexpr std::array<std::string_view, 17> kSystem = {"/bin",  "/boot", "/dev", "/etc", "/home", "/lib",
-                                                          "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run",
-                                                          "/sbin", "/sys", "/usr", "/var"};
-    constexpr std::array<std::string_view, 9> kBelow = {"/bin/", "/boot/", "/dev/", "/etc/", "/lib/",
-                                                        "/proc/", "/run/kagami", "/sys/", "/var/lib/kagami"};
-    const bool system = std::find(kSystem.begin(), kSystem.end(), text) != kSystem.end() || text == "/tmp" ||
-                        std::any_of(kBelow.begin(), kBelow.end(), [&](auto path) { return text.starts_with(path); });
+    // What hides Kagami's own files, or what the system runs from.
+    constexpr std::array<std::string_view, 15> kWhole = {"/home", "/media", "/mnt", "/opt",       "/root",
+                                                         "/run",  "/tmp",   "/usr", "/usr/local", "/var",
+                                                         "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/tmp"};
+    constexpr std::array<std::string_view, 18> kWithBelow = {
+        "/bin",  "/boot", "/dev",  "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin", "/sys",
+        "/usr/local/bin", "/usr/local/lib", "/usr/local/libexec", "/usr/local/sbin",
+        "/run/kagami", "/var/lib/kagami", "/var/run/kagami"};
+    const auto lies_below = [&](std::string_view path) {
+        return text.starts_with(path) && (text.size() == path.size() || text[path.size()] == '/');
+    };
+    const bool system = std::find(kWhole.begin(), kWhole.end(), text) != kWhole.end() ||
+                        std::any_of(kWithBelow.begin(), kWithBelow.end(), lies_below) ||
+                        (lies_below("/usr") && !lies_below("/usr/local"));
     if (!system) return {};
-    return fail(ErrorCode::kUsage, "is a directory of the system itself",
+    return fail(ErrorCode::kUsage, "is a directory of the system itself, or hides files of Kagami",
                 "mount the mirror on a directory of its own, for example \"/srv/data\"");
 }
 
@@ -97,7 +105,7 @@ constexpr std::array<config::Parameter, 13> kParameters = {{
     {"mount_options", ParameterKind::kString, false, "", 0, 0,
      "As after mount -o; without them ext4 is mounted with errors=remount-ro, xfs with none.", check_options},
     {"mkfs", ParameterKind::kBoolean, false, "true", 0, 0,
-     "Whether the file system is made when the disk is blank at the first activation."},
+     "Whether the file system is made at the first activation, when the disk is blank."},
     {"fsck", ParameterKind::kString, false, "auto", 0, 0,
      "Before each mount of ext4: \"auto\" repairs what is safe (e2fsck -p) and refuses the rest, \"repair\" repairs "
      "everything (e2fsck -y; xfs_repair when an xfs cannot be mounted), \"never\" checks nothing.",
@@ -136,7 +144,7 @@ std::string sentence_of(const std::vector<host::Holder>& holders) {
         if (!all.empty()) all += ", ";
         all += holder.pid == 0 ? holder.command : fmt::format("{} ({})", holder.command, holder.pid);
     }
-    return all.empty() ? "nobody that can be seen (a swap file, an NFS export or a loop device perhaps)" : all;
+    return all.empty() ? "nobody that can be seen (a mapped file, a swap file, an NFS export or a loop device perhaps)" : all;
 }
 
 class MirrorDisk : public Resource {
@@ -153,7 +161,8 @@ class MirrorDisk : public Resource {
     Result<std::optional<host::Mount>> mounted_at(const std::string& target) const;
     Result<bool> still_mounted(const Context& context, const std::optional<host::MirrorDevice>& device) const;
     Result<bool> already_mounted(const Context& context, const std::string& device) const;
-    Status make_file_system(const Context& context, const std::string& device) const;
+    Status check_new(const Context& context, const host::MirrorDevice& mirror) const;
+    Status make_file_system(const Context& context, const host::MirrorDevice& mirror) const;
     Status check_file_system(const Context& context, const std::string& device) const;
     Status mount(const Context& context, const std::string& device) const;
     Status unmount(const Context& context) const;
@@ -227,8 +236,24 @@ Result<bool> MirrorDisk::already_mounted(const Context& context, const std::stri
     return false;
 }
 
-Status MirrorDisk::make_file_system(const Context& context, const std::string& device) const {
+std::string by_hand(const Context& context, const std::string& device) {
+    return "set filesystem = \"none\", start the group, mkfs." + context.values.text("filesystem") + " " + device +
+           ", and set it back";
+}
+
+// A mirror that looks blank later in its life has lost its data: that is told, and not made final.
+Status MirrorDisk::check_new(const Context& context, const host::MirrorDevice& mirror) const {
+    if (!mirror.generation.none() && mirror.generation.counter <= kLastNewGeneration) return {};
+    return fail(ErrorCode::kRefused,
+                fmt::format("{}: no file system is recognised on mirror {}, and it has been used before (generation {}): "
+                            "nothing is made anew by itself",
+                            name_of(context), context.resource, mirror::to_string(mirror.generation)),
+                "restore it; or make one by hand: " + by_hand(context, mirror.path));
+}
+
+Status MirrorDisk::make_file_system(const Context& context, const host::MirrorDevice& mirror) const {
     const std::string& wanted = context.values.text("filesystem");
+    const std::string& device = mirror.path;
     const auto found = host_.mounts->signature(device);
     if (!found) return tl::unexpected(found.error());
     if (*found == fmt::format("an {} file system", wanted)) return {};
@@ -236,11 +261,12 @@ Status MirrorDisk::make_file_system(const Context& context, const std::string& d
         return fail(ErrorCode::kRefused,
                     fmt::format("{}: the mirror holds {}, and filesystem is \"{}\"; nothing was changed",
                                 name_of(context), *found, wanted),
-                    "correct filesystem in the configuration; or, if that may be lost, erase it: set filesystem = "
-                    "\"none\", start the group, wipefs -a " + device + ", and set it back");
+                    "correct filesystem in the configuration, or restore the data; or, if they may be lost: " +
+                        by_hand(context, device));
     if (!context.values.boolean("mkfs"))
         return fail(ErrorCode::kRefused, name_of(context) + ": there is no file system on the mirror, and mkfs is false",
                     "set mkfs = true to have it made, or filesystem = \"none\" for a raw disk");
+    if (Status fresh = check_new(context, mirror); !fresh) return fresh;
     host_.note(fmt::format("{}: the mirror is blank, {} is made on {}", name_of(context), wanted, device));
     // Discarding everything first would go through the mirror, and may be slow where it must be written as zeroes.
     if (wanted == "xfs") return run_well(context, {kMakeXfs, "-q", "-K", device}, "look into " + log_of(context));
@@ -293,7 +319,7 @@ Status MirrorDisk::activate(const Context& context) {
     const auto there = already_mounted(context, device);
     if (!there) return tl::unexpected(there.error());
     if (*there) return {};
-    if (Status made = make_file_system(context, device); !made) return made;
+    if (Status made = make_file_system(context, *promoted); !made) return made;
     if (Status checked = check_file_system(context, device); !checked) return checked;
     return mount(context, device);
 }
@@ -324,6 +350,11 @@ Status MirrorDisk::still_busy(const Context& context, const std::string& output)
                       : "end them, then stop the group again; or set unmount_kill = true in the resource");
 }
 
+// Of a mirror, or of one that is dead: a driver that was restarted exports another loop device than is mounted still.
+bool loop_device(std::string_view source) {
+    return source.starts_with("/dev/loop");
+}
+
 // Where the device is not known (the driver has just been restarted), what lies at the mount point counts as ours.
 Result<bool> MirrorDisk::still_mounted(const Context& context, const std::optional<host::MirrorDevice>& device) const {
     const std::string& target = context.values.text("mount");
@@ -331,11 +362,11 @@ Result<bool> MirrorDisk::still_mounted(const Context& context, const std::option
     const auto all = host_.mounts->mounts();
     if (!all) return tl::unexpected(all.error());
     const bool ours = std::any_of(all->begin(), all->end(), [&](const host::Mount& mount) {
-        return mount.target == target && (!known || mount.source == device->path);
+        return mount.target == target && (!known || mount.source == device->path || loop_device(mount.source));
     });
     if (!ours || !known) return ours;
     const auto top = std::find_if(all->rbegin(), all->rend(), [&](const auto& mount) { return mount.target == target; });
-    if (top->source == device->path) return true;
+    if (top->source == device->path || loop_device(top->source)) return true;
     return fail(ErrorCode::kRefused,
                 fmt::format("{}: {} is mounted over the mirror at {}", name_of(context), top->source, target),
                 "umount " + target + ", then stop the group again");

@@ -7,7 +7,7 @@
 
 namespace kagami::runtime {
 
-// "an ext4 file system", ...; empty = nothing that is known. An error when the device cannot be opened; unreadable
+// "an ext4 file system", "data of an unknown kind ...", ...; empty = blank. An error when the device cannot be opened; unreadable
 // places are told as a sentence, never as nothing.
 Result<std::string> device_signature(const std::string& device);
 

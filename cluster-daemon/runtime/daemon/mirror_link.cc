@@ -72,7 +72,7 @@ Error refusal(const mirror_link::Answer& answer) {
 
 std::optional<host::MirrorDevice> device_of(const mirror_link::MirrorStatus& status) {
     if (status.report.role != mirror::Role::kPrimary) return std::nullopt;
-    return host::MirrorDevice{status.device, status.front_end};
+    return host::MirrorDevice{status.device, status.front_end, status.report.generation};
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ class LoopDevice {
 struct LoopMirrors : host::FakeMirrors {
     std::string path;
     Result<host::MirrorDevice> promote(const std::string& mirror, Instant) override {
-        return promoted[mirror] = host::MirrorDevice{path, "loop"};
+        return promoted[mirror] = host::MirrorDevice{path, "loop", generation};
     }
 };
 
@@ -168,6 +168,30 @@ TEST_CASE("md refuses another file system than the configured one and leaves it 
     std::array<char, 4> bytes{};
     REQUIRE(::pread(b.loop.fd(), bytes.data(), 4, 0) == 4);
     CHECK(std::string(bytes.data(), 4) == "XFSB");
+}
+
+TEST_CASE("md makes no file system over data of an unknown kind, nor on a mirror that was used before") {
+    if (skip()) return;
+    for (const off_t offset : {off_t{20000}, (off_t{400} << 20U) - 1}) {
+        Bench b("ext4");
+        REQUIRE(::pwrite(b.loop.fd(), "x", 1, offset) == 1);
+        REQUIRE(::fsync(b.loop.fd()) == 0);
+        CHECK_THAT(b.activate(), Contains("the mirror holds data of an unknown kind") && Contains("nothing was changed"));
+    }
+    Bench used("ext4");
+    used.mirrors.generation = {4, {}};
+    CHECK_THAT(used.activate(), Contains("has been used before"));
+    CHECK(runtime::device_signature(used.loop.path()).value().empty());
+}
+
+TEST_CASE("md unmounts what a dead driver left at its mount point") {
+    if (skip()) return;
+    Bench b("ext4");
+    REQUIRE(b.activate() == "");
+    b.mirrors.promoted["nginx"] = {"/dev/loop-of-the-next-driver", "loop"};
+    CHECK(b.deactivate(10s) == "");
+    const auto left = b.mounts.mounts().value();
+    CHECK(std::none_of(left.begin(), left.end(), [&](const auto& mount) { return mount.target == b.target; }));
 }
 
 TEST_CASE("md stops a damaged ext4 at e2fsck -p, and says what to do") {

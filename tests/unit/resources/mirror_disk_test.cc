@@ -99,8 +99,30 @@ TEST_CASE("md: a blank mirror gets its file system once, and only a blank one") 
         CHECK_THAT(md.activation_error(), Contains("there is no file system on the mirror, and mkfs is false"));
         CHECK(md.programs().empty());
     }
+    SECTION("soon after its construction") {
+        for (const uint64_t counter : {1U, 2U, 3U}) {
+            Bench md;
+            md.fake.mounts.signatures.clear();
+            md.fake.mirrors.generation = {counter, {}};
+            CHECK(md.activation_error() == "");
+            CHECK(md.programs().size() == 3);
+        }
+    }
+    SECTION("not one that has been used before, or of which nothing is known") {
+        for (const uint64_t counter : {0U, 4U, 99U}) {
+            Bench md;
+            md.fake.mounts.signatures.clear();
+            md.fake.mirrors.generation = {counter, {}};
+            CHECK_THAT(md.activation_error(),
+                       Contains("no file system is recognised on mirror md1, and it has been used before") &&
+                           Contains("nothing is made anew by itself") && Contains("mkfs.ext4 /dev/loop3"));
+            CHECK(md.programs().empty());
+            md.fake.mounts.signatures[kDevice] = "an ext4 file system";
+            CHECK(md.activation_error() == "");
+        }
+    }
     SECTION("anything recognised is left alone") {
-        for (const char* other : {"an xfs file system", "an ext3 file system", "a GPT partition table",
+        for (const char* other : {"an xfs file system", "data of an unknown kind (not zero in the block at offset 0)", "an ext3 file system", "a GPT partition table",
                                   "the first blocks cannot be read"}) {
             Bench md;
             md.fake.mounts.signatures[kDevice] = other;
@@ -247,6 +269,16 @@ TEST_CASE("md: what somebody else mounted is left alone") {
     foreign.fake.mounts.mounted.push_back({"tmpfs", kTarget, "tmpfs"});
     CHECK(foreign.deactivation_error() == "");
     CHECK(foreign.fake.mounts.mounted.size() == 1);
+    Bench stale;  // of a driver that died: its device is dead, and the new one has another number
+    stale.fake.mirrors.promoted["md1"] = {kDevice, "fuse-loop"};
+    stale.fake.mounts.mounted.push_back({"/dev/loop2", kTarget, "ext4"});
+    CHECK(stale.deactivation_error() == "");
+    CHECK(stale.fake.mounts.mounted.empty());
+    Bench both;
+    both.promoted_and_mounted();
+    both.fake.mounts.mounted.push_back({"/dev/loop2", kTarget, "ext4"});
+    CHECK(both.deactivation_error() == "");
+    CHECK(both.fake.mounts.mounted.empty());
     Bench over;
     over.promoted_and_mounted();
     over.fake.mounts.mounted.push_back({"tmpfs", kTarget, "tmpfs"});
@@ -324,12 +356,19 @@ TEST_CASE("md: parameters say what is wrong with them") {
     }
     CHECK_FALSE(parameter("data").check("/" + std::string(255, 'x')));
     CHECK(parameter("data").check("/dev/disk/by-id/x..y"));
-    for (const char* bad : {"/", "/usr", "/usr/", "/etc", "/etc/kagami", "/var", "/run/kagami/x", "srv", "/dev/shm", "/tmp"}) {
+    for (const char* bad : {"/", "/usr", "/usr/", "/etc", "/etc/kagami", "/var", "/run/kagami/x", "srv", "/dev/shm", "/tmp",
+                            "/var/lib", "/var/lib/kagami", "/var/lib/kagami/log", "/var/log", "/run", "/run/kagami",
+                            "/var/run", "/var/run/kagami", "/usr/lib/kagami", "/usr/bin", "/usr/share/x", "/usr/local",
+                            "/usr/local/bin", "/usr/local/libexec/kagami", "/bin/x", "/sbin", "/lib64/x", "/boot/efi",
+                            "/proc/1", "/sys/fs/cgroup", "/root"}) {
         INFO(bad);
         CHECK_FALSE(parameter("mount").check(bad));
     }
-    for (const char* good : {"/srv/data", "/var/lib/postgresql", "/home/shared", "/mnt/md1", "/usr/local/data"})
+    for (const char* good : {"/srv/data", "/srv", "/var/lib/postgresql", "/var/lib/kagami2", "/home/shared", "/mnt/md1",
+                             "/usr/local/data", "/library", "/root/data", "/var/log/app"}) {
+        INFO(good);
         CHECK(parameter("mount").check(good));
+    }
     CHECK_FALSE(parameter("filesystem").check("btrfs"));
     CHECK_FALSE(parameter("fsck").check("yes"));
     CHECK(parameter("mode").check("async").error().message == "is not possible yet: asynchronous mirrors come later");
