@@ -106,6 +106,44 @@ def kill_standby_driver(cluster, server):
     database.kill_driver(cluster, web.other_node(cluster, server))
 
 
+def kill_both_drivers(cluster, server):
+    for node in cluster.node_names:
+        database.kill_driver(cluster, node)
+
+
+def kill_driver_and_daemon(cluster, server):
+    cluster.exec(server, ["/usr/bin/pkill", "-KILL", "-x", "kagamid|kagami-mirrord"], check=True)
+
+
+def kill_driver_again_and_again(cluster, server):
+    for _ in range(5):
+        database.kill_driver(cluster, server)
+        pause(0.1)
+
+
+def stop_driver(cluster, server):
+    """It hangs, for good."""
+    cluster.exec(server, ["/usr/bin/pkill", "-STOP", "-x", "kagami-mirrord"], check=True)
+
+
+def partition(cluster, server):
+    cluster.cut("node1", "node2")
+    pause(1.5)
+    cluster.heal()
+
+
+def partition_and_kill_the_winner(cluster, server):
+    """What the loser has is old: it must wait for the winner."""
+    cluster.cut("node1", "node2")
+    pause(1.5)
+    winner = next(node for node in cluster.node_names if database.is_online(cluster.cluster_status(node)))
+    cluster.kill(*cluster.node_names)
+    cluster.heal()
+    cluster.boot(web.other_node(cluster, winner))
+    pause(1)
+    cluster.boot(winner)
+
+
 def cut_mirror(cluster, server):
     cluster.cut("node1", "node2", net="mirror")
     pause(1)
@@ -113,7 +151,8 @@ def cut_mirror(cluster, server):
 
 
 FAULTS = (kill_node, kill_standby, kill_both_nodes, freeze_node, kill_service, kill_daemon, kill_driver, kill_standby_driver,
-          cut_mirror)
+          kill_both_drivers, kill_driver_and_daemon, kill_driver_again_and_again, stop_driver, cut_mirror, partition,
+          partition_and_kill_the_winner)
 
 
 @pytest.mark.slow
