@@ -32,11 +32,11 @@ Status check_not_swapped(const MirrorConfig& config, const BlockDevice& data) {
 
 Status create_metadata(const MirrorConfig& config, const Uuid& cluster, NodeId self, const Uuid& mirror,
                        const BlockDevice& data, const BlockDevice& metadata) {
-    if (const std::string found = recognise(data.reader()); !found.empty()) {
+    if (const std::string found = content_of(data.reader(), data.size_bytes()); !found.empty()) {
         return fail(ErrorCode::kRefused,
                     data.subject() + " holds " + found + ", and mirror " + config.name + " was never initialised",
-                    "to mirror these data: " + init_command(config) + " --use-data; to give them up: wipefs --all " +
-                        config.data);
+                    "to mirror these data: " + init_command(config) + " --use-data; to give them up: " +
+                        init_command(config) + " --wipe (wipefs alone leaves data of an unknown kind)");
     }
     Context context;
     context.cluster = cluster;

@@ -1,6 +1,6 @@
 // From a mirror's configuration to an opened pair of devices with readable metadata: what is refused, and why
 // (mirror.md 4, 5 rule 18). Nothing is written but the metadata of a blank metadata device, and that only once the
-// register has named the mirror, and when nothing is recognised on the data device: data that somebody may still need
+// register has named the mirror, and when the data device is blank (content_of): data that somebody may still need
 // are taken over by a person's word (`kagami mirror init NAME --use-data`). Blocking; for the time before the mirror
 // runs. A refusal may be repaired meanwhile: try again.
 #pragma once

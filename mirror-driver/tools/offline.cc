@@ -67,7 +67,7 @@ Status check_data(const InitOrder& order, const BlockDevice& data, const Identif
                     "data and metadata may be swapped in the configuration: correct it");
     }
     if (order.on_data != InitData::kBlank || metadata.kind != MetadataKind::kBlank) return {};
-    const std::string found = recognise(data.reader());
+    const std::string found = content_of(data.reader(), data.size_bytes());
     if (found.empty()) return {};
     return fail(ErrorCode::kRefused, data.subject() + " holds " + found,
                 "to mirror these data: --use-data; to give them up: --wipe");

@@ -22,7 +22,7 @@ struct Inspection {
 Result<Inspection> inspect(const std::string& metadata_path);
 
 enum class InitData : uint8_t {
-    kBlank,  // nothing may be recognised on the data device, unless metadata of a mirror were there already
+    kBlank,  // the data device must be blank (signature.h, content_of), unless metadata of a mirror were there already
     kUse,    // what is on it shall be mirrored
     kWipe,   // what is on it is given up: the beginning and the end are overwritten
 };

@@ -79,6 +79,19 @@ TEST_CASE("data that somebody may need are not mirrored over") {
     CHECK(again.error().remedy.find("kagami mirror init md1 --use-data") != std::string::npos);
 }
 
+TEST_CASE("data of an unknown kind are not mirrored over, at the beginning or at the end") {
+    for (const off_t offset : {off_t{70000}, (off_t{1} << 20) - 1, (off_t{8} << 20) - (64 << 10), (off_t{8} << 20) - 1}) {
+        const Pair pair;
+        pair.fill(pair.config.data, 0x5a, offset, 1);
+        pair.refused("holds data of an unknown kind");
+        CHECK(pair.attach().error().remedy.find("kagami mirror init md1 --wipe") != std::string::npos);
+        pair.fill(pair.config.data, 0, offset, 1);
+        CHECK(pair.attach());
+        pair.fill(pair.config.data, 0x5a, offset, 1);
+        CHECK(pair.attach());  // its own data, by now
+    }
+}
+
 TEST_CASE("a file system on the metadata device is not overwritten") {
     const Pair pair;
     REQUIRE(testing::run_program({"/usr/sbin/mkfs.ext4", "-q", "-F", pair.config.metadata}) == 0);
