@@ -59,15 +59,21 @@ Error cannot(const char* verb, const char* path, std::string remedy) {
             std::move(remedy)};
 }
 
-Status check_owner(int fd, const char* path) {
+Result<off_t> check_owner(int fd, const char* path) {
     struct stat found{};
     if (fstat(fd, &found) != 0) return tl::unexpected(cannot("stat", path, ""));
     if (!S_ISREG(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 077U) != 0) {
         return fail(ErrorCode::kRefused, std::string("guard page ") + path + ": not a file that only its owner may use",
                     "remove it and restart the guard");
     }
+    return found.st_size;
+}
+
+Status make_whole(int fd, const char* path) {
+    const auto size = check_owner(fd, path);
+    if (!size) return tl::unexpected(size.error());
     // Reserved rather than truncated: a full tmpfs must show here, not as SIGBUS at the deadline.
-    if (found.st_size < static_cast<off_t>(sizeof(Page)) && (errno = posix_fallocate(fd, 0, sizeof(Page))) != 0) {
+    if (*size < static_cast<off_t>(sizeof(Page)) && (errno = posix_fallocate(fd, 0, sizeof(Page))) != 0) {
         return tl::unexpected(cannot("reserve space", path, "free space on its file system"));
     }
     return {};
@@ -77,7 +83,7 @@ Status check_owner(int fd, const char* path) {
 Result<MappedPage> map_page(const char* path, int lock_byte) {
     const UniqueFd file(::open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file.valid()) return tl::unexpected(cannot("open", path, "run as root, and create its folder"));
-    if (auto owner = check_owner(file.get(), path); !owner) return tl::unexpected(owner.error());
+    if (auto whole = make_whole(file.get(), path); !whole) return tl::unexpected(whole.error());
     if (lock_byte >= 0) {
         struct flock lock{};
         lock.l_type = F_WRLCK;
@@ -89,6 +95,20 @@ Result<MappedPage> map_page(const char* path, int lock_byte) {
         }
     }
     void* at = mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    if (at == MAP_FAILED) return tl::unexpected(cannot("map", path, "free some memory"));
+    return MappedPage(static_cast<Page*>(at));
+}
+
+// Of a bystander, who must not be able to change anything: neither makes the file nor writes into it.
+Result<MappedPage> map_to_read(const char* path) {
+    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!file.valid()) return tl::unexpected(cannot("open", path, "start kagami-guard, which makes it"));
+    const auto size = check_owner(file.get(), path);
+    if (!size) return tl::unexpected(size.error());
+    if (*size < static_cast<off_t>(sizeof(Page))) {
+        return fail(std::string("guard page ") + path + ": not whole yet", "start kagami-guard, which makes it");
+    }
+    void* at = mmap(nullptr, sizeof(Page), PROT_READ, MAP_SHARED, file.get(), 0);
     if (at == MAP_FAILED) return tl::unexpected(cannot("map", path, "free some memory"));
     return MappedPage(static_cast<Page*>(at));
 }
@@ -177,7 +197,16 @@ const char* defect(const GuardReport& report) {
 
 template <typename Half>
 Result<GuardPageReader<Half>> GuardPageReader<Half>::open(const char* path) {
-    auto page = map_page(path, -1);
+    return on(map_page(path, -1));
+}
+
+template <typename Half>
+Result<GuardPageReader<Half>> GuardPageReader<Half>::open_existing(const char* path) {
+    return on(map_to_read(path));
+}
+
+template <typename Half>
+Result<GuardPageReader<Half>> GuardPageReader<Half>::on(Result<MappedPage> page) {
     if (!page) return tl::unexpected(page.error());
     GuardPageReader reader;
     reader.page_ = std::move(*page);

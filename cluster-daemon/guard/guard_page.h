@@ -201,15 +201,18 @@ enum class PageRead {
     kDamaged,    // nothing readable; value() is what was read last
 };
 
-// Half is GuardPlan (in the guard) or GuardReport (in the daemon). Allocates in open() only.
+// Half is GuardPlan (in the guard and the mirror driver) or GuardReport (in the daemon). Allocates in open() only.
 template <typename Half>
 class GuardPageReader {
  public:
     static Result<GuardPageReader> open(const char* path = kPagePath);
+    // Read-only, of a page that is there and whole; to be tried again while it is not. For everybody but its writers.
+    static Result<GuardPageReader> open_existing(const char* path);
     PageRead read();
     const Half& value() const { return good_->body; }
 
  private:
+    static Result<GuardPageReader> on(Result<MappedPage> page);
     bool take(const Slot<Half>& slot);
     MappedPage page_;
     std::unique_ptr<Slot<Half>> good_;   // the newest believed; sequence 0 = none

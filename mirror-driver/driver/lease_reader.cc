@@ -16,7 +16,7 @@ LeaseReader::~LeaseReader() = default;
 void LeaseReader::open(Instant now) {
     if (now < next_try_) return;
     next_try_ = now + 1s;
-    auto page = guard::GuardPageReader<guard::GuardPlan>::open(path_.c_str());
+    auto page = guard::GuardPageReader<guard::GuardPlan>::open_existing(path_.c_str());
     trouble_ = page ? std::string() : page.error().message;
     if (page) reader_ = std::make_unique<Reader>(Reader{std::move(*page), false});
 }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
 #include <string>
 #include <thread>
@@ -356,6 +357,42 @@ TEST_CASE("a page file that is too short is made whole before it is mapped") {
     CHECK(reader.read() == PageRead::kDamaged);
     CHECK(f.writer().publish(plan_with(1, 1)));
     CHECK(reader.read() == PageRead::kNew);
+}
+
+TEST_CASE("a bystander neither makes the page nor can write into it") {
+    Fixture f;
+    const auto missing = GuardPageReader<GuardPlan>::open_existing(f.path.c_str());
+    REQUIRE_FALSE(missing);
+    CHECK_FALSE(missing.error().remedy.empty());
+    CHECK(access(f.path.c_str(), F_OK) != 0);
+
+    const int fd = ::open(f.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(write(fd, "short", 5) == 5);
+    CHECK_FALSE(GuardPageReader<GuardPlan>::open_existing(f.path.c_str()));
+    struct stat found {};
+    CHECK((fstat(fd, &found) == 0 && found.st_size == 5));
+    close(fd);
+    REQUIRE(unlink(f.path.c_str()) == 0);
+
+    const auto mappings = [&](const std::string& mode) {
+        std::ifstream maps("/proc/self/maps");
+        int count = 0;
+        for (std::string line; std::getline(maps, line);)
+            count += line.find(f.path) != line.npos && line.find(' ' + mode + ' ') != line.npos ? 1 : 0;
+        return count;
+    };
+    auto writer = f.writer();
+    CHECK(mappings("rw-s") == 1);
+    auto bystander = GuardPageReader<GuardPlan>::open_existing(f.path.c_str());
+    REQUIRE(bystander);
+    CHECK(mappings("rw-s") == 1);
+    CHECK(mappings("r--s") == 1);
+    CHECK(bystander->read() == PageRead::kBlank);
+    REQUIRE(writer.publish(plan_with(1, 1)));
+    CHECK(bystander->read() == PageRead::kNew);
+    CHECK(bystander->read() == PageRead::kUnchanged);
+    REQUIRE(chmod(f.path.c_str(), 0644) == 0);
+    CHECK_FALSE(GuardPageReader<GuardPlan>::open_existing(f.path.c_str()));
 }
 
 TEST_CASE("a reader beside a busy writer never sees a mixture and never goes back") {
