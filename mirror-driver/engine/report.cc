@@ -59,9 +59,10 @@ Mirror::Impl::Reported Mirror::Impl::summary() const {
 std::string Mirror::Impl::message() const {
     if (!flush_failed || ctx.flags.failed) return problem;
     return settings.name +
-           ": the data disk of this node reported a failed flush: the newest data may be only in memory, every flush is "
-           "answered with an error; bring " +
-           settings.peer_name + " back (it takes over once it is current), or stop the group and replace the disk" +
+           ": the data disk of this node reported a failed flush: the newest data may be only in memory, and every "
+           "flush is answered with an error; bring " +
+           settings.peer_name +
+           " back (it takes over once its copy is current), or stop the group and restore or replace the disk" +
            (problem.empty() ? "" : "; " + problem);
 }
 
