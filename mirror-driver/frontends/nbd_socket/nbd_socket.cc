@@ -129,6 +129,7 @@ void NbdSocket::advance() {
         const size_t index = events[static_cast<size_t>(i)].data.u64;
         index == kMaxClients ? accept_all() : run(index, events[static_cast<size_t>(i)].events);
     }
+    if (state_ == FrontEndState::kClosing && free_.size() == requests_.size()) state_ = FrontEndState::kClosed;
 }
 
 void NbdSocket::accept_all() {
@@ -311,7 +312,8 @@ Status NbdSocket::close() {
     if (Status unused = idle(); !unused) return unused;
     listener_.reset();
     ::unlink(socket_path(settings_.directory).c_str());
-    state_ = FrontEndState::kClosed;
+    // Requests of clients that have left still come back here.
+    state_ = free_.size() == requests_.size() ? FrontEndState::kClosed : FrontEndState::kClosing;
     return {};
 }
 

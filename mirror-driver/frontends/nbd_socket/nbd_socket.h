@@ -2,7 +2,7 @@
 // Fixed newstyle, simple replies, FLUSH, FUA, TRIM and WRITE_ZEROES (both zero the blocks); blocks of 4096 bytes,
 // requests of at most 1 MiB. Several clients at once; a flush covers what was answered to any of them, but
 // CAN_MULTI_CONN is not offered. The export has the mirror's name, or none. A client that leaves in the middle leaves
-// its requests to end by themselves. It is closed only without clients.
+// its requests to end by themselves. It closes only without clients, and is closed when those requests have ended too.
 #pragma once
 
 #include "mirror-driver/frontends/frontend.h"

@@ -75,4 +75,14 @@ Status MemoryDisk::close() {
     return front_->close();
 }
 
+FrontEndState MemoryDisk::state() {
+    const std::lock_guard lock(mutex_);
+    return front_->state();
+}
+
+bool MemoryDisk::buffers_free() {
+    const std::lock_guard lock(mutex_);
+    return buffers_.available(kMaxRequestBytes, Use::kClient);
+}
+
 }  // namespace kagami::testing

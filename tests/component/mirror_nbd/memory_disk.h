@@ -28,6 +28,8 @@ class MemoryDisk {
     void fail_with(int error) { error_ = error; }
     Status idle();
     Status close();
+    mirror::FrontEndState state();
+    bool buffers_free();  // for a client's largest request
 
  private:
     void serve();

@@ -374,6 +374,30 @@ TEST_CASE("it is closed only without clients, and says how many there are") {
     CHECK(::access(disk.socket().c_str(), F_OK) != 0);
 }
 
+TEST_CASE("requests of a client that has left are waited for: only then it is closed, and no buffer is lost") {
+    MemoryDisk disk(kSize, 4, 3);
+    disk.hold(true);
+    {
+        RawClient client(disk);
+        client.enter();
+        client.request(kCmdWrite, 1, 0, 1U << 20U, kFlagFua);
+        client.say(Words().zeroes(1U << 20U));
+        client.request(kCmdFlush, 2, 0, 0);
+        REQUIRE(wait_until([&] { return disk.under_way() == 2; }));
+    }
+    REQUIRE(wait_until([&] { return disk.idle().has_value(); }));
+    REQUIRE(disk.close().has_value());
+    CHECK(disk.state() == FrontEndState::kClosing);
+    CHECK(disk.close().has_value());  // asked again, it goes on closing
+    CHECK(disk.state() == FrontEndState::kClosing);
+    CHECK(::access(disk.socket().c_str(), F_OK) != 0);
+    disk.hold(false);
+    REQUIRE(wait_until([&] { return disk.state() == FrontEndState::kClosed; }));
+    CHECK(disk.under_way() == 0);
+    CHECK(disk.flushes() == 2);  // that of the durable write as well
+    CHECK(disk.buffers_free());
+}
+
 TEST_CASE("one client too many sees the end, the others go on") {
     MemoryDisk disk(kSize);
     std::vector<std::unique_ptr<RawClient>> clients;
