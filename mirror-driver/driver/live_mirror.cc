@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "common/assert.h"
@@ -102,8 +103,8 @@ struct LiveMirror::Impl {
     BlockDevice metadata_place;
     Buffers buffers;
     Mirror engine;
+    std::unique_ptr<MetadataDevice> metadata;  // before the ring, which may still use its memory
     std::unique_ptr<Ring> ring;
-    std::unique_ptr<MetadataDevice> metadata;
     std::unique_ptr<PeerChannel> channel;
     std::string channel_trouble;
     std::string network;
@@ -464,7 +465,17 @@ Instant LiveMirror::Impl::deadline() const {
 // ---- outside ----
 
 LiveMirror::LiveMirror(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-LiveMirror::~LiveMirror() = default;
+
+// A disk that does not answer keeps the memory of its requests, and the devices too: they must not be attached anew while
+// something old may still be written.
+LiveMirror::~LiveMirror() {
+    if (impl_->ring->settle(Ring::kSettleLimit)) return;
+    impl_->settings.note(std::to_string(impl_->ring->under_way()) +
+                         " requests to its disks do not end: devices and memory stay taken until kagami-mirrord is "
+                         "restarted");
+    impl_->channel.reset();
+    std::ignore = impl_.release();
+}
 
 Result<std::unique_ptr<LiveMirror>> LiveMirror::make(Attachment attachment, LiveSettings settings) {
     auto buffers = Buffers::make(kSmallBuffers, kLargeBuffers);

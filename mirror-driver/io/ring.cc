@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/assert.h"
@@ -148,7 +149,9 @@ struct Ring::Impl {
 };
 
 Ring::Ring(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Ring::~Ring() = default;
+Ring::~Ring() {
+    if (!settle(kSettleLimit)) std::ignore = impl_.release();
+}
 
 Result<std::unique_ptr<Ring>> Ring::make(std::span<uint8_t> pool) {
     auto impl = std::make_unique<Impl>();
@@ -214,6 +217,24 @@ void Ring::when_readable(int fd, Tag tag) {
 
 uint32_t Ring::under_way() const {
     return impl_->disk;
+}
+
+bool Ring::settle(Duration limit) {
+    Impl& ring = *impl_;
+    const Instant end = host::boot_now() + limit;
+    while (ring.disk > 0) {
+        const Duration left = std::max(end - host::boot_now(), Duration{});
+        __kernel_timespec timeout{left / 1s, (left % 1s).count()};
+        io_uring_cqe* cqe = nullptr;
+        const int result = io_uring_submit_and_wait_timeout(&ring.ring, &cqe, 1, &timeout, nullptr);
+        while (io_uring_peek_cqe(&ring.ring, &cqe) == 0 && cqe != nullptr) {
+            if (ring.slots[io_uring_cqe_get_data64(cqe)].kind != Kind::kReadable) --ring.disk;
+            io_uring_cqe_seen(&ring.ring, cqe);
+        }
+        const bool failed = result < 0 && result != -ETIME && result != -EINTR && result != -EBUSY && result != -EAGAIN;
+        if (ring.disk > 0 && (failed || host::boot_now() >= end)) return false;
+    }
+    return true;
 }
 
 void Ring::submit() {

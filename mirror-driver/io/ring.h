@@ -2,7 +2,7 @@
 // become readable here too), so that one system call submits and waits.
 // A request that transfers fewer bytes than asked for is EIO. Every table is allocated in make(); a caller never has
 // more than kDepth requests under way. Belongs to the thread that made it. Leaves to others: what a tag means, and
-// buffers (they stay the caller's, and must live until done).
+// buffers (they stay the caller's, and must live until done; who ends before that settles first).
 #pragma once
 
 #include <functional>
@@ -19,11 +19,13 @@ namespace kagami::mirror {
 class Ring {
  public:
     static constexpr uint32_t kDepth = 2048;
+    static constexpr Duration kSettleLimit = 10s;
     using Tag = uint64_t;
     using Done = std::function<void(Tag tag, int error)>;  // errno; 0 = done, or readable
 
     // `pool`: memory that most requests use; the kernel maps it once instead of for each of them.
     static Result<std::unique_ptr<Ring>> make(std::span<uint8_t> pool);
+    // Settles. What is still under way after kSettleLimit keeps the kernel's queue, which is then never given back.
     ~Ring();
 
     // Each is handed to the kernel by the next wait().
@@ -40,6 +42,9 @@ class Ring {
     // more.
     Status wait(std::optional<Instant> until, const Done& done);
     uint32_t under_way() const;  // disk requests
+    // Waits until no disk request is under way; nobody is called any more. False: `limit` has passed, and the kernel
+    // may still read and write the memory of requests, which must never be used for anything else.
+    bool settle(Duration limit);
 
  private:
     struct Impl;

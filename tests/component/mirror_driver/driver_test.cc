@@ -237,8 +237,10 @@ struct LeftAlone {
     }
     void given_up(Duration within) {
         REQUIRE(wait_until([&] { return writers.failed > 0; }, within));
-        node.collect_kept();
-        CHECK(node.kept() == 0);
+        CHECK(wait_until([&] {
+            node.collect_kept();
+            return node.kept() == 0;
+        }));
         writers.stop = true;
         writers.join();
     }

@@ -9,7 +9,9 @@
 
 #include <catch2/catch.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
+#include <thread>
 
 #include "common/files.h"
 #include "common/host/boot_clock.h"
@@ -134,4 +136,30 @@ TEST_CASE("waiting ends at its limit, and when a descriptor becomes readable") {
     CHECK(bench.wait_for(11) == 0);
     bench.ring->when_readable(event.get(), 12);  // still readable: at once, again
     CHECK(bench.wait_for(12) == 0);
+}
+
+TEST_CASE("a ring settles when the last request has ended, and says when one does not end") {
+    int ends[2] = {-1, -1};
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd from(ends[0]), to(ends[1]);
+    const UniqueFd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    Bench bench;
+    CHECK(bench.ring->settle(0ms));
+    bench.ring->when_readable(event.get(), 13);  // no disk request
+    CHECK(bench.ring->settle(0ms));
+    bench.ring->read(from.get(), bench.buffers.memory().first(4096), 0, 14);
+    const Instant before = host::boot_now();
+    CHECK_FALSE(bench.ring->settle(50ms));
+    CHECK(host::boot_now() - before >= 49ms);
+    CHECK(bench.ring->under_way() == 1);
+    const std::vector<uint8_t> block(4096, 5);
+    std::thread writer([&] {
+        const UniqueFd file(fcntl(to.get(), F_DUPFD_CLOEXEC, 0));
+        if (::write(file.get(), block.data(), block.size()) != static_cast<ssize_t>(block.size())) std::abort();
+    });
+    CHECK(bench.ring->settle(10s));
+    writer.join();
+    CHECK(bench.ring->under_way() == 0);
+    CHECK(bench.buffers.memory()[4095] == 5);
+    CHECK(bench.done.empty());
 }
