@@ -238,7 +238,7 @@ Result<bool> MirrorDisk::already_mounted(const Context& context, const std::stri
 
 std::string by_hand(const Context& context, const std::string& device) {
     return "set filesystem = \"none\", start the group, mkfs." + context.values.text("filesystem") + " " + device +
-           ", and set it back";
+           " (or what kagami mirror status names then), and set it back";
 }
 
 // A mirror that looks blank later in its life has lost its data: that is told, and not made final.
