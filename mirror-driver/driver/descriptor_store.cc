@@ -49,7 +49,7 @@ DescriptorStore DescriptorStore::from_environment() {
 }
 
 Status DescriptorStore::keep(const std::string& name, int descriptor) const {
-    // What is stored under the name stays otherwise, and which of the two comes first is the service manager's business.
+    // What is stored under the name would stay otherwise, and which of the two is newer nobody could tell.
     if (auto forgotten = forget(name); !forgotten) return forgotten;
     return send("FDSTORE=1\nFDNAME=" + name + "\nFDPOLL=0", descriptor);
 }

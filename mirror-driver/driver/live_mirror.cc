@@ -466,8 +466,8 @@ Instant LiveMirror::Impl::deadline() const {
 
 LiveMirror::LiveMirror(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-// A disk that does not answer keeps the memory of its requests, and the devices too: they must not be attached anew while
-// something old may still be written.
+// A disk that does not answer keeps the memory of its requests, and the devices too: they must not be attached anew
+// while something old may still be written.
 LiveMirror::~LiveMirror() {
     if (impl_->ring->settle(Ring::kSettleLimit)) return;
     impl_->settings.note(std::to_string(impl_->ring->under_way()) +

@@ -64,8 +64,8 @@ class MirrorRunner {
     std::optional<Authority> authority_;
     Instant next_try_;
     std::optional<Instant> kept_until_;  // since it may be gone on with
-    Instant quiet_until_;  // refusals that a killed driver's last requests explain are not worth a line
-    Report detached_;      // what is reported while nothing is attached
+    Instant quiet_until_;                // refusals that a killed driver's last requests explain are not worth a line
+    Report detached_;                    // what is reported while nothing is attached
     bool stopping_ = false;
     bool detaching_ = false;
     bool failed_ = false;  // detached, because its disk failed

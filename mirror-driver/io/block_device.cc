@@ -92,11 +92,12 @@ std::string hardware_identity(dev_t device) {
     const std::string disk = sysfs(device) + (partition.empty() ? "" : "/..");
     const std::string suffix = partition.empty() ? "" : "-part" + partition;
     constexpr std::pair<const char*, const char*> kPlaces[] = {
-        {"dm=", "/dm/uuid"},      {"md=", "/md/uuid"},    {"wwid=", "/wwid"},
+        {"dm=", "/dm/uuid"},       {"md=", "/md/uuid"},    {"wwid=", "/wwid"},
         {"wwid=", "/device/wwid"}, {"serial=", "/serial"}, {"serial=", "/device/serial"},
     };
     for (const auto& [kind, file] : kPlaces) {
-        if (const std::string value = first_line(disk + file); !value.empty()) return kind + fitted(value, 120) + suffix;
+        if (const std::string value = first_line(disk + file); !value.empty())
+            return kind + fitted(value, 120) + suffix;
     }
     return {};
 }

@@ -35,8 +35,8 @@ class BlockDevice {
     std::string subject_;
 };
 
-// Whether two identities can be of one device: one part is the same, or one of them says nothing. Then only the size and
-// our nonces tell disks apart.
+// Whether two identities can be of one device: one part is the same, or one of them says nothing. Then only the size
+// and our nonces tell disks apart.
 bool same_device(const std::string& made_with, const std::string& found);
 
 // Refuses one device in both places, also under two names. To be asked before either is opened.
