@@ -91,6 +91,15 @@ std::string next_step(const mirror::InitOrder& order, const std::string& node) {
            " --node " + node + "\n";
 }
 
+// A device that cannot be looked at is refused later, with the reason.
+std::string consequence_of(const mirror::InitOrder& order, const std::string& node) {
+    const auto seen = mirror::inspect(order.metadata);
+    const std::string there = seen ? mirror::overwritten_by(order, seen->identified) : "";
+    return "New metadata are made for the copy of mirror " + order.name + " on " + node + ", on " + order.metadata +
+           ": a full copy follows." + (there.empty() ? "" : " This overwrites " + there + ".") +
+           (order.on_data == mirror::InitData::kWipe ? " The data on " + order.data + " are lost." : "");
+}
+
 }  // namespace
 
 int initialise_mirror(Session& session, const std::string& name, mirror::InitData on_data, bool replace,
@@ -104,9 +113,7 @@ int initialise_mirror(Session& session, const std::string& name, mirror::InitDat
     if (!order) return report(console, order.error());
     order->on_data = on_data;
     order->replace = replace;
-    const std::string wiped = on_data == mirror::InitData::kWipe ? " The data on " + order->data + " are lost." : "";
-    const auto agreement = agree("New metadata are made for the copy of mirror " + name + " on " +
-                                 status->answering_node() + ", on " + order->metadata + ": a full copy follows." + wiped);
+    const auto agreement = agree(consequence_of(*order, status->answering_node()));
     if (!agreement) return report(console, agreement.error());
     if (!*agreement) {
         console.err << "Nothing was changed.\n";

@@ -53,10 +53,10 @@ Status check_metadata(const InitOrder& order, const BlockDevice& metadata, const
         return fail(ErrorCode::kRefused, metadata.subject() + " holds " + found.what,
                     "configure another device, or give its content up: wipefs --all " + order.metadata);
     }
-    const bool same = found.kind == MetadataKind::kOurs && found.mirror == order.mirror && found.self == order.self;
-    if (same && !order.replace) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " has the metadata of this copy of mirror " + order.name + " already",
-                    "to make them anew, after which everything is copied: kagami mirror init " + order.name);
+    if (found.kind != MetadataKind::kBlank && !order.replace) {
+        return fail(ErrorCode::kRefused, metadata.subject() + " holds " + overwritten_by(order, found),
+                    "when they are of no use any more: kagami mirror init " + order.name +
+                        " makes new ones, after which everything is copied");
     }
     return {};
 }
@@ -66,7 +66,10 @@ Status check_data(const InitOrder& order, const BlockDevice& data, const Identif
         return fail(ErrorCode::kRefused, data.subject() + " carries the metadata of a mirror",
                     "data and metadata may be swapped in the configuration: correct it");
     }
-    if (order.on_data != InitData::kBlank || metadata.kind != MetadataKind::kBlank) return {};
+    // Damaged metadata on the configured device count as this mirror's: a disk that was repaired.
+    const bool ours = metadata.kind == MetadataKind::kOurs && metadata.cluster == order.cluster &&
+                      metadata.mirror == order.mirror;
+    if (order.on_data != InitData::kBlank || ours || metadata.kind == MetadataKind::kDamaged) return {};
     const std::string found = content_of(data.reader(), data.size_bytes());
     if (found.empty()) return {};
     return fail(ErrorCode::kRefused, data.subject() + " holds " + found,
@@ -126,6 +129,22 @@ Result<Inspection> inspect(const std::string& metadata_path) {
         seen.error = loaded.error();
     }
     return seen;
+}
+
+std::string overwritten_by(const InitOrder& order, const Identified& found) {
+    switch (found.kind) {
+        case MetadataKind::kBlank: return {};
+        case MetadataKind::kForeign: return found.what;
+        case MetadataKind::kDamaged: return "metadata that cannot be used (" + found.what + ")";
+        case MetadataKind::kOurs: break;
+    }
+    const std::string mirror = kagami::to_string(found.mirror);
+    if (found.cluster != order.cluster)
+        return "the metadata of mirror " + mirror + " of another cluster (" + kagami::to_string(found.cluster) + ")";
+    if (found.mirror != order.mirror) return "the metadata of another mirror (" + mirror + ") of this cluster";
+    if (found.self != order.self)
+        return "the metadata of the copy of mirror " + order.name + " on " + kagami::to_string(found.self);
+    return "the metadata of this copy of mirror " + order.name;
 }
 
 Result<std::string> initialise(const InitOrder& order) {

@@ -22,7 +22,7 @@ struct Inspection {
 Result<Inspection> inspect(const std::string& metadata_path);
 
 enum class InitData : uint8_t {
-    kBlank,  // the data device must be blank (signature.h, content_of), unless metadata of a mirror were there already
+    kBlank,  // the data device must be blank (signature.h, content_of), unless metadata of this mirror were there
     kUse,    // what is on it shall be mirrored
     kWipe,   // what is on it is given up: the beginning and the end are overwritten
 };
@@ -35,8 +35,10 @@ struct InitOrder {
     std::string data;
     std::string metadata;
     InitData on_data = InitData::kBlank;
-    bool replace = true;  // also metadata that are sound and belong to this copy
+    bool replace = true;  // false: the metadata device must be blank
 };
+// What the order would overwrite: "the metadata of another mirror (…) of this cluster"; empty when there is nothing.
+std::string overwritten_by(const InitOrder& order, const Identified& found);
 // What was done, in a sentence.
 Result<std::string> initialise(const InitOrder& order);
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "mirror-driver/engine/metadata_blocks.h"
 #include "mirror-driver/tools/offline.h"
 #include "tests/component/cli/bench.h"
 #include "tests/component/cli/fake_daemon.h"
@@ -290,11 +291,59 @@ TEST_CASE("clpmdinit: normal refuses what is there, quick keeps the data, force 
     CHECK(s.bench.run_as(run_clpmdinit, {"--create", "quick", "md1"}, "y\n") == 0);
     CHECK(s.on_data(0, 4) == kXfs);
     CHECK(s.bench.run_as(run_clpmdinit, {"--create", "normal", "md1"}, "y\n") == 4);
-    CHECK(s.bench.err.find("already") != std::string::npos);
+    CHECK(s.bench.err.find("holds the metadata of this copy of mirror md1") != std::string::npos);
     CHECK(s.bench.run_as(run_clpmdinit, {"-create", "force", "md1"}, "y\n") == 0);
     CHECK(s.on_data(0, 4) == kXfs);
     CHECK(s.bench.run_as(run_clpmdinit, {"--create", "slow", "md1"}) == 2);
     CHECK(s.bench.run_as(run_clpmdinit, {"--create", "md1"}) == 2);
+}
+
+TEST_CASE("clpmdinit normal refuses any metadata and init asks about exactly these: of whom they are, or what is wrong") {
+    Stage s;
+    REQUIRE(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 0);
+    pb::Status& status = s.daemon.answers.status;
+    std::string holds;
+    SECTION("of this copy") {
+        holds = "the metadata of this copy of mirror md1";
+    }
+    SECTION("of another mirror") {
+        status.mutable_mirrors(0)->set_uuid("03030303-0303-0303-0303-030303030303");
+        holds = "the metadata of another mirror (02020202-0202-0202-0202-020202020202) of this cluster";
+    }
+    SECTION("of another cluster") {
+        status.set_cluster_uuid("03030303-0303-0303-0303-030303030303");
+        holds = "the metadata of mirror 02020202-0202-0202-0202-020202020202 of another cluster "
+                "(01010101-0101-0101-0101-010101010101)";
+    }
+    SECTION("of another node") {
+        status.mutable_mirrors(0)->mutable_copies(0)->set_node_id(7);
+        holds = "the metadata of the copy of mirror md1 on node 1";
+    }
+    SECTION("damaged") {
+        std::fstream file(s.metadata, std::ios::in | std::ios::out | std::ios::binary);
+        for (const uint64_t place : mirror::blocks::superblock_places(kMetadataBytes)) {
+            file.seekp(static_cast<std::streamoff>(place + 100));
+            file << "scratch";
+        }
+        file.close();
+        holds = "metadata that cannot be used (metadata of a mirror without a valid superblock)";
+    }
+    CHECK(s.bench.run_as(run_clpmdinit, {"--create", "normal", "md1"}, "y\n") == 4);
+    CHECK_THAT(s.bench.err, Catch::Contains("metadata device " + s.metadata + " holds " + holds));
+    CHECK_THAT(s.bench.err, Catch::Contains("kagami mirror init md1"));
+    CHECK(s.bench.run_typing({"mirror", "init", "md1"}, "no\n") == 1);
+    CHECK_THAT(s.bench.err, Catch::Contains("This overwrites " + holds + "."));
+    CHECK(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 0);
+}
+
+TEST_CASE("metadata of another mirror say nothing about the data: those are looked at") {
+    Stage s;
+    REQUIRE(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 0);
+    s.put_on_data(0, kXfs);
+    CHECK(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 0);  // its own: the data are the mirror's
+    s.daemon.answers.status.mutable_mirrors(0)->set_uuid("03030303-0303-0303-0303-030303030303");
+    CHECK(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 4);
+    CHECK_THAT(s.bench.err, Catch::Contains("an xfs file system"));
 }
 
 TEST_CASE("without a daemon the mirror commands say so") {
