@@ -226,6 +226,7 @@ void MirrorFaults::help() {
 
 void MirrorFaults::help_the_rest() {
     for (const auto& pair : world_.mirrors()) {
+        repair_disks(*pair);  // one that held out, with a failed flush, until its peer was current again
         if (!pair->checker().unfinished().empty()) ask(*pair, OperatorVerb::kMirrorResync, kNobody, true);
     }
 }
