@@ -93,8 +93,8 @@ def wait_online(cluster, name, node, ask="node1"):
     wait_status(cluster, ask, there, SETTLE_S, f"{name} Online on {node}")
 
 
-def initialise(cluster, node, name):
-    cluster.kagami(node, "mirror", "init", name, "--yes", name)
+def initialise(cluster, node, name, *options):
+    cluster.kagami(node, "mirror", "init", name, *options, "--yes", name)
 
 
 def refuses_to_move(cluster, name, to):
@@ -396,9 +396,11 @@ def test_when_the_disk_of_the_active_fails_the_other_node_takes_over_and_has_eve
 
 @pytest.mark.parametrize("name", ["fdata2", "fmeta2"])
 def test_when_the_disk_of_the_standby_fails_the_active_goes_on_alone(failing, name):
+    acknowledged, error = write(failing, "node1", name, 0, 20)
     fail_disk(failing, name)
-    acknowledged, error = write(failing, "node1", name, 1100, 1300)
-    assert len(acknowledged) == 200 and not error
+    more, error = write(failing, "node1", name, 1100, 1300)
+    acknowledged += more
+    assert len(acknowledged) == 220 and not error
     failing.cut("node1", "node2", net="mirror")  # a standby writes metadata when a resync begins
     wait_until(lambda: database.mirror_status(failing, "node1", name)["state"] != "Normal", SETTLE_S, "the mirror alone")
     failing.heal()
@@ -414,7 +416,10 @@ def put_right(cluster, name, server, blocks):
     node = FAILING[name]
     wait_until(lambda: database.own_copy(cluster, node, name)["role"] == "detached", SETTLE_S, "the failed disk let go")
     repair_disk(cluster, name)
-    if "data" in name:  # blank metadata are made anew by the driver itself
+    if "meta" in name:  # they are blank now, and nothing says any more whose the data are
+        wait_said(cluster, name, node, [f"/srv/{name}/data", f"kagami mirror init {name} --use-data"], ask=server)
+        initialise(cluster, node, name, "--use-data")
+    else:
         initialise(cluster, node, name)
     database.wait_in_sync(cluster, server, SETTLE_S, name)
     wait_online(cluster, name, server, ask=server)
