@@ -83,6 +83,24 @@ TEST_CASE("a block device is refused while it is mounted, and cannot be mounted 
     refused(loop.device(), "in use");
 }
 
+TEST_CASE("a device mapper's device is known by its uuid, not by its number") {
+    testing::TemporaryDirectory directory;
+    make_sized_file(directory / "d", 4 << 20);
+    const testing::OwnLoop loop(directory / "d");
+    const std::string name = "kagami-test-" + std::to_string(getpid());
+    if (testing::run_program({"/usr/sbin/dmsetup", "create", name, "--noudevsync", "--uuid", "KAGAMI;" + name,
+                              "--table", "0 8192 linear " + loop.device() + " 0"}) != 0) {
+        return testing::skipped("the kernel has no device mapper (dmsetup create failed)");
+    }
+    {
+        const auto device = BlockDevice::open("/dev/mapper/" + name, DeviceUse::kData);
+        INFO((device ? device->identity() : device.error().message));
+        CHECK(device);
+        if (device) CHECK(device->identity() == "dm=KAGAMI_" + name);
+    }
+    CHECK(testing::run_program({"/usr/sbin/dmsetup", "remove", "--noudevsync", "--retry", name}) == 0);
+}
+
 TEST_CASE("a device is known again by any part of its identity, and by nothing when it has none") {
     CHECK(same_device("partuuid=a;wwid=b", "partuuid=a;wwid=b"));
     CHECK(same_device("partuuid=a;wwid=b", "wwid=b"));
