@@ -80,8 +80,8 @@ std::string render_paths(const pb::Paths& paths, bool colour) {
 }
 
 std::string render_why(const pb::WhyAnswer& answer, bool colour) {
-    std::string text =
-        paint(colour, Tone::kStrong, answer.subject()) + ": " + answer.state() + "\n  " + answer.sentence() + "\n";
+    std::string text = paint(colour, Tone::kStrong, answer.subject()) + ": " + answer.state() + "\n";
+    if (!answer.sentence().empty()) text += "  " + answer.sentence() + "\n";
     if (!answer.candidates().empty()) {
         Table table({"NODE", "ELIGIBLE", "REASON"});
         for (const pb::Candidate& candidate : answer.candidates()) {

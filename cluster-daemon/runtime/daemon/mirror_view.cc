@@ -283,6 +283,9 @@ void explain_mirror(const proto::Mirror& mirror, proto::WhyAnswer& answer) {
     answer.set_subject("mirror " + mirror.name());
     answer.set_state(mirror.state() + (mirror.primary().empty() ? "" : " on " + mirror.primary()));
     answer.set_sentence(mirror.message());
+    if (mirror.message().empty() && mirror.state() == "Normal")
+        answer.set_sentence(mirror.primary().empty() ? "Both copies are current; the mirror is not in use."
+                                                     : "Both copies are current; every write needs both.");
     for (const proto::MirrorCopy& copy : mirror.copies()) {
         proto::Candidate& candidate = *answer.add_candidates();
         candidate.set_node(copy.node());

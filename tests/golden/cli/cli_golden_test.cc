@@ -142,6 +142,11 @@ TEST_CASE("paths, reasons, history and log are aligned lines") {
     tzset();
     expect("paths.txt", render_paths(canned<pb::Paths>("paths"), false));
     expect("why.txt", render_why(canned<pb::WhyAnswer>("why"), false));
+    expect("why_mirror.txt", render_why(canned<pb::WhyAnswer>("why_mirror"), false));
+    pb::WhyAnswer bare;  // without a sentence: no empty line
+    bare.set_subject("node node1");
+    bare.set_state("Online");
+    CHECK(render_why(bare, false) == "node node1: Online\n");
     expect("history.txt", render_history(canned<pb::ConfigHistoryAnswer>("history"), false));
     pb::LogEntry entry;
     entry.set_time_unix_ms(1795294801123);

@@ -275,6 +275,10 @@ TEST_CASE("words of a driver that are not UTF-8 do not cost the status") {
 
 TEST_CASE("the status lists mirrors, why explains one, and what is wrong is an alert") {
     Sample s;
+    proto::WhyAnswer well;
+    explain_mirror(s.shown(), well);
+    CHECK(well.state() == "Normal on node1");
+    CHECK(well.sentence() == "Both copies are current; every write needs both.");
     s.record().replicas[kNode2].standing = Standing::kStale;
     s.input.snapshot.own_report = s.reports[kNode1];
     s.input.timing = engine::Timing::derive({});
