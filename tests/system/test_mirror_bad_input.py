@@ -112,6 +112,12 @@ def make_ext4(cluster, data, meta):
     subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", "-F", data], check=True)
 
 
+def make_unknown(cluster, data, meta):
+    with open(data, "r+b") as file:
+        file.seek(20000)
+        file.write(b"of a kind that nobody knows")
+
+
 def make_mounted(cluster, data, meta):
     make_ext4(cluster, data, meta)
     point = cluster.paths.top / "mounted"
@@ -145,7 +151,8 @@ def make_metadata_foreign(cluster, data, meta):
 # mirror: (what is done to node2's files, words that must be said)
 WRONG = {
     "sizes": (make_sizes_differ, ["node1 " + str(SIZE), "node2 " + str(SIZE + 4096), "the same size", "kagami mirror init sizes"]),
-    "ext4": (make_ext4, ["/srv/ext4/data", "ext4 file system", "kagami mirror init ext4 --use-data", "wipefs"]),
+    "ext4": (make_ext4, ["/srv/ext4/data", "ext4 file system", "kagami mirror init ext4 --use-data", "kagami mirror init ext4 --wipe"]),
+    "unknown": (make_unknown, ["/srv/unknown/data", "data of an unknown kind", "kagami mirror init unknown --wipe"]),
     "mounted": (make_mounted, ["/srv/mounted/data", "/dev/loop", "unmount", "losetup -d"]),
     "small": (make_metadata_small, ["/srv/small/meta", "too small", "MiB"]),
     "readonly": (make_metadata_read_only, ["/srv/readonly/meta", "read-only", "make it writable"]),
@@ -285,7 +292,9 @@ def test_what_is_put_right_is_taken_back_by_itself_or_by_the_command_that_was_na
     os.truncate(files(cluster, "node2", "smaller")[0], SIZE)
     for name in ("cluster", "damaged", "replaced"):
         initialise(cluster, "node2", name)
-    for name in LATER:
+    for name in ("ext4", "unknown"):
+        initialise(cluster, "node2", name, "--wipe")
+    for name in [*LATER, "ext4", "unknown"]:
         database.wait_in_sync(cluster, "node1", SETTLE_S, name)
         one, other = (files(cluster, node, name)[0] for node in NODES)
         assert digest(one) == digest(other), name
