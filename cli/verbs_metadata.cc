@@ -85,8 +85,14 @@ Result<mirror::InitOrder> order_for(const pb::Status& status, const std::string&
     return fail(ErrorCode::kNotFound, "there is no mirror \"" + name + "\"", "see: kagami mirror status");
 }
 
-std::string next_step(const mirror::InitOrder& order, const std::string& node) {
+std::string next_step(const mirror::InitOrder& order, const std::string& node, const pb::Status& status) {
     if (order.on_data != mirror::InitData::kUse) return "";
+    for (const pb::Mirror& each : status.mirrors()) {
+        for (const pb::MirrorCopy& copy : each.copies()) {
+            if (each.name() == order.name && copy.node() != node && copy.standing() == "current")
+                return "The copy of " + copy.node() + " is current: a full copy from it overwrites " + order.data + ".\n";
+        }
+    }
     return "Its data are mirrored once its copy is declared the one to begin with: kagami mirror force " + order.name +
            " --node " + node + "\n";
 }
@@ -121,7 +127,7 @@ int initialise_mirror(Session& session, const std::string& name, mirror::InitDat
     }
     const auto done = mirror::initialise(*order);
     if (!done) return report(console, done.error());
-    console.err << *done << "\n" << next_step(*order, status->answering_node());
+    console.err << *done << "\n" << next_step(*order, status->answering_node(), *status);
     return 0;
 }
 

@@ -125,10 +125,11 @@ void Mirror::Impl::handle(const MetadataDone& event) {
 void Mirror::Impl::metadata_failed() {
     if (broken) return;
     broken = true;
-    problem = settings.name + ": the metadata device of this node cannot be written";
-    note(problem);
-    if (promoted()) halt(problem);
-    disconnect(problem, kRefusedBackOff);
+    const std::string what = "the metadata device of this node cannot be written";
+    problem = settings.name + ": " + what;
+    note(what);
+    if (promoted()) halt(what);
+    disconnect(what, kRefusedBackOff);
     if (promotion) promotion_failed({ErrorCode::kFailed, problem, ""});
     pump = true;
 }
