@@ -97,7 +97,9 @@ void Engine::Impl::publish_guard() {
 // What the chosen document means for the replicas of this node: told again when that document, the configuration or the
 // right to rely on them changes.
 void Engine::Impl::publish_mirrors(Instant now) {
-    if (!out.config) return;
+    // A daemon that has just started knows what was accepted, not what was chosen: a driver must not act on a grant that
+    // perhaps nobody else has.
+    if (!out.config || reg.acceptor().known_chosen() == Version{}) return;
     const Document& chosen = reg.chosen();
     const bool member = chosen.names(settings.self);
     const bool fresh = member && now < reg.run_until() && chosen.version == reg.document().version;

@@ -140,6 +140,8 @@ bool Plan::speaks_for(const Wishing& w) const {
 void Plan::grant_solo(const Wishing& w) {
     const Generation& next = w.report.wish.next;
     if (!speaks_for(w) || next.counter <= w.record.generation.counter) return;
+    // The last words of an owner that is gone, or that has stopped the group, must not cost the only copy that lives.
+    if (!is_heard(w.node) || proof_of(w.group, next_.groups.at(w.group.name)) != Proof::kNone) return;
     const std::string others = leave_behind(w.record, w.node, Standing::kStale, next);
     say(Reason::kMirrorSolo, subject_of_mirror(w.name),
         "Mirror " + w.name + " goes on alone on " + name_of(w.node) +

@@ -64,7 +64,13 @@ Status Driver::open() {
     handlers.ask = [this](const Ask& question, std::function<void(Answer)> answer) {
         ask(question, std::move(answer));
     };
-    handlers.daemon_gone = [] { spdlog::info("the daemon has gone; mirrors go on under their leases"); };
+    handlers.daemon_gone = [this] {
+        spdlog::info("the daemon has gone; mirrors go on under their leases");
+        for (auto& [name, authority] : authorities_) {
+            authority.fresh = false;  // what it said last may be old by now
+            if (const auto found = running_.find(name); found != running_.end()) found->second.runner->authority(authority);
+        }
+    };
     auto server = mirror_link::Server::listen(settings_.socket, std::move(handlers));
     if (!server) return tl::unexpected(server.error());
     server_ = std::move(*server);

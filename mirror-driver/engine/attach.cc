@@ -77,7 +77,7 @@ void Mirror::Impl::settle_record() {
     if (standing() == Standing::kCurrent) completed = {};
     const bool just_copied = !completed.none() && completed == record.generation;
     if (standing() == Standing::kSuspect && !just_copied && !promoted()) ctx.flags.suspect = ctx.flags.full_sync = true;
-    if (!ctx.flags.constructed && standing() == Standing::kCurrent && !record.generation.none()) {
+    if (authority.fresh && !ctx.flags.constructed && standing() == Standing::kCurrent && !record.generation.none()) {
         ctx.flags.constructed = true;
         ctx.current = record.generation;
         ctx.flags.inconsistent = ctx.flags.full_sync = ctx.flags.suspect = false;  // a person may have forced this copy
@@ -86,7 +86,7 @@ void Mirror::Impl::settle_record() {
     // A takeover's, or a grant that came too late for its primary: nobody else has it, so it may be ours now as well as
     // at the promotion. What a person forced upon a copy that is not whole waits for the promotion.
     const bool whole = ctx.flags.constructed && !ctx.flags.inconsistent && !ctx.flags.full_sync && !ctx.flags.suspect;
-    const bool newer = record.generation.counter > ctx.current.counter && sole_current();
+    const bool newer = authority.fresh && record.generation.counter > ctx.current.counter && sole_current();
     if (whole && newer && !promoted() && !promotion) {
         adopt(record.generation, Cause::kTakeover);
     } else if (ctx.flags == before) {

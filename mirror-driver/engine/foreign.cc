@@ -10,8 +10,9 @@ namespace kagami::mirror {
 using Stage = Foreign::Stage;
 
 bool Mirror::Impl::acting_as_target() const {
-    if (promoted() || promotion || detaching || broken || ctx.flags.failed || !link.established || !link.theirs)
-        return false;
+    if (promoted() || promotion || detaching || broken || ctx.flags.failed || !link.theirs) return false;
+    // The primary takes up with our verdict; its first bulk frames may overtake its own verdict on the other stream.
+    if (!link.established && !link.verdict_sent) return false;
     switch (link.decision->outcome) {
         case Outcome::kInSync: return link.theirs->promoted > Token{};
         case Outcome::kEven:

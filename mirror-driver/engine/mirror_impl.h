@@ -33,6 +33,7 @@ constexpr Duration kPeerWorkLimit = 20s;     // for the peer's disk: a write, a 
 constexpr Duration kSyncingWriteLimit = 3s;  // ... while nobody needs the peer: a slow target is no reason to wait
 constexpr Duration kPromoteLimit = 5s;       // for the conditions of a promotion that come by themselves
 constexpr Duration kReportCounts = 1s;       // between reports that differ only in what is left to copy
+constexpr int kEvenPatience = 3;                // T_detect that writes wait for an even resync
 constexpr Duration kRetryBackOff = 200ms;
 constexpr Duration kErrorBackOff = 2s;
 constexpr Duration kRefusedBackOff = 10s;
@@ -142,6 +143,7 @@ struct Source {
     uint64_t cursor = 0;
     uint32_t copies = 0;  // under way
     Seq end = 0;
+    uint64_t add_round = 0;  // the flush of the target that the wish to add it waits for
     Instant since;  // of the resync
     Instant phase_since;
     uint64_t total_bytes = 0;

@@ -14,7 +14,7 @@ bool Mirror::Impl::may_issue() const {
 // The peer is lost: nothing is acknowledged until it is back in time, or the register has granted to go alone.
 void Mirror::Impl::stall(bool now_already) {
     mode = Mode::kStalled;
-    lost = now;
+    if (now > link.since + detect()) lost = now;  // a connection that ended at once gives no new time
     at_once = at_once || now_already;
     note("stalled: " + settings.peer_name + " is lost");
     changed();
@@ -24,7 +24,8 @@ bool Mirror::Impl::solo_due() const {
     if (mode != Mode::kStalled || solo || granting || !attached || !record_known() || promotion) return false;
     if (at_once) return true;
     if (demotion && nothing_in_doubt()) return false;
-    if (link.established && source_active()) return false;  // made equal right now; has limits of its own
+    // Made equal right now: worth a moment, not the time of all hot extents.
+    if (link.established && source_active() && now < lost + kEvenPatience * detect()) return false;
     if (now < lost + detect()) return false;
     const bool greeting = link.up && !link.established && now < link.since + detect() && now < lost + 2 * detect();
     return !greeting;
@@ -105,12 +106,16 @@ void Mirror::Impl::check_register() {
     if (record.generation != ctx.current) {
         if (record.generation.counter <= ctx.current.counter && !authority.fresh) return;
         if (record.generation.counter > ctx.current.counter && sole_current()) {
+            if (!authority.fresh) return;  // waits until it is known to be the newest word
             return begin_grant(record.generation, Cause::kSolo);
         }
         return halt("the register has another generation");
     }
     const bool peer_current = peer_standing() == Standing::kCurrent;
-    if (peer_current && mode == Mode::kJoining) return source_finished();
+    if (peer_current && mode == Mode::kJoining) {
+        if (authority.fresh) source_finished();
+        return;
+    }
     if (peer_current && alone()) {  // an add that nobody should have asked for
         disconnect("the register counts the peer as current", kRetryBackOff);
         return stall(true);

@@ -24,7 +24,7 @@ Wish Mirror::Impl::wish() const {
     if (gone && record_known() && standing() == Standing::kCurrent) {
         return {.kind = WishKind::kGiveUp, .token = token, .base = authority.record.generation};
     }
-    if (mode == Mode::kJoining)
+    if (mode == Mode::kJoining && rounds.far_done >= source.add_round)
         return {.kind = WishKind::kAdd, .token = token, .base = ctx.current, .peer = settings.peer};
     if (attach == AttachStep::kAsking) return {.kind = WishKind::kAttach};
     if (attach == AttachStep::kSettling) return {.kind = WishKind::kSettle};

@@ -155,7 +155,10 @@ void Mirror::Impl::source_end_acked(const Frame& frame) {
     pump = true;
     if (source.kind == Outcome::kEven) return source_finished();
     source.phase = Phase::kAdding;
-    mode = Mode::kJoining;  // solo ends with the wish, not with its fulfilment
+    mode = Mode::kJoining;  // solo ends before the wish, not with its fulfilment
+    // A flush that was acknowledged alone since the end was sent is not the target's yet: one more for both.
+    source.add_round = rounds.far_started + 1;
+    far_wanted = true;
     note("copied: asks the register to count " + settings.peer_name + " as current");
     changed();
 }

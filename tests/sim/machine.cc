@@ -44,11 +44,16 @@ void Machine::begin(const std::string& group, const std::string& resource) {
         at.dead = false;
     }
     if (command.action == ResourceAction::kActivate) hooks_.changed(group);
-    if (!probe && !operation.trouble && hooks_.order(command, tickets_ + 1)) {
-        operation.ticket = ++tickets_;
-        operation.ends = Moment::max();
-    }
+    pass_on(operation);
     arm(group, resource);
+}
+
+// What another part of the simulation runs ends when that part says so.
+void Machine::pass_on(Operation& operation) {
+    const bool probe = operation.command.action == ResourceAction::kProbe;
+    if (probe || operation.trouble || !hooks_.order(operation.command, tickets_ + 1)) return;
+    operation.ticket = ++tickets_;
+    operation.ends = Moment::max();
 }
 
 void Machine::ordered_done(uint64_t ticket, bool ok, const std::string& message) {
@@ -213,6 +218,7 @@ void Machine::forget_troubles() {
             if (at.work.empty() || at.work.front().ends != Moment::max() || at.work.front().ticket != 0) continue;
             at.work.front().trouble.reset();  // what hung goes on
             at.work.front().ends = queue_.now() + pace_.slowest;
+            pass_on(at.work.front());
             arm(group, name);
         }
     }

@@ -94,6 +94,7 @@ class Machine {
     };
     Item& item(const std::string& group, const std::string& resource) { return boxes_[group].items[resource]; }
     void begin(const std::string& group, const std::string& resource);
+    void pass_on(Operation& operation);
     void arm(const std::string& group, const std::string& resource);
     void end(const std::string& group, const std::string& resource, bool timed_out);
     void finish(const std::string& group, const std::string& resource, const Operation& operation, bool timed_out);

@@ -221,6 +221,7 @@ void MirrorFaults::help() {
         if (record->hold == mirror::Hold::kBroken) ask(*pair, OperatorVerb::kMirrorRejoin, kNobody, false);
         if (record->hold == mirror::Hold::kCancelled) ask(*pair, OperatorVerb::kMirrorResync, kNobody, false);
         world_.queue().after(5s, [this, p = pair.get()] { force_one(*p); });
+        world_.queue().after(30s, [this, p = pair.get()] { repair_disks(*p); });  // what gave up only when it could
     }
 }
 
