@@ -251,6 +251,14 @@ TEST_CASE("an asker that is no daemon may ask, and nothing else") {
     CHECK(driver.configured == -1);
 }
 
+TEST_CASE("the socket is root's alone") {
+    Bench bench;
+    Driver driver(bench.socket);
+    struct stat found{};
+    REQUIRE(::stat(bench.socket.c_str(), &found) == 0);
+    CHECK((found.st_mode & 0777U) == 0600);
+}
+
 TEST_CASE("garbage costs its sender the connection and nobody else anything") {
     Bench bench;
     Driver driver(bench.socket);
