@@ -79,6 +79,7 @@ PeerChannel::~PeerChannel() {
 // ---- coming up, going down ----
 
 void PeerChannel::Impl::join(Instant now) {
+    if (tls) tls->refresh();
     auto pair = joiner->advance(now);
     if (pair) adopt(std::move(*pair), now);
 }

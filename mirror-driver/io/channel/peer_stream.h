@@ -25,6 +25,8 @@ class TlsContext {
     static Result<std::unique_ptr<TlsContext>> load(const std::string& pki_directory, const Uuid& cluster, NodeId self,
                                                     NodeId peer);
     ~TlsContext();
+    // Files that changed since count for the handshakes that follow; while they cannot be used, the former do.
+    void refresh();
     struct Impl;
     const Impl& impl() const { return *impl_; }
 

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include <utility>
 
@@ -53,6 +54,17 @@ bool set_rules(SSL_CTX* context, TlsContext::Impl* impl) {
            SSL_CTX_set_ciphersuites(context, kSuites) == 1 && use_own(context, impl->keys.own);
 }
 
+std::vector<int64_t> version_of(const std::string& pki_directory) {
+    std::vector<int64_t> version;
+    for (const char* const name : {"/ca.crt", "/node.crt", "/node.key"}) {
+        struct stat found{};
+        if (::stat((pki_directory + name).c_str(), &found) != 0) found = {};
+        version.insert(version.end(), {static_cast<int64_t>(found.st_ino), int64_t{found.st_mtim.tv_sec},
+                                       int64_t{found.st_mtim.tv_nsec}});
+    }
+    return version;
+}
+
 }  // namespace
 
 std::string tls_error_text() {
@@ -82,6 +94,7 @@ TlsContext::~TlsContext() = default;
 
 Result<std::unique_ptr<TlsContext>> TlsContext::load(const std::string& pki_directory, const Uuid& cluster, NodeId self,
                                                      NodeId peer) {
+    auto version = version_of(pki_directory);  // before they are read
     auto keys = runtime::load_key_material(pki_directory, cluster);
     if (!keys) return tl::unexpected(keys.error());
     const runtime::PeerIdentity& own = keys->info.identity;
@@ -92,11 +105,26 @@ Result<std::unique_ptr<TlsContext>> TlsContext::load(const std::string& pki_dire
     auto impl = std::make_unique<Impl>();
     impl->context.reset(SSL_CTX_new(TLS_method()));
     impl->keys = std::move(*keys);
+    impl->pki_directory = pki_directory;
+    impl->version = std::move(version);
     impl->cluster = cluster;
+    impl->self = self;
     impl->peer = peer;
     if (!impl->context || !set_rules(impl->context.get(), impl.get()))
         return fail("TLS cannot be set up: " + tls_error_text(), "install the libssl3 package of the distribution");
     return std::unique_ptr<TlsContext>(new TlsContext(std::move(impl)));
+}
+
+// Handshakes under way hold the former SSL_CTX, and check by impl_: so that stays where it is.
+void TlsContext::refresh() {
+    if (version_of(impl_->pki_directory) == impl_->version) return;
+    auto renewed = load(impl_->pki_directory, impl_->cluster, impl_->self, impl_->peer);
+    if (!renewed) return;
+    Impl& fresh = *(*renewed)->impl_;
+    SSL_CTX_set_cert_verify_callback(fresh.context.get(), verify, impl_.get());
+    impl_->context = std::move(fresh.context);
+    impl_->keys = std::move(fresh.keys);
+    impl_->version = std::move(fresh.version);
 }
 
 }  // namespace kagami::mirror

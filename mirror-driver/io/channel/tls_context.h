@@ -4,6 +4,8 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cluster-daemon/runtime/pki.h"
 #include "mirror-driver/io/channel/peer_stream.h"
@@ -21,7 +23,10 @@ struct OpensslDeleter {
 struct TlsContext::Impl {
     std::unique_ptr<SSL_CTX, OpensslDeleter<SSL_CTX_free>> context;
     runtime::KeyMaterial keys;
+    std::string pki_directory;
+    std::vector<int64_t> version;  // of the files, as the file system tells it
     Uuid cluster{};
+    NodeId self;
     NodeId peer;
     // Of the other side's certificate: issued by our CA, valid now, of our cluster, and the peer's.
     Status check(X509* certificate) const;

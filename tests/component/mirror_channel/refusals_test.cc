@@ -199,6 +199,21 @@ TEST_CASE("keys of another cluster, expired ones and missing ones are refused at
     }
 }
 
+TEST_CASE("certificates that are renewed while the channel is open count for the next attempt, unusable ones do not") {
+    Couple couple;
+    const auto other = runtime::create_ca(kChannelCluster).value();
+    End& changed = GENERATE(true, false) ? couple.dialler : couple.acceptor;
+    changed.use_certificate(other, node(&changed == &couple.dialler ? 1 : 2));
+    couple.acceptor.open();
+    couple.dialler.open();
+    CHECK_FALSE(couple.run([&] { return couple.dialler.up() || couple.acceptor.up(); }, 200ms));
+    changed.use_certificate(couple.ca, node(&changed == &couple.dialler ? 1 : 2));
+    REQUIRE(couple.run([&] { return couple.both_up(); }));
+    changed.use_certificate(couple.ca, node(7));  // not this node's: the former stay in force
+    couple.dialler.channel->disconnect(couple.dialler.connection, "again", 0s);
+    REQUIRE(couple.run([&] { return couple.dialler.downs.size() == 1 && couple.acceptor.downs.size() == 1 && couple.both_up(); }));
+}
+
 TEST_CASE("two clusters never connect, even when each trusts its own keys") {
     Couple couple;
     couple.dialler.settings.cluster = kOther;
