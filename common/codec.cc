@@ -4,6 +4,11 @@
 
 namespace kagami {
 
+// Not inline: GCC 12 at -O2 sees an overflow in the insertion that is none.
+void ByteWriter::raw(std::span<const uint8_t> v) {
+    out_.insert(out_.end(), v.begin(), v.end());
+}
+
 void ByteWriter::little_endian(uint64_t v, int length_bytes) {
     for (int i = 0; i < length_bytes; ++i) out_.push_back(static_cast<uint8_t>(v >> (8 * i)));
 }

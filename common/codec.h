@@ -21,7 +21,7 @@ class ByteWriter {
     void u64(uint64_t v) { little_endian(v, 8); }
     void i64(int64_t v) { u64(static_cast<uint64_t>(v)); }
     void boolean(bool v) { u8(v ? 1 : 0); }
-    void raw(std::span<const uint8_t> v) { out_.insert(out_.end(), v.begin(), v.end()); }
+    void raw(std::span<const uint8_t> v);
     void bytes(std::span<const uint8_t> v);  // u32 length, then the bytes
     void string(std::string_view v);         // u32 length, then UTF-8
     Bytes take() { return std::move(out_); }
