@@ -36,7 +36,7 @@ def told(*answers):
     prober.answers, prober.walls, prober.sightings, prober.last_direct, prober.summary = [], [], [], {}, None
     prober.read = lambda: None
     for wall, server in answers:
-        prober._take({"wall": wall, "target": "service", "ok": server is not None, "server": server})
+        prober.take({"wall": wall, "target": "service", "ok": server is not None, "server": server})
     return prober
 
 
