@@ -61,7 +61,8 @@ void Engine::Impl::report(Instant now) {
 
 // The progress of a resync changes all the time: it is told once a second, or with the next news.
 bool Engine::Impl::news(const NodeReport& fresh, Instant now) const {
-    if (now >= progress_at || fresh.mirrors.size() != own_report.mirrors.size()) return fresh != own_report;
+    if (fresh == own_report) return false;
+    if (now >= progress_at || fresh.mirrors.size() != own_report.mirrors.size()) return true;
     NodeReport calm = fresh;
     for (size_t i = 0; i < calm.mirrors.size(); ++i) {
         calm.mirrors[i].percent = own_report.mirrors[i].percent;

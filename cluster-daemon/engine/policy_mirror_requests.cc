@@ -120,14 +120,13 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
                     "stop it first with `kagami group stop " + group.name + "`");
     if (runs) {  // the others are copied from it in full
         if (Status may = may_mark_suspect(group, record, name); !may) return may;
-        leave_behind(record, request.node, Standing::kSuspect, new_generation(record));
     } else {
         if (const Proof proof = entry.owner ? proof_of(group, entry) : Proof::kNone; proof != Proof::kNone)
             clear_owner(entry, proof);
         record.replicas[request.node].nonce = report.nonce;
         record.replicas[request.node].next_nonce = report.next_nonce;
-        leave_behind(record, request.node, Standing::kSuspect, new_generation(record));
     }
+    leave_behind(record, request.node, Standing::kSuspect, new_generation(record));
     reply(owed, OperatorOutcome::kAccepted, "The copy of " + node + " is declared the latest of mirror " + name + ".");
     say(Reason::kMirrorForced, subject_of_mirror(name),
         "Mirror " + name + ": the copy of " + node + " was declared the latest by " + request.person +
@@ -135,7 +134,7 @@ Status Plan::mirror_force(const config::Group& group, Record& record, const Oper
     return {};
 }
 
-// A copy that is just becoming current again would pass the mark by.
+// Not while a copy is becoming current: the person decides on what is then.
 Status Plan::may_mark_suspect(const config::Group& group, const Record& record, const std::string& name) const {
     for (const NodeId node : group.nodes) {
         const Report* report = replica_report(input_, next_, node, name);

@@ -11,12 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "common/host/host.h"
+#include "common/host/mountinfo.h"
 
 namespace kagami::host {
-
-// The lines of /proc/PID/mountinfo; what cannot be read as one is left out.
-std::vector<Mount> parse_mountinfo(std::string_view text);
 
 class LinuxMounts : public Mounts {
  public:

@@ -1,6 +1,7 @@
 #include "mirror-driver/driver/attach.h"
 
 #include "mirror-driver/engine/signature.h"
+#include "mirror-driver/io/new_metadata.h"
 
 namespace kagami::mirror {
 namespace {
@@ -11,53 +12,32 @@ std::string init_command(const MirrorConfig& config) {
     return "kagami mirror init " + config.name;
 }
 
-Status check_sizes(const BlockDevice& data, const BlockDevice& metadata) {
-    const uint64_t needed = metadata_bytes_for(data.size_bytes());
-    if (metadata.size_bytes() >= needed) return {};
-    return fail(ErrorCode::kRefused,
-                metadata.subject() + " has " + std::to_string(metadata.size_bytes()) + " bytes: too small for " +
-                    data.subject(),
-                "give it at least " + std::to_string((needed + (1U << 20U) - 1) >> 20U) + " MiB");
-}
-
 Status check_not_swapped(const MirrorConfig& config, const BlockDevice& data) {
     const Identified on_data = identify(data.reader(), data.size_bytes());
     if (on_data.kind != MetadataKind::kOurs) return {};
     return fail(
         ErrorCode::kRefused,
         data.subject() + " carries the metadata of a mirror: are data and metadata of " + config.name + " swapped?",
-        "correct the configuration; if that metadata is of no use any more: wipefs --all --force " + config.data +
-            " does not know it, overwrite its first 2 MiB (dd if=/dev/zero of=" + config.data + " bs=1M count=2)");
+        "correct the configuration; if that metadata is of no use any more, overwrite its first 2 MiB: "
+        "dd if=/dev/zero of=" + config.data + " bs=1M count=2");
 }
 
-Status create_metadata(const MirrorConfig& config, const Uuid& cluster, NodeId self, const Uuid& mirror,
-                       const BlockDevice& data, const BlockDevice& metadata) {
+Status create_metadata(const MirrorConfig& config, const NewReplica& replica, const BlockDevice& data,
+                       const BlockDevice& metadata) {
     if (const std::string found = content_of(data.reader(), data.size_bytes()); !found.empty()) {
         return fail(ErrorCode::kRefused,
                     data.subject() + " holds " + found + ", and mirror " + config.name + " was never initialised",
                     "to mirror these data: " + init_command(config) + " --use-data; to give them up: " +
                         init_command(config) + " --wipe (wipefs alone leaves data of an unknown kind)");
     }
-    Context context;
-    context.cluster = cluster;
-    context.mirror = mirror;
-    context.self = self;
-    context.peer = config.peer;
-    context.size_bytes = data.size_bytes();
-    context.device_identity = data.identity();
-    for (const auto& batch : Metadata::create(context, metadata.size_bytes())) {
-        if (auto written = metadata.write_blocks(batch); !written) return written;
-    }
-    return {};
+    return write_new_metadata(replica, data, metadata);
 }
 
 Status check_identified(const MirrorConfig& config, const Uuid& cluster, NodeId self, const std::optional<Uuid>& mirror,
                         const BlockDevice& metadata, const Identified& found) {
     const std::string remedy = "configure the device that belongs to it, or give this one up: " + init_command(config);
-    if (found.kind == MetadataKind::kForeign) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " holds " + found.what,
-                    "configure another device, or give its content up: wipefs --all " + config.metadata);
-    }
+    if (found.kind == MetadataKind::kForeign)
+        return tl::unexpected(holds_something_else(metadata, found, config.metadata));
     if (found.kind == MetadataKind::kDamaged) {
         return fail(ErrorCode::kRefused, metadata.subject() + ": its metadata cannot be used: " + found.what,
                     "repair or replace the device; then " + init_command(config) +
@@ -123,13 +103,13 @@ Result<Attachment> attach(const MirrorConfig& config, const Uuid& cluster, NodeI
     if (auto swapped = check_not_swapped(config, *data); !swapped) return tl::unexpected(swapped.error());
     const Identified found = identify(metadata->reader(), metadata->size_bytes());
     const bool blank = found.kind == MetadataKind::kBlank;
-    if (auto sizes = check_sizes(*data, *metadata); !sizes) return tl::unexpected(sizes.error());
+    if (auto room = check_room(*data, *metadata); !room) return tl::unexpected(room.error());
     if (blank && !mirror) {
         return fail(ErrorCode::kRefused,
                     metadata->subject() + " is blank, and the cluster has not named mirror " + config.name + " yet",
                     "wait until the cluster has a leader");
     }
-    auto usable = blank ? create_metadata(config, cluster, self, *mirror, *data, *metadata)
+    auto usable = blank ? create_metadata(config, {cluster, *mirror, self, config.peer}, *data, *metadata)
                         : check_identified(config, cluster, self, mirror, *metadata, found);
     if (!usable) return tl::unexpected(usable.error());
     auto loaded = Metadata::load(metadata->reader(), metadata->size_bytes());

@@ -2,24 +2,31 @@
 
 #include <sys/sysmacros.h>
 
-#include <fstream>
+#include <algorithm>
+#include <charconv>
 #include <functional>
-#include <sstream>
+
+#include "common/files.h"
+#include "common/host/mountinfo.h"
 
 namespace kagami::mirror {
 namespace {
 
+constexpr size_t kMaxTableBytes = size_t{8} << 20U;
+
+dev_t device_of(std::string_view numbers) {  // "8:17"
+    unsigned major_number = 0, minor_number = 0;
+    const size_t colon = std::min(numbers.find(':'), numbers.size());
+    std::from_chars(numbers.data(), numbers.data() + colon, major_number);
+    if (colon < numbers.size())
+        std::from_chars(numbers.data() + colon + 1, numbers.data() + numbers.size(), minor_number);
+    return makedev(major_number, minor_number);
+}
+
 void for_each_mount(const std::function<void(dev_t device, const std::string& point)>& what) {
-    std::ifstream table("/proc/self/mountinfo");
-    for (std::string line; std::getline(table, line);) {
-        std::istringstream fields(line);
-        std::string id, parent, root, point;
-        unsigned major_number = 0, minor_number = 0;
-        char colon = 0;
-        if (fields >> id >> parent >> major_number >> colon >> minor_number >> root >> point) {
-            what(makedev(major_number, minor_number), point);
-        }
-    }
+    const auto table = read_file("/proc/self/mountinfo", kMaxTableBytes);
+    if (!table) return;
+    for (const host::Mount& mount : host::parse_mountinfo(*table)) what(device_of(mount.device), mount.target);
 }
 
 }  // namespace

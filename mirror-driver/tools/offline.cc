@@ -15,6 +15,7 @@
 #include "common/files.h"
 #include "mirror-driver/engine/signature.h"
 #include "mirror-driver/io/block_device.h"
+#include "mirror-driver/io/new_metadata.h"
 
 namespace kagami::mirror {
 namespace {
@@ -49,10 +50,8 @@ BlockReader reader_of(int fd) {
 }
 
 Status check_metadata(const InitOrder& order, const BlockDevice& metadata, const Identified& found) {
-    if (found.kind == MetadataKind::kForeign) {
-        return fail(ErrorCode::kRefused, metadata.subject() + " holds " + found.what,
-                    "configure another device, or give its content up: wipefs --all " + order.metadata);
-    }
+    if (found.kind == MetadataKind::kForeign)
+        return tl::unexpected(holds_something_else(metadata, found, order.metadata));
     if (found.kind != MetadataKind::kBlank && !order.replace) {
         return fail(ErrorCode::kRefused, metadata.subject() + " holds " + overwritten_by(order, found),
                     "when they are of no use any more: kagami mirror init " + order.name +
@@ -86,20 +85,6 @@ Status wipe(const BlockDevice& data) {
     add(0, start);
     add(std::max(start, data.size_bytes() - std::min(kWipedAtEnd, data.size_bytes())), data.size_bytes());
     return data.write_blocks(blocks);
-}
-
-Status write_metadata(const InitOrder& order, const BlockDevice& data, const BlockDevice& metadata) {
-    Context context;
-    context.cluster = order.cluster;
-    context.mirror = order.mirror;
-    context.self = order.self;
-    context.peer = order.peer;
-    context.size_bytes = data.size_bytes();
-    context.device_identity = data.identity();
-    for (const auto& batch : Metadata::create(context, metadata.size_bytes())) {
-        if (auto written = metadata.write_blocks(batch); !written) return written;
-    }
-    return {};
 }
 
 // The devices are the driver's while it runs the mirror.
@@ -153,11 +138,7 @@ Result<std::string> initialise(const InitOrder& order) {
     if (!data) return tl::unexpected(with_driver_hint(data.error(), order.name));
     const auto metadata = BlockDevice::open(order.metadata, DeviceUse::kMetadata);
     if (!metadata) return tl::unexpected(with_driver_hint(metadata.error(), order.name));
-    const uint64_t needed = metadata_bytes_for(data->size_bytes());
-    if (metadata->size_bytes() < needed) {
-        return fail(ErrorCode::kRefused, metadata->subject() + " is too small for " + data->subject(),
-                    "give it at least " + std::to_string((needed + (1U << 20U) - 1) >> 20U) + " MiB");
-    }
+    if (auto room = check_room(*data, *metadata); !room) return tl::unexpected(room.error());
     const Identified found = identify(metadata->reader(), metadata->size_bytes());
     if (auto usable = check_metadata(order, *metadata, found); !usable) return tl::unexpected(usable.error());
     if (auto usable = check_data(order, *data, found); !usable) return tl::unexpected(usable.error());
@@ -165,7 +146,8 @@ Result<std::string> initialise(const InitOrder& order) {
     if (wiped) {
         if (auto done = wipe(*data); !done) return tl::unexpected(done.error());
     }
-    if (auto written = write_metadata(order, *data, *metadata); !written) return tl::unexpected(written.error());
+    const NewReplica replica{order.cluster, order.mirror, order.self, order.peer};
+    if (auto written = write_new_metadata(replica, *data, *metadata); !written) return tl::unexpected(written.error());
     return metadata->subject() + " has new metadata of mirror " + order.name + (wiped ? "; " + data->subject() + " was wiped" : "") + ".";
 }
 
