@@ -69,9 +69,9 @@ TEST_CASE("a block device is refused while it is mounted, and cannot be mounted 
     REQUIRE(testing::run_program({"/usr/sbin/mkfs.ext4", "-q", "-F", directory / "d"}) == 0);
     const testing::OwnLoop loop(directory / "d");
     {
-        testing::OwnMount mounted(loop.device(), directory / "m", "ext4");
+        testing::OwnMount mounted(loop.device(), directory / "m n", "ext4");  // the kernel's table says "m\040n"
         REQUIRE(mounted.ok());
-        refused(loop.device(), "is mounted on " + directory.path() + "/m");
+        refused(loop.device(), "is mounted on " + directory.path() + "/m n");
         CHECK(mounted.unmount() == 0);
     }
     const auto held = BlockDevice::open(loop.device(), DeviceUse::kMetadata);

@@ -217,6 +217,38 @@ TEST_CASE("a driver is told of its record on every change, and only then") {
     CHECK(now[0].detect == Timing::derive(leader.engine().chosen().timing).detect);
 }
 
+TEST_CASE("a daemon that has started again tells the driver nothing before it knows what was chosen") {
+    const Instant booted{500s};
+    Document accepted = document_of(2, true);  // proposed by node2; whether a majority has it is not known here
+    accepted.version = {Epoch::make(3, kTwo), 7};
+    accepted.leader = {kTwo, boot_of(kTwo, 1)};
+    accepted.groups["web"] = {};
+    accepted.mirrors["md1"].uuid = Uuid{9};
+    accepted.mirrors["md1"].generation = {2, Uuid{0x22}};
+    Settings settings;
+    settings.self = {kOne, boot_of(kOne, 1)};
+    settings.seed = 42;
+    settings.booted = booted;
+    settings.durable = initial_state(kOne, accepted);
+    settings.parse_config = parsed;
+    Engine engine(std::move(settings));
+    Renew renewal{accepted.version.epoch, {}, Timing::derive(accepted.timing).digest, {}};
+    Instant now = booted;
+    for (; now < booted + 10s; now += 10ms) {
+        engine.step(Woken{}, now);
+        if (now > booted + 5s) engine.step(Received{kTwo, renewal}, now);  // its leader is there, and says no more
+        const Output output = engine.take_output();
+        REQUIRE(told(output).empty());
+        if (output.persist) engine.step(Persisted{output.persist->serial}, now);
+    }
+    renewal.chosen = accepted.version;
+    engine.step(Received{kTwo, renewal}, now);
+    const auto first = told(engine.take_output());
+    REQUIRE(first.size() == 1);
+    CHECK(first[0].version == accepted.version);
+    CHECK(first[0].record.generation.counter == 2);
+}
+
 TEST_CASE("the progress of a resync is reported once a second, a wish at once") {
     Leader leader;
     mirror::Report report = leader.own_disk();

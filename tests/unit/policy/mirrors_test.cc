@@ -225,6 +225,23 @@ TEST_CASE("a solo grant needs the present generation, token, owner, standing and
     CHECK(s.record() == before);
 }
 
+TEST_CASE("the last words of an owner that is gone, or has stopped the group, do not cost the copy that lives") {
+    Mirrored s;
+    s.wish(n1, WishKind::kSolo);
+    SECTION("not heard any more") {
+        s.input();  // the wish arrived
+        s.silence(n1);
+        s.now += s.timing.detect;
+        s.self = n2;
+    }
+    SECTION("proven stopped") {
+        s.report_state(n1, GroupState::kStopped);
+    }
+    const PolicyOutput out = s.plan();
+    CHECK((!out.next || out.next->mirrors == s.document.mirrors));
+    CHECK_FALSE(s.said(Reason::kMirrorSolo));
+}
+
 TEST_CASE("the peer is current again when both say that its copy is complete") {
     Mirrored s;
     s.record().replicas[n2].standing = GENERATE(Standing::kStale, Standing::kSuspect, Standing::kUnbuilt);
