@@ -159,3 +159,36 @@ TEST_CASE("what the register says of a copy is marked on its disk and unmarked w
     world.settle();
     CHECK_FALSE(world.nodes[1].metadata.context.flags.outdated);
 }
+
+TEST_CASE("a construction that is not known to be the newest word makes no copy") {
+    World::Setup setup;
+    setup.constructed = false;
+    World world(setup);
+    world.settle();
+    world.choose([](Record& record) {
+        record.generation = {1, Uuid{5}};
+        record.replicas[NodeId{1}].standing = Standing::kCurrent;
+        record.replicas[NodeId{2}].standing = Standing::kSuspect;
+    });
+    REQUIRE(world.publish(0, false));
+    CHECK_FALSE(world.nodes[0].engine->context().flags.constructed);
+    REQUIRE(world.publish(0, true));
+    CHECK(world.nodes[0].engine->context().flags.constructed);
+    CHECK(world.nodes[0].engine->context().current == Generation{1, Uuid{5}});
+}
+
+TEST_CASE("a takeover's generation is adopted by a standby once it is known to be the newest word") {
+    World world;
+    bring_up(world);
+    world.links = false;
+    world.cut();
+    world.settle(false);
+    world.choose([](Record& record) {
+        record.generation = {2, Uuid{5}};
+        record.replicas[NodeId{1}].standing = Standing::kStale;
+    });
+    REQUIRE(world.publish(1, false));
+    CHECK(world.nodes[1].engine->context().current.counter == 1);
+    REQUIRE(world.publish(1, true));
+    CHECK(world.nodes[1].engine->context().current == Generation{2, Uuid{5}});
+}

@@ -160,6 +160,53 @@ TEST_CASE("a solo grant that is not known to be the newest word is not acted upo
     CHECK_FALSE(world.done(0, id));
 }
 
+TEST_CASE("an add that is not known to be the newest word does not end the resync") {
+    World world;
+    bring_up(world);
+    go_solo(world);
+    write_and_settle(world, 0, 5);
+    world.links = true;
+    for (int i = 0; i < 50 && world.mode(0) != Mode::kJoining; ++i) {
+        world.now += 20ms;
+        world.settle(false);
+    }
+    REQUIRE(world.mode(0) == Mode::kJoining);
+    world.choose([](Record& record) { record.replicas[NodeId{2}].standing = Standing::kCurrent; });
+    REQUIRE(world.publish(0, false));
+    CHECK(world.mode(0) == Mode::kJoining);
+    CHECK(dirty(world, 0, 5));
+    REQUIRE(world.publish(0, true));
+    CHECK(world.mode(0) == Mode::kConnected);
+}
+
+TEST_CASE("a connection that ends again and again as soon as it is there gives a lost peer no new time") {
+    World world;
+    bring_up(world);
+    world.write(0, 1);
+    while (world.finish_metadata(0)) {
+    }
+    const Instant begin = world.now;
+    world.cut();
+    bool connected_again = false;
+    while (world.report(0).wish.kind != WishKind::kSolo && world.now < begin + 10s) {
+        world.connect();
+        for (int i = 0; i < 20; ++i) {  // all but the bulk stream
+            for (size_t n = 0; n < 2; ++n) {
+                world.deliver_link(n);
+                world.finish_metadata(n);
+                world.deliver(n, Channel::kControl);
+            }
+        }
+        if (world.mode(0) == Mode::kConnected) {
+            connected_again = true;
+            world.cut();
+        }
+        let_time_pass(world, 50ms);
+    }
+    CHECK(connected_again);
+    CHECK(world.now <= begin + 2 * kDetect);
+}
+
 namespace {
 
 // Node 1's driver died with all extents hot; its group is active again and node 2 is being made equal.
