@@ -1,26 +1,21 @@
 #include "cluster-daemon/runtime/history.h"
 
-#include <fcntl.h>
 #include <sqlite3.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <condition_variable>
-#include <cstdio>
 #include <deque>
 #include <mutex>
 #include <thread>
 #include <variant>
 
+#include "cluster-daemon/runtime/sqlite.h"
 #include "common/assert.h"
-#include "common/files.h"
 
 namespace kagami::runtime {
 namespace {
 
 constexpr int kSchemaVersion = 1;
-constexpr int kBusyMilliseconds = 2000;
-constexpr int kPageBytes = 4096;
 constexpr size_t kBatch = 256;
 constexpr size_t kSentenceLimitBytes = 4096;
 constexpr size_t kInputsLimitBytes = 65536;
@@ -37,100 +32,16 @@ CREATE TABLE IF NOT EXISTS configurations(
   wall_ns INTEGER NOT NULL, who TEXT NOT NULL, bundle BLOB NOT NULL, UNIQUE(version_epoch, version_seq));
 )sql";
 
+using sqlite::Database;
+using sqlite::execute;
+using sqlite::Statement;
+
 using Row = std::variant<HistoryRecord, ConfigurationRecord>;
 
 size_t size_of(const Row& row) {
     if (const auto* record = std::get_if<HistoryRecord>(&row))
         return 128 + record->sentence.size() + record->inputs_json.size();
     return 128 + std::get<ConfigurationRecord>(row).bundle.size();
-}
-
-struct CloseDatabase {
-    void operator()(sqlite3* db) const { sqlite3_close(db); }
-};
-using Database = std::unique_ptr<sqlite3, CloseDatabase>;
-
-bool means_damaged(int code) {
-    const int primary = code & 0xff;
-    return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB || primary == SQLITE_SCHEMA || primary == SQLITE_ERROR;
-}
-
-// One statement. After a failure every call does nothing; code() has the first error.
-class Statement {
- public:
-    Statement(sqlite3* db, const char* sql) {
-        code_ = sqlite3_prepare_v2(db, sql, -1, &statement_, nullptr);
-        failed_ = code_ != SQLITE_OK;
-    }
-    ~Statement() { sqlite3_finalize(statement_); }
-    Statement(const Statement&) = delete;
-    Statement& operator=(const Statement&) = delete;
-
-    Statement& bind(int64_t value) { return check(failed_ ? code_ : sqlite3_bind_int64(statement_, ++bound_, value)); }
-    Statement& bind(uint64_t value) { return bind(static_cast<int64_t>(value)); }
-    Statement& bind(const std::string& text) {
-        return check(failed_ ? code_
-                             : sqlite3_bind_text(statement_, ++bound_, text.data(), static_cast<int>(text.size()),
-                                                 SQLITE_STATIC));
-    }
-    Statement& bind(std::span<const uint8_t> blob) {
-        // An empty blob needs an address too, or SQLite takes it for NULL.
-        const void* const data = blob.empty() ? static_cast<const void*>("") : blob.data();
-        return check(failed_
-                         ? code_
-                         : sqlite3_bind_blob(statement_, ++bound_, data, static_cast<int>(blob.size()), SQLITE_STATIC));
-    }
-    bool row() {
-        if (failed_) return false;
-        code_ = sqlite3_step(statement_);
-        failed_ = code_ != SQLITE_ROW && code_ != SQLITE_DONE;
-        return code_ == SQLITE_ROW;
-    }
-    int run() {
-        while (row()) {
-        }
-        return failed_ ? code_ : SQLITE_OK;
-    }
-    bool failed() const { return failed_; }
-    int code() const { return code_; }
-
-    int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
-    uint64_t number(int column) const { return static_cast<uint64_t>(integer(column)); }
-    Bytes blob(int column) const {
-        const auto* data = static_cast<const uint8_t*>(sqlite3_column_blob(statement_, column));
-        return data == nullptr ? Bytes{} : Bytes(data, data + sqlite3_column_bytes(statement_, column));
-    }
-    std::string text(int column) const {
-        const Bytes raw = blob(column);
-        return {raw.begin(), raw.end()};
-    }
-
- private:
-    Statement& check(int code) {
-        if (!failed_ && code != SQLITE_OK) {
-            code_ = code;
-            failed_ = true;
-        }
-        return *this;
-    }
-    sqlite3_stmt* statement_ = nullptr;
-    int code_ = SQLITE_OK;
-    int bound_ = 0;
-    bool failed_ = false;
-};
-
-int execute(sqlite3* db, const char* sql) {
-    return sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
-}
-
-Result<Database> connect(const std::string& path, int flags) {
-    sqlite3* raw = nullptr;
-    const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
-    Database db(raw);
-    if (code != SQLITE_OK)
-        return fail(path + ": cannot open: " + sqlite3_errstr(code), "check the file's owner and the disk");
-    sqlite3_busy_timeout(db.get(), kBusyMilliseconds);
-    return db;
 }
 
 HistoryRecord read_record(const Statement& row) {
@@ -208,7 +119,6 @@ class History::Impl {
     bool write(const std::vector<Row>& rows);
     int try_write(const std::vector<Row>& rows);
     int open();
-    int prepare(sqlite3* db) const;
     int trim();
     int drop_older_half();
     void set_aside(const std::string& why);
@@ -274,10 +184,10 @@ void History::Impl::run() {
 
 bool History::Impl::write(const std::vector<Row>& rows) {
     int code = try_write(rows);
-    if (means_damaged(code)) {
-        set_aside(sqlite3_errstr(code));
+    if (sqlite::means_damaged(code)) {
+        set_aside(sqlite::words(code));
         code = try_write(rows);
-    } else if ((code & 0xff) == SQLITE_FULL && db_ && drop_older_half() == SQLITE_OK) {
+    } else if (sqlite::means_full(code) && db_ && drop_older_half() == SQLITE_OK) {
         code = try_write(rows);
     }
     if (code != SQLITE_OK) {
@@ -287,7 +197,7 @@ bool History::Impl::write(const std::vector<Row>& rows) {
         }
         db_.reset();  // opened again with the next rows
         problem(
-            options_.path + ": cannot write the history: " + sqlite3_errstr(code) +
+            options_.path + ": cannot write the history: " + sqlite::words(code) +
             "; services go on, but `kagami log` and `kagami why` will miss this time: free space, or look at the disk");
         return false;
     }
@@ -334,39 +244,12 @@ int History::Impl::drop_older_half() {
 }
 
 int History::Impl::open() {
-    // Made by us first: SQLite would follow a link, and give it a wider mode.
-    const UniqueFd file(::open(options_.path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!file.valid()) return SQLITE_CANTOPEN;
-    auto db = connect(options_.path, SQLITE_OPEN_READWRITE);
-    if (!db) return SQLITE_CANTOPEN;
-    const int code = prepare(db->get());
-    if (code == SQLITE_OK) db_ = std::move(*db);
-    return code;
-}
-
-int History::Impl::prepare(sqlite3* db) const {
-    int code = execute(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=1048576");
-    if (code != SQLITE_OK) return code;
-    {
-        Statement check(db, "PRAGMA quick_check(1)");
-        if (check.row() && check.text(0) != "ok") return SQLITE_CORRUPT;
-        if (check.failed()) return check.code();
-        Statement version(db, "PRAGMA user_version");
-        if (version.row() && version.integer(0) != 0 && version.integer(0) != kSchemaVersion) return SQLITE_NOTADB;
-    }
-    const std::string settings = "PRAGMA max_page_count=" + std::to_string(options_.max_bytes / kPageBytes) +
-                                 "; PRAGMA user_version=" + std::to_string(kSchemaVersion);
-    code = execute(db, kSchema);
-    return code == SQLITE_OK ? execute(db, settings.c_str()) : code;
+    return sqlite::open_private(options_.path, {kSchemaVersion, kSchema, options_.max_bytes}, db_);
 }
 
 void History::Impl::set_aside(const std::string& why) {
     db_.reset();
-    const std::string aside = options_.path + ".set-aside";
-    for (const char* part : {"", "-wal", "-shm"}) {
-        std::remove((aside + part).c_str());
-        std::rename((options_.path + part).c_str(), (aside + part).c_str());
-    }
+    const std::string aside = sqlite::set_aside(options_.path);
     {
         const std::lock_guard lock(mutex_);
         ++status_.set_aside;
@@ -413,7 +296,7 @@ HistoryStatus History::status() const {
 }
 
 Result<std::vector<HistoryRecord>> History::log(const HistoryQuery& query) const {
-    const auto db = connect(impl_->path(), SQLITE_OPEN_READONLY);
+    const auto db = sqlite::open_read_only(impl_->path());
     if (!db) return tl::unexpected(db.error());
     // The subject is "NAME" or "<word> NAME".
     Statement statement(db->get(), R"sql(
@@ -427,13 +310,13 @@ Result<std::vector<HistoryRecord>> History::log(const HistoryQuery& query) const
     std::vector<HistoryRecord> records;
     while (statement.row()) records.push_back(read_record(statement));
     if (statement.failed())
-        return fail(impl_->path() + ": cannot read the history: " + sqlite3_errstr(statement.code()));
+        return fail(impl_->path() + ": cannot read the history: " + sqlite::words(statement.code()));
     std::reverse(records.begin(), records.end());
     return records;
 }
 
 Result<std::vector<ConfigurationRecord>> History::configurations(int64_t limit) const {
-    const auto db = connect(impl_->path(), SQLITE_OPEN_READONLY);
+    const auto db = sqlite::open_read_only(impl_->path());
     if (!db) return tl::unexpected(db.error());
     Statement statement(
         db->get(),
@@ -442,12 +325,12 @@ Result<std::vector<ConfigurationRecord>> History::configurations(int64_t limit) 
     std::vector<ConfigurationRecord> records;
     while (statement.row()) records.push_back(read_configuration(statement));
     if (statement.failed())
-        return fail(impl_->path() + ": cannot read the history: " + sqlite3_errstr(statement.code()));
+        return fail(impl_->path() + ": cannot read the history: " + sqlite::words(statement.code()));
     return records;
 }
 
 Result<ConfigurationRecord> History::configuration(const Version& version) const {
-    const auto db = connect(impl_->path(), SQLITE_OPEN_READONLY);
+    const auto db = sqlite::open_read_only(impl_->path());
     if (!db) return tl::unexpected(db.error());
     Statement statement(db->get(),
                         "SELECT version_epoch, version_seq, hash, wall_ns, who, bundle FROM configurations "
@@ -455,7 +338,7 @@ Result<ConfigurationRecord> History::configuration(const Version& version) const
     statement.bind(version.epoch.value).bind(version.seq);
     if (statement.row()) return read_configuration(statement);
     if (statement.failed())
-        return fail(impl_->path() + ": cannot read the history: " + sqlite3_errstr(statement.code()));
+        return fail(impl_->path() + ": cannot read the history: " + sqlite::words(statement.code()));
     return fail(ErrorCode::kNotFound, "configuration " + to_string(version) + " is not in this node's history",
                 "see `kagami config history` for those that are");
 }
