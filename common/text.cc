@@ -51,6 +51,20 @@ std::string valid_utf8(std::string_view text) {
     return valid;
 }
 
+std::string one_line(std::string_view text) {
+    constexpr const char* digits = "0123456789abcdef";
+    std::string out;
+    for (const char c : valid_utf8(text)) {
+        const auto byte = static_cast<uint8_t>(c);
+        if (byte < 0x20U || byte == 0x7fU) {
+            out += {'\\', 'x', digits[byte >> 4U], digits[byte & 0xfU]};
+        } else {
+            out += c;
+        }
+    }
+    return out;
+}
+
 std::string_view utf8_prefix(std::string_view text, size_t limit_bytes) {
     if (text.size() <= limit_bytes) return text;
     while (limit_bytes > 0 && continues(byte_at(text, limit_bytes))) --limit_bytes;

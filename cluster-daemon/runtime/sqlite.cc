@@ -105,6 +105,15 @@ Statement& Statement::check(int code) {
     return *this;
 }
 
+int open_in_memory(const Layout& layout, Database& db) {
+    Database opened;
+    const int code = connect(":memory:", SQLITE_OPEN_READWRITE, opened);
+    if (code != SQLITE_OK) return code;
+    const int prepared = prepare(opened.get(), layout);
+    if (prepared == SQLITE_OK) db = std::move(opened);
+    return prepared;
+}
+
 int open_private(const std::string& path, const Layout& layout, Database& db) {
     // Made by us first: SQLite would follow a link, and give it a wider mode.
     const UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

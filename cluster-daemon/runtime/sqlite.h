@@ -59,6 +59,7 @@ struct Layout {
 // Opens for writing what others may read at the same time, making the file (0600) and the tables when they are missing.
 // A failure leaves `db` as it was.
 int open_private(const std::string& path, const Layout& layout, Database& db);
+int open_in_memory(const Layout& layout, Database& db);
 Result<Database> open_read_only(const std::string& path);
 int execute(sqlite3* db, const char* sql);
 const char* words(int code);

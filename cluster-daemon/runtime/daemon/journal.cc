@@ -8,6 +8,7 @@
 
 #include "cluster-daemon/runtime/daemon/engine_shell.h"
 #include "cluster-daemon/runtime/history.h"
+#include "common/text.h"
 
 namespace kagami::runtime {
 namespace {
@@ -32,19 +33,6 @@ engine::Level from_history(HistoryLevel level) {
         case HistoryLevel::kError: return engine::Level::kError;
     }
     return engine::Level::kInfo;
-}
-
-// Names and scripts' output come from outside: no line of the log may pretend to be another one.
-std::string one_line(const std::string& text) {
-    std::string out;
-    for (const char c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-        } else {
-            out += c;
-        }
-    }
-    return out;
 }
 
 void write_log(const engine::Decision& decision) {
