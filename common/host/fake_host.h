@@ -87,6 +87,7 @@ class FakeNetwork : public Network {
     std::map<std::string, std::string> networks;    // address text -> interface on whose subnet it lies
     std::map<std::string, std::string> duplicates;  // address text -> MAC that answers for it
     std::set<std::string> answering;                // addresses that answer a ping
+    std::map<std::string, bool> ethtool;            // interface -> what its driver tells
     std::vector<std::string> calls;                 // "probe 10.0.0.1", "add 10.0.0.1/24 eth0" ...
     std::vector<Duration> waits;                    // of probes and pings
     std::optional<Error> broken;                    // every call fails with it
@@ -120,6 +121,15 @@ class FakeNetwork : public Network {
         return found == duplicates.end() ? std::optional<std::string>() : std::optional(found->second);
     }
     Status announce(const Address& address) override { return record("announce", address); }
+    Result<bool> announce_again(const Address& address) override {
+        if (Status recorded = record("announce again", address); !recorded) return tl::unexpected(recorded.error());
+        return std::find(known_addresses.begin(), known_addresses.end(), address) != known_addresses.end();
+    }
+    Result<std::optional<bool>> ethtool_link(const std::string& interface) override {
+        if (broken) return tl::unexpected(*broken);
+        const auto found = ethtool.find(interface);
+        return found == ethtool.end() ? std::optional<bool>() : std::optional(found->second);
+    }
     Result<bool> ping(const std::string& address, Duration wait) override {
         waits.push_back(wait);
         calls.push_back("ping " + address);
@@ -222,12 +232,59 @@ class FakeMounts : public Mounts {
     }
 };
 
+class FakeChecks : public Checks {
+ public:
+    Result<bool> disk = true;
+    Result<uint64_t> space = uint64_t{1} << 40U;
+    Result<uint64_t> memory = uint64_t{1} << 34U;
+    std::map<std::string, int> counts;  // pattern -> processes
+    std::optional<Error> broken;        // count_processes and carry fail with it
+    std::function<void()> on_carry = [] {};
+    std::vector<DiskTest> disk_tests;
+    std::vector<std::string> paths;  // whose space was asked for
+    std::vector<Load> loads;
+
+    Result<bool> test_disk(const DiskTest& test, Instant) override {
+        disk_tests.push_back(test);
+        return disk;
+    }
+    Result<uint64_t> free_bytes(const std::string& path, Instant) override {
+        paths.push_back(path);
+        return space;
+    }
+    Result<int> count_processes(const std::string& pattern, Instant) override {
+        if (broken) return tl::unexpected(*broken);
+        return counts[pattern];
+    }
+    Status carry(const Load& load, Instant) override {
+        loads.push_back(load);
+        on_carry();
+        if (broken) return tl::unexpected(*broken);
+        return {};
+    }
+    Result<uint64_t> available_memory() override { return memory; }
+};
+
+class FakeHttp : public Http {
+ public:
+    Result<int> answer = 200;
+    std::vector<HttpRequest> requests;
+    std::vector<Instant> deadlines;
+    Result<int> ask(const HttpRequest& request, Instant deadline) override {
+        requests.push_back(request);
+        deadlines.push_back(deadline);
+        return answer;
+    }
+};
+
 struct FakeHost {
     FakeScripts scripts;
     FakeNetwork network;
     FakeProcesses processes;
     FakeMirrors mirrors;
     FakeMounts mounts;
+    FakeChecks checks;
+    FakeHttp http;
     std::vector<std::string> notes;
     Instant time{1h};
     Duration lateness{};  // what oversleep adds
@@ -244,6 +301,8 @@ struct FakeHost {
         host.processes = &processes;
         host.mirrors = &mirrors;
         host.mounts = &mounts;
+        host.checks = &checks;
+        host.http = &http;
         host.note = [this](const std::string& line) { notes.push_back(line); };
     }
     FakeHost(const FakeHost&) = delete;

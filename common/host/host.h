@@ -88,6 +88,10 @@ class Network {
     virtual Result<std::optional<std::string>> probe_duplicate(const Address& address, Duration wait) = 0;
     // Gratuitous ARP / unsolicited neighbour advertisement.
     virtual Status announce(const Address& address) = 0;
+    // One volley of it, and only if the address is on its interface at that moment; false = it is not.
+    virtual Result<bool> announce_again(const Address& address) = 0;
+    // Whether the interface has a link as its driver tells it (ethtool); nothing = the driver does not tell.
+    virtual Result<std::optional<bool>> ethtool_link(const std::string& interface) = 0;
     virtual Result<bool> ping(const std::string& address, Duration wait) = 0;
     // Calls back (on a thread of the host) at every change of links or addresses until the handle is destroyed.
     virtual std::shared_ptr<void> on_change(std::function<void()> callback) = 0;
@@ -144,6 +148,47 @@ class Mounts {
     virtual Result<std::string> signature(const std::string& device) = 0;
 };
 
+enum class DiskMethod : uint8_t { kTestUnitReady, kRead, kReadDirect, kWrite };
+struct DiskTest {
+    DiskMethod method = DiskMethod::kRead;
+    std::string object;  // a device or file; of kWrite a file that is made, written, synced and removed
+    uint64_t bytes = 0;
+};
+// Work that a user space which runs must get done.
+struct Load {
+    std::string directory;  // where a file without a name is opened and closed; empty = no file
+    uint64_t write_bytes = 0;  // written to it and synced
+    bool thread = false;       // one is made and ended
+};
+// Questions that may wait in the kernel for ever: for a disk that does not answer, a file system on a stalled mirror, a
+// process whose memory is locked. A process of its own (kagami-check) puts each of them, and the call returns at the
+// deadline (kTimedOut) whatever becomes of that process. As long as it waits, the same question is kTimedOut at once.
+class Checks {
+ public:
+    virtual ~Checks() = default;
+    virtual Result<bool> test_disk(const DiskTest& test, Instant deadline) = 0;  // false: there was no room to write
+    virtual Result<uint64_t> free_bytes(const std::string& path, Instant deadline) = 0;  // of its file system, for all
+    // Living processes; the pattern as process_pattern.h describes it.
+    virtual Result<int> count_processes(const std::string& pattern, Instant deadline) = 0;
+    virtual Status carry(const Load& load, Instant deadline) = 0;
+    virtual Result<uint64_t> available_memory() = 0;  // bytes that programs can get without swapping
+};
+
+struct HttpRequest {
+    std::string url;  // http:// or https://
+    bool head = true;  // else GET
+    bool verify = true;  // of https: certificate and name
+    std::string ca_file{};  // instead of the system's authorities
+    std::string user{};
+    std::string password{};
+};
+class Http {
+ public:
+    virtual ~Http() = default;
+    // The status of the answer; redirections are not followed, proxies not used, a body is read and dropped.
+    virtual Result<int> ask(const HttpRequest& request, Instant deadline) = 0;
+};
+
 struct Host {
     std::function<Instant()> now;
     // Sleeps, and tells how much later than asked it ran again: what the scheduler of this machine adds at the moment.
@@ -157,6 +202,8 @@ struct Host {
     Processes* processes = nullptr;
     Mirrors* mirrors = nullptr;
     Mounts* mounts = nullptr;
+    Checks* checks = nullptr;
+    Http* http = nullptr;
 };
 
 }  // namespace kagami::host

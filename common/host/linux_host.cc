@@ -3,7 +3,9 @@
 #include <thread>
 
 #include "common/host/boot_clock.h"
+#include "common/host/check/linux_checks.h"
 #include "common/host/event_thread.h"
+#include "common/host/http_client.h"
 #include "common/host/linux_network.h"
 #include "common/host/linux_processes.h"
 
@@ -14,6 +16,8 @@ struct LinuxHost::Parts {
     EventThread thread;
     LinuxNetwork network{thread};
     LinuxProcesses processes{thread};
+    LinuxChecks checks{check_program()};
+    HttpClient http;
     std::unique_ptr<Scripts> scripts;
 };
 
@@ -27,6 +31,8 @@ LinuxHost::LinuxHost(std::unique_ptr<Scripts> scripts) : parts_(std::make_unique
     host_.scripts = parts_->scripts.get();
     host_.network = &parts_->network;
     host_.processes = &parts_->processes;
+    host_.checks = &parts_->checks;
+    host_.http = &parts_->http;
 }
 
 LinuxHost::~LinuxHost() = default;

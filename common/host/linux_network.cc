@@ -1,8 +1,15 @@
 #include "common/host/linux_network.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "common/host/address_packets.h"
 #include "common/host/boot_clock.h"
@@ -109,6 +116,31 @@ Status LinuxNetwork::announce(const Address& address) {
         });
     }
     return announce_address(place->link, place->ip);
+}
+
+Result<bool> LinuxNetwork::announce_again(const Address& address) {
+    const auto place = find_place(address);
+    if (!place && place.error().code == ErrorCode::kNotFound) return false;
+    if (!place) return tl::unexpected(place.error());
+    const std::scoped_lock lock(announced_->mutex);  // remove_address waits
+    if (!present(address)) return false;
+    if (Status told = announce_address(place->link, place->ip); !told) return tl::unexpected(told.error());
+    return true;
+}
+
+Result<std::optional<bool>> LinuxNetwork::ethtool_link(const std::string& interface) {
+    const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd.valid()) return fail("cannot ask interface " + interface + ": " + errno_text(errno));
+    ethtool_value value{};
+    value.cmd = ETHTOOL_GLINK;
+    ifreq request{};
+    interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+    request.ifr_data = reinterpret_cast<char*>(&value);
+    if (::ioctl(fd.get(), SIOCETHTOOL, &request) == 0) return value.data != 0;
+    if (errno == EOPNOTSUPP) return std::optional<bool>();
+    if (errno == ENODEV)
+        return fail(ErrorCode::kNotFound, "there is no interface " + interface + " on this node");
+    return fail("cannot ask the driver of interface " + interface + ": " + errno_text(errno));
 }
 
 Result<bool> LinuxNetwork::ping(const std::string& address, Duration wait) {

@@ -22,6 +22,8 @@ class LinuxNetwork : public Network {
     Status remove_address(const Address& address) override;
     Result<std::optional<std::string>> probe_duplicate(const Address& address, Duration wait) override;
     Status announce(const Address& address) override;
+    Result<bool> announce_again(const Address& address) override;
+    Result<std::optional<bool>> ethtool_link(const std::string& interface) override;
     Result<bool> ping(const std::string& address, Duration wait) override;
     std::shared_ptr<void> on_change(std::function<void()> callback) override;
 
