@@ -1,9 +1,11 @@
 // A monitor type: `check` answers once within its deadline; a subscribing type also reports at once when something
 // happened. Intervals, retries, thresholds and recovery are engine policy. Adding a type = one folder here and one line
-// in registry.cc.
+// in registry.cc. An error of `check` is a check that could not be made (kTimedOut: not in time); what it found out is a
+// Finding, an error of the object included.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,6 +16,8 @@
 
 namespace kagami::monitors {
 
+enum class Health { kNormal, kCaution, kError };
+
 struct Context {
     std::string monitor;
     std::string target_group;  // empty without a target
@@ -22,9 +26,11 @@ struct Context {
     config::Values target_values;  // of the target resource
     std::string script_directory;
     Instant deadline;
+    // The other monitors of this node as the engine has last judged them (after retries, dummy failures included); one
+    // that is off, suspended or has not been checked yet is missing. Only mtw reads it.
+    std::map<std::string, Health> others{};
 };
 
-enum class Health { kNormal, kCaution, kError };
 struct Finding {
     Health health = Health::kNormal;
     std::string message;  // names the object: "process 4711 of postgres has ended"
@@ -39,6 +45,8 @@ class Monitor {
     virtual std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& /*changed*/) {
         return nullptr;
     }
+    // The monitor is switched off (target no longer active, suspended, removed): ends what its checks left running.
+    virtual Status stop(const Context&) { return {}; }
 };
 
 struct Type {

@@ -21,21 +21,14 @@ class FloatingIp : public Monitor {
     explicit FloatingIp(host::Host& host) : network_(*host.network) {}
 
     Result<Finding> check(const Context& context) override {
-        if (!context.target_values.has("address"))
-            return fail(ErrorCode::kUsage,
-                        "monitor " + context.monitor + ": " + context.target_resource + " has no address",
-                        "let its target name a fip resource");
-        const auto wanted = host::parse_floating_address(context.target_values.text("address"));
-        if (!wanted) return tl::unexpected(wanted.error());
-        const auto addresses = network_.addresses();
-        if (!addresses) return tl::unexpected(addresses.error());
-        const auto found =
-            std::find_if(addresses->begin(), addresses->end(), [&](const auto& a) { return a.text == wanted->text; });
-        if (found == addresses->end())
-            return Finding{Health::kError, fmt::format("address {} of {} is not on this node any more", wanted->text,
-                                                       context.target_resource)};
-        if (context.values.boolean("link_check")) return check_link(*found);
-        return Finding{Health::kNormal, fmt::format("{} is on {}", wanted->text, found->interface)};
+        const auto address = find_target_address(network_, context);
+        if (!address) return tl::unexpected(address.error());
+        if (address->interface.empty())
+            return Finding{Health::kError,
+                           fmt::format("address {} of {} is not on this node any more: another program has removed it",
+                                       address->text, context.target_resource)};
+        if (context.values.boolean("link_check")) return check_link(*address);
+        return Finding{Health::kNormal, fmt::format("{} is on {}", address->text, address->interface)};
     }
 
     std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& changed) override {
@@ -53,12 +46,27 @@ class FloatingIp : public Monitor {
         const bool good = link != links->end() && link->up && link->carrier;
         if (good) return Finding{Health::kNormal, fmt::format("{} is on {}", address.text, address.interface)};
         return Finding{Health::kError,
-                       fmt::format("interface {} of address {} has no link", address.interface, address.text)};
+                       fmt::format("interface {} of address {} has no link: check its cable and switch port",
+                                   address.interface, address.text)};
     }
     host::Network& network_;
 };
 
 }  // namespace
+
+Result<host::Address> find_target_address(host::Network& network, const Context& context) {
+    if (!context.target_values.has("address"))
+        return fail(ErrorCode::kUsage, "monitor " + context.monitor + ": " + context.target_resource + " has no address",
+                    "let its target name a fip resource");
+    auto wanted = host::parse_floating_address(context.target_values.text("address"));
+    if (!wanted) return wanted;
+    const auto all = network.addresses();
+    if (!all) return tl::unexpected(all.error());
+    const auto found = std::find_if(all->begin(), all->end(), [&](const auto& a) { return a.text == wanted->text; });
+    if (found != all->end()) return *found;
+    wanted->interface.clear();
+    return wanted;
+}
 
 const config::TypeDescription& floating_ip_description() {
     static const config::TypeDescription description = {
