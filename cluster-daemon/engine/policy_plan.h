@@ -3,6 +3,9 @@
 //   policy_nodes.cc     admission, loss, leaving     policy_orders.cc  START and STOP, replies that end, hand-over
 //   policy_groups.cc    proofs, placement, moves     (voters: voters_policy.h, applied to the plan by the engine)
 //   policy_mirrors.cc   whose copy is current        policy_mirror_requests.cc  what persons order of mirrors
+//   policy_operations.cc  resources, monitors, time-outs, final actions
+//   policy_switches.cc    the failover switch, maintenance, who leads; what runs out by itself
+//   policy_change.cc      a change of configuration under way   policy_rehearsal.cc  dry runs
 // Each part changes `next_` (intent) and says why; only what stands in the chosen document is acted upon.
 #pragma once
 
@@ -31,6 +34,9 @@ struct OwedReply {
     bool changes = true;  // its intent is a newer document
     bool saw_stopping = false;
     Instant deadline;
+    std::string done;              // orders that have ended when the nodes follow them: what is answered then
+    std::set<std::string> things;  // resources that stop or start, groups that move or restart
+    Hash config{};                 // kConfigApply
 };
 
 struct PolicyMemory {
@@ -41,6 +47,10 @@ struct PolicyMemory {
     };
     struct Storm {  // since when the document has had this count
         uint32_t count = 0;
+        Instant since;
+    };
+    struct Count {  // that the document holds: since when it is at this value
+        uint32_t value = 0;
         Instant since;
     };
     struct SentOrder {
@@ -57,6 +67,9 @@ struct PolicyMemory {
     std::map<std::string, std::string> said;            // standing conditions, said once
     std::map<NodeId, std::set<BootId>> replaced_boots;  // incarnations that were seen replaced: never admitted again
     std::set<std::string> stop_again;                   // a person asked to stop a STOP_FAILED group once more
+    std::map<std::string, Count> counts;                // minutes and seconds that run down in the document
+    std::optional<Instant> change_since;                // a change of configuration waits for groups to stop
+    std::string change_failed;                          // why the last one was given up
     std::optional<Instant> quiet_since;                 // nothing pending
     std::optional<Instant> leave_handover;              // first try to hand over in order to leave
 };
@@ -149,11 +162,78 @@ class Plan {
     void reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy = {},
                ErrorCode code = ErrorCode::kFailed);
     Duration limit_of(const config::Group& group) const;
+    Status config_confirm(const OperatorRequest& request, OwedReply& owed);
+
+    // policy_rehearsal.cc
+    void rehearse(const PendingRequest& pending, OwedReply& owed);
+
+    // policy_operations.cc
+    struct Place {  // a resource and its group
+        const config::Group& group;
+        const config::Resource& resource;
+    };
+    Result<Place> find_resource(const std::string& name) const;
+    Result<std::vector<const config::Monitor*>> find_monitors(const std::string& name) const;
+    void accept(const OperatorRequest& request, OwedReply& owed, Reason reason, const std::string& subject,
+                const std::string& what, std::string done);
+    Status resource_request(const OperatorRequest& request, OwedReply& owed);
+    Status resource_stop(const Place& place, const OperatorRequest& request, OwedReply& owed);
+    Status resource_start(const Place& place, const OperatorRequest& request, OwedReply& owed);
+    Status monitor_request(const OperatorRequest& request, OwedReply& owed);
+    bool change_monitor(const config::Monitor& monitor, const OperatorRequest& request);
+    Status timeout_ratio(const OperatorRequest& request, OwedReply& owed);
+    Status final_actions_clear(const OperatorRequest& request, OwedReply& owed);
+    bool settle_followed(const OwedReply& owed);
+    bool settle_resources(const OwedReply& owed);
+    void forget_stopped_resources();
+
+    // policy_switches.cc
+    struct MaintenanceOf {  // what it is about
+        Maintenance* entry = nullptr;
+        std::string subject;
+        std::string name;
+        std::string option;  // of `kagami maintenance`: " --node node1"
+    };
+    Status failover_request(const OperatorRequest& request, OwedReply& owed);
+    Status paths_are_good() const;
+    Status failover_force(const OperatorRequest& request, OwedReply& owed);
+    Status may_leave_leader(const config::Group& group) const;
+    Result<NodeId> choose_leader(NodeId wanted, const std::vector<const config::Group*>& groups) const;
+    std::string no_leader(NodeId node) const;
+    Result<MaintenanceOf> find_maintenance(const OperatorRequest& request);
+    Status maintenance_begin(const OperatorRequest& request, OwedReply& owed);
+    Status maintenance_end(const OperatorRequest& request, OwedReply& owed);
+    Status leader_move(const OperatorRequest& request, OwedReply& owed);
+    bool settle_force(const OwedReply& owed);
+    bool settle_leader_move(const OwedReply& owed);
+    void plan_switches();
+    bool count_down(const std::string& key, uint32_t& left, uint32_t step, Duration every);
+    void end_maintenance(const std::string& subject, const std::string& name, Maintenance& entry);
+    void arm_again(NodeId node);
+    void forget_leader_wish();
 
     // policy_config.cc
-    Status accept_config(const config::Config& wanted, const OperatorRequest& request);
+    struct Impact {  // of a new configuration on what runs
+        std::set<std::string> stops;     // groups that have to stop, and in part start again
+        std::set<std::string> monitors;  // that restart
+    };
+    Result<Impact> accept_config(const config::Config& wanted, const OperatorRequest& request);
     Status keeps_current_copies(const config::Config& wanted) const;
-    void install_config(const config::Config& wanted, const OperatorRequest& request);
+    Status may_change_nodes(const config::Config& wanted, bool confirmed_later) const;
+    Status may_stop_for_change(const std::string& group, const std::string& why) const;
+    Impact impact_of(const config::Config& wanted) const;
+    std::string words_of(const Impact& impact, const config::Config& wanted) const;
+    void install_config(const config::Config& wanted);
+
+    // policy_change.cc
+    void plan_change();
+    void begin_change(PendingChange change, const Impact& impact, const config::Config& wanted);
+    void stop_for_change();
+    void give_change_up(const std::string& why);
+    void start_after_change();
+    void count_confirmation();
+    bool is_changing(const std::string& group) const;
+    bool settle_apply(const OwedReply& owed);
 
     // policy_mirrors.cc
     struct Wishing {  // a node's replica, with the record that it wishes to see changed
