@@ -45,6 +45,7 @@ struct ControlBackend {
     using ReplyHandler = std::function<void(const engine::OperatorReply&)>;
     std::string own_name;  // of the answering node
     std::function<StatusInput()> status;
+    std::function<engine::Snapshot()> snapshot;  // a part of it, without asking the mirror driver
     // Hands the request to the engine under a fresh id and returns that id; `reply` runs for each answer, on the engine's thread.
     std::function<uint64_t(engine::OperatorRequest, ReplyHandler reply)> ask;
     std::function<void(uint64_t id)> forget;  // nobody waits for this request any more

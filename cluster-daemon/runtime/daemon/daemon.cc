@@ -251,6 +251,7 @@ void Daemon::Impl::act(const engine::Command& command) {
         void operator()(const engine::CheckMonitor& c) const { daemon.drivers->check(c); }
         void operator()(const engine::WatchMonitor& c) const { daemon.drivers->watch(c); }
         void operator()(const engine::RunRecoveryScript& c) const { daemon.drivers->run_script(c); }
+        void operator()(const engine::RunResourceScript& c) const { daemon.drivers->run_script(c); }
         void operator()(const engine::SetGuard& c) const { daemon.guard->publish(c); }
         void operator()(const engine::ActOnSystem& c) const { daemon.act_on_system(c); }
         void operator()(const engine::Answer& c) const { daemon.answer(c.reply); }
@@ -373,6 +374,7 @@ ControlBackend Daemon::Impl::backend() {
     ControlBackend all;
     all.own_name = keys.info.identity.name;
     all.status = [this] { return status(); };
+    all.snapshot = [this] { return snapshot(); };
     all.ask = [this](engine::OperatorRequest request, ControlBackend::ReplyHandler reply) { return ask(std::move(request), std::move(reply)); };
     all.forget = [this](uint64_t id) {
         const std::lock_guard lock(mutex);

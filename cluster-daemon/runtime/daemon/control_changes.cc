@@ -1,0 +1,146 @@
+#include "cluster-daemon/runtime/daemon/control_changes.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "common/text.h"
+#include "proto/control.pb.h"
+
+namespace kagami::runtime {
+namespace {
+
+namespace proto = control::v1;
+using engine::OperatorOutcome;
+using Clock = std::chrono::steady_clock;
+
+constexpr Duration kCancelCheck = 100ms;
+
+// The answers to one request, handed from the engine's thread to the caller's. The engine forgets it with this object.
+class Conversation {
+ public:
+    Conversation(const ControlBackend& backend, engine::OperatorRequest request) : backend_(backend), box_(std::make_shared<Box>()) {
+        id_ = backend_.ask(std::move(request), [box = box_](const engine::OperatorReply& reply) { box->add(reply); });
+    }
+    ~Conversation() { backend_.forget(id_); }
+    Conversation(const Conversation&) = delete;
+    Conversation& operator=(const Conversation&) = delete;
+    std::optional<engine::OperatorReply> next(Duration wait) { return box_->next(wait); }
+
+ private:
+    struct Box {
+        void add(const engine::OperatorReply& reply) {
+            {
+                const std::lock_guard lock(mutex);
+                replies.push_back(reply);
+            }
+            arrived.notify_one();
+        }
+        std::optional<engine::OperatorReply> next(Duration wait) {
+            std::unique_lock lock(mutex);
+            if (!arrived.wait_for(lock, wait, [this] { return !replies.empty(); })) return std::nullopt;
+            engine::OperatorReply reply = std::move(replies.front());
+            replies.pop_front();
+            return reply;
+        }
+        std::mutex mutex;
+        std::condition_variable arrived;
+        std::deque<engine::OperatorReply> replies;
+    };
+    const ControlBackend& backend_;
+    std::shared_ptr<Box> box_;
+    uint64_t id_ = 0;
+};
+
+bool is_good(const engine::OperatorReply& reply) {
+    return reply.outcome == OperatorOutcome::kAccepted || reply.outcome == OperatorOutcome::kDone;
+}
+
+void fill_accepted(const std::string& text, const std::vector<std::string>& consequences, proto::Accepted& out) {
+    std::string rest = valid_utf8(text);
+    const auto take_line = [&rest] {
+        const size_t end = rest.find('\n');
+        std::string line = rest.substr(0, end);
+        rest = end == std::string::npos ? std::string() : rest.substr(end + 1);
+        return line;
+    };
+    out.set_message(take_line());
+    while (!rest.empty()) out.add_consequences(take_line());
+    for (const std::string& line : consequences) out.add_consequences(line);
+}
+
+proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration elapsed, const std::vector<std::string>& consequences) {
+    proto::Progress progress;
+    switch (reply.outcome) {
+        case OperatorOutcome::kAccepted: fill_accepted(reply.message, consequences, *progress.mutable_accepted()); break;
+        case OperatorOutcome::kDone:
+            progress.mutable_done()->set_message(valid_utf8(reply.message));
+            progress.mutable_done()->set_duration_ms(milliseconds(elapsed));
+            break;
+        case OperatorOutcome::kRefused:
+        case OperatorOutcome::kFailed:
+            fill_refused(*progress.mutable_refused(), {static_cast<ErrorCode>(reply.code == 0 ? 1 : reply.code), reply.message, reply.remedy});
+            break;
+    }
+    return progress;
+}
+
+proto::Progress to_dry_run(const engine::OperatorReply& reply, const std::vector<std::string>& consequences) {
+    if (!is_good(reply)) return to_progress(reply, {}, consequences);
+    proto::Progress progress;
+    fill_accepted(reply.message, consequences, *progress.mutable_accepted());
+    progress.mutable_accepted()->set_dry_run(true);
+    return progress;
+}
+
+}  // namespace
+
+void fill_refused(proto::Refused& out, const Error& error) {
+    out.set_code(static_cast<uint32_t>(error.code));
+    out.set_message(valid_utf8(error.message));
+    out.set_remedy(valid_utf8(error.remedy));
+}
+
+void answer_error(const Caller& caller, const Error& error) {
+    proto::Progress progress;
+    fill_refused(*progress.mutable_refused(), error);
+    caller.write(progress);
+}
+
+void carry_out(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request,
+               const proto::ChangeOptions& options, const std::vector<std::string>& consequences) {
+    if (!request) return answer_error(caller, request.error());
+    const auto begun = Clock::now();
+    Conversation conversation(backend, std::move(*request));
+    while (!caller.gone()) {
+        const auto elapsed = Clock::now() - begun;
+        if (options.timeout_ms() != 0 && elapsed > std::chrono::milliseconds(options.timeout_ms())) {
+            return answer_error(caller, {ErrorCode::kTimedOut, "not done within the time-out; it goes on in the background",
+                                         "`kagami status` shows how far it is"});
+        }
+        const auto reply = conversation.next(kCancelCheck);
+        if (!reply) continue;
+        if (options.dry_run()) {
+            caller.write(to_dry_run(*reply, consequences));
+            return;
+        }
+        if (!caller.write(to_progress(*reply, Clock::now() - begun, consequences))) return;
+        if (reply->outcome != OperatorOutcome::kAccepted || !options.wait()) return;
+    }
+}
+
+bool carry_out_first(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request) {
+    if (!request) {
+        answer_error(caller, request.error());
+        return false;
+    }
+    Conversation conversation(backend, std::move(*request));
+    std::optional<engine::OperatorReply> reply;
+    while (!reply && !caller.gone()) reply = conversation.next(kCancelCheck);
+    if (!reply) return false;
+    if (!is_good(*reply)) caller.write(to_progress(*reply, {}, {}));
+    return is_good(*reply);
+}
+
+}  // namespace kagami::runtime

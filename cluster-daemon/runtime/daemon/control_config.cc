@@ -1,0 +1,169 @@
+#include "cluster-daemon/runtime/daemon/control_config.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+#include "cluster-daemon/runtime/daemon/active_config.h"
+#include "cluster-daemon/runtime/daemon/control_requests.h"
+#include "common/config/diff.h"
+#include "common/config/reader.h"
+#include "common/hash.h"
+#include "proto/control.pb.h"
+
+namespace kagami::runtime {
+namespace {
+
+namespace proto = control::v1;
+
+const char* word(config::ChangeKind kind) {
+    switch (kind) {
+        case config::ChangeKind::kAdded: return "added";
+        case config::ChangeKind::kRemoved: return "removed";
+        case config::ChangeKind::kChanged: return "changed";
+    }
+    return "changed";
+}
+
+const char* word(config::RestartScope scope) {
+    switch (scope) {
+        case config::RestartScope::kNothing: return "nothing";
+        case config::RestartScope::kMonitor: return "monitor";
+        case config::RestartScope::kGroup: return "group";
+        case config::RestartScope::kCluster: return "cluster";
+    }
+    return "nothing";
+}
+
+config::Bundle to_bundle(const proto::ConfigBundle& in) {
+    config::Bundle bundle;
+    bundle.text = in.text();
+    for (const auto& [name, content] : in.scripts()) bundle.scripts[name] = content;
+    return bundle;
+}
+
+template <typename Repeated>
+void fill_problems(const std::vector<config::Problem>& problems, Repeated* out) {
+    for (const auto& problem : problems) {
+        auto& line = *out->Add();
+        line.set_file(problem.file);
+        line.set_line(static_cast<uint32_t>(problem.line));
+        line.set_column(static_cast<uint32_t>(problem.column));
+        line.set_message(problem.message);
+        line.set_suggestion(problem.suggestion);
+    }
+}
+
+config::Parsed parse_bundle(const config::Bundle& bundle) {
+    std::set<std::string> scripts;
+    for (const auto& [name, content] : bundle.scripts) scripts.insert(name);
+    return config::parse(bundle.text, "cluster.toml", type_catalogue(), &scripts);
+}
+
+// Against the configuration in force; empty when there is none.
+std::vector<config::Change> changes_of(const engine::Snapshot& present, const config::Config& draft, const config::Bundle& bundle) {
+    if (!present.config) return {};
+    std::vector<config::Change> changes = config::diff(*present.config, draft);
+    if (const auto in_force = config::unpack(present.document.config.packed)) {
+        const auto scripts = config::diff_scripts(*in_force, bundle);
+        changes.insert(changes.end(), scripts.begin(), scripts.end());
+    }
+    return changes;
+}
+
+// What restarts, each once; the cluster's restart covers all the others.
+std::vector<std::string> restarts_of(const std::vector<config::Change>& changes) {
+    std::set<std::string> groups;
+    std::set<std::string> monitors;
+    for (const auto& change : changes) {
+        if (change.restarts == config::RestartScope::kCluster) return {"the cluster has to be stopped and started for this change"};
+        if (change.restarts == config::RestartScope::kGroup) groups.insert(change.restarts_name);
+        if (change.restarts == config::RestartScope::kMonitor) monitors.insert(change.restarts_name);
+    }
+    std::vector<std::string> lines;
+    for (const auto& name : groups) lines.push_back(fmt::format("group {} restarts", name));
+    for (const auto& name : monitors) lines.push_back(fmt::format("monitor {} starts anew", name));
+    if (lines.empty()) lines.emplace_back(changes.empty() ? "it is the configuration in force: nothing changes" : "nothing restarts");
+    return lines;
+}
+
+Status fill_bundle(const Bytes& packed, proto::ConfigVersion& answer) {
+    const auto bundle = config::unpack(packed);
+    if (!bundle) return tl::unexpected<Error>(bundle.error());
+    answer.mutable_bundle()->set_text(bundle->text);
+    for (const auto& [name, content] : bundle->scripts) (*answer.mutable_bundle()->mutable_scripts())[name] = content;
+    return {};
+}
+
+}  // namespace
+
+void check_config(const engine::Snapshot& present, const proto::ConfigCheckRequest& in, proto::ConfigCheckAnswer& answer) {
+    const config::Bundle bundle = to_bundle(in.bundle());
+    const config::Parsed parsed = parse_bundle(bundle);
+    fill_problems(parsed.problems, answer.mutable_problems());
+    if (const auto packed = config::pack(bundle)) {
+        const Hash hash = sha256(*packed);
+        answer.set_hash(to_hex(hash.data(), hash.size()));
+    }
+    const auto& in_force = present.document.config;
+    answer.set_in_force_version(in_force.version);
+    answer.set_in_force_hash(to_hex(in_force.hash.data(), in_force.hash.size()));
+    if (!parsed.config) return;
+    for (const auto& change : changes_of(present, *parsed.config, bundle)) {
+        proto::ConfigChange& line = *answer.add_changes();
+        line.set_kind(word(change.kind));
+        line.set_path(change.path);
+        line.set_old_text(change.old_text);
+        line.set_new_text(change.new_text);
+        line.set_restarts(word(change.restarts));
+        line.set_restarts_name(change.restarts_name);
+    }
+}
+
+void apply_config(const ControlBackend& backend, const Caller& caller, const proto::ConfigApplyRequest& in) {
+    const config::Bundle bundle = to_bundle(in.bundle());
+    const config::Parsed parsed = parse_bundle(bundle);
+    if (!parsed.config) {
+        proto::Progress progress;
+        fill_refused(*progress.mutable_refused(), {ErrorCode::kUsage, "the configuration has errors; nothing was changed", "mend them and apply again"});
+        fill_problems(parsed.problems, progress.mutable_refused()->mutable_problems());
+        caller.write(progress);
+        return;
+    }
+    const auto packed = config::pack(bundle);
+    if (!packed) return answer_error(caller, packed.error());
+    const engine::Snapshot present = backend.snapshot();
+    const RequestReader reader(present.config, present.self.node);
+    carry_out(backend, caller, reader.config_apply(in, *packed), in.options(), restarts_of(changes_of(present, *parsed.config, bundle)));
+}
+
+Status show_config(const ControlBackend& backend, uint64_t version, proto::ConfigVersion& answer) {
+    const engine::ConfigEntry in_force = backend.snapshot().document.config;
+    if (version == 0 || version == in_force.version) {
+        answer.set_version(in_force.version);
+        answer.set_hash(to_hex(in_force.hash.data(), in_force.hash.size()));
+        return fill_bundle(in_force.packed, answer);
+    }
+    const auto packed = backend.config_version(version);
+    if (!packed) return fail(ErrorCode::kNotFound, packed.error().message, packed.error().remedy);
+    answer.set_version(version);
+    const Hash hash = sha256(*packed);
+    answer.set_hash(to_hex(hash.data(), hash.size()));
+    return fill_bundle(*packed, answer);
+}
+
+Status config_history(const ControlBackend& backend, size_t limit, proto::ConfigHistoryAnswer& answer) {
+    const auto history = backend.config_history(limit);
+    if (!history) return tl::unexpected<Error>(history.error());
+    for (const ConfigRecord& record : *history) {
+        proto::ConfigVersion& out = *answer.add_versions();
+        out.set_version(record.version);
+        out.set_hash(record.hash);
+        out.set_time_unix_ms(record.unix_ms);
+        out.set_person(record.person);
+        out.set_comment(record.comment);
+    }
+    return {};
+}
+
+}  // namespace kagami::runtime
