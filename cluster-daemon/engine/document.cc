@@ -32,11 +32,17 @@ template <typename C, Is<Voter> V>
 void fields(C& c, V& v) {
     c(v.id, v.weight, v.nonce, v.next_nonce);
 }
+template <typename C, Is<Maintenance> V>
+void fields(C& c, V& v) {
+    c.choice(v.kind, MaintenanceKind::kUnmanaged);
+    c(v.minutes_left);
+}
 template <typename C, Is<NodeEntry> V>
 void fields(C& c, V& v) {
     c.choice(v.state, NodeState::kFenced);
     c(v.boot, v.armed, v.isolated, v.leave_order);
     c.choice(v.leaving, Leaving::kReboot);
+    c(v.maintenance, v.reserved_minutes, v.final_actions_cleared);
 }
 template <typename C, Is<GroupEntry> V>
 void fields(C& c, V& v) {
@@ -45,6 +51,23 @@ void fields(C& c, V& v) {
     c(v.target, v.last_owner, v.held, v.crashed, v.stop_failed);
     c.set(v.failed_on, kMaxNodes);
     c(v.failovers, v.storm);
+    c.set(v.stopped_resources, kMaxResources);
+    c(v.maintenance);
+}
+template <typename C, Is<FailoverSwitch> V>
+void fields(C& c, V& v) {
+    c(v.on, v.latched);
+    c.sentence(v.why);
+}
+template <typename C, Is<MonitorEntry> V>
+void fields(C& c, V& v) {
+    c.set(v.suspended, kMaxNodes);
+    c.set(v.dummy_failure, kMaxNodes);
+    c(v.cleared);
+}
+template <typename C, Is<TimeoutRatio> V>
+void fields(C& c, V& v) {
+    c(v.ratio, v.minutes_left);
 }
 template <typename C, Is<LastStanding> V>
 void fields(C& c, V& v) {
@@ -55,6 +78,18 @@ void fields(C& c, V& v) {
     c(v.version, v.hash);
     c.blob(v.packed, config::kMaxPackedBytes);
 }
+template <typename C, Is<Unconfirmed> V>
+void fields(C& c, V& v) {
+    c(v.previous, v.seconds_left);
+}
+template <typename C, Is<PendingChange> V>
+void fields(C& c, V& v) {
+    c(v.wanted);
+    c.sentence(v.person);
+    c.set(v.stops, kMaxGroups);
+    c.set(v.ran, kMaxGroups);
+    c(v.confirm_within, v.goes_back, v.installed);
+}
 template <typename C, Is<Document> V>
 void fields(C& c, V& v) {
     c(v.cluster, v.version, v.previous, v.feature_level, v.leader);
@@ -64,7 +99,9 @@ void fields(C& c, V& v) {
     c.map(v.nodes, kMaxNodes);
     c.map(v.groups, kMaxGroups);
     c.map(v.mirrors, kMaxMirrors);
-    c(v.last_standing, v.cluster_stopped);
+    c(v.last_standing, v.failover, v.maintenance, v.timeout_ratio);
+    c.map(v.monitors, kMaxMonitors);
+    c(v.unconfirmed, v.pending, v.leader_wish, v.cluster_stopped);
 }
 
 const NodeEntry& Document::node(NodeId id) const {

@@ -48,6 +48,18 @@ enum class NodeState : uint8_t {
 // in its incarnation acts on it.
 enum class Leaving : uint8_t { kNo, kStopDaemon, kHalt, kReboot };
 
+enum class MaintenanceKind : uint8_t {
+    kNone,
+    kObserve,    // leases and guard go on; nothing is decided by itself: no failover, no recovery by monitors
+    kUnmanaged,  // of a node: in addition its guard is disarmed, its services run on whatever becomes of the daemon
+};
+// A person works on it. Whoever leads counts the minutes; at 0 it ends with an alarm.
+struct Maintenance {
+    MaintenanceKind kind = MaintenanceKind::kNone;
+    uint32_t minutes_left = 0;
+    bool operator==(const Maintenance&) const = default;
+};
+
 struct NodeEntry {
     NodeState state = NodeState::kAbsent;
     BootId boot{};             // of the incarnation that was last admitted
@@ -55,6 +67,9 @@ struct NodeEntry {
     bool isolated = false;     // runs no groups until returned by a person (auto_return = false)
     uint32_t leave_order = 0;  // 1 = left first; 0 = has not left
     Leaving leaving = Leaving::kNo;
+    Maintenance maintenance;
+    uint32_t reserved_minutes = 0;  // a planned reboot: its groups wait for it that long
+    uint32_t final_actions_cleared = 0;  // counts a person's resets of the node's count of final actions
     bool operator==(const NodeEntry&) const = default;
 };
 
@@ -77,15 +92,32 @@ struct GroupEntry {
     bool stop_failed = false;    // STOP_FAILED: never started elsewhere without a proof
     std::set<NodeId> failed_on;  // activation or monitor failures since it last was healthy or a person acted
     uint32_t failovers = 0;      // used up of the failover threshold since then
+    std::set<std::string> stopped_resources;  // by a person, while the group runs
+    Maintenance maintenance;
     uint32_t storm = 0;  // failovers of about the last hour: the leader takes one off every hour / failovers_per_hour
     bool operator==(const GroupEntry&) const = default;
 };
 
-// Written by the last leaver: it alone may start without the others (start-up condition c).
-struct LastStanding {
-    NodeId node;
-    Epoch epoch;
-    bool operator==(const LastStanding&) const = default;
+// Whether groups go elsewhere by themselves (reference system 3).
+struct FailoverSwitch {
+    bool on = true;
+    bool latched = false;  // switched off by an automatic failover (failover_latch), not by a person
+    std::string why;       // "by root on node1", "group web failed over from node1 to node2"
+    bool operator==(const FailoverSwitch&) const = default;
+};
+
+// What persons set of a monitor.
+struct MonitorEntry {
+    std::set<NodeId> suspended;      // it does not check there
+    std::set<NodeId> dummy_failure;  // it reports an error there, whatever it finds (verification)
+    uint32_t cleared = 0;            // counts a person's resets of its recovery counters
+    bool operator==(const MonitorEntry&) const = default;
+};
+
+struct TimeoutRatio {  // of monitors, resources and scripts; for busy times
+    uint32_t ratio = 1;
+    uint32_t minutes_left = 0;  // 0 = none is set
+    bool operator==(const TimeoutRatio&) const = default;
 };
 
 struct ConfigEntry {
@@ -93,6 +125,33 @@ struct ConfigEntry {
     Hash hash{};   // sha256 of packed
     Bytes packed;  // config::Bundle, packed
     bool operator==(const ConfigEntry&) const = default;
+};
+
+// A configuration that a person has yet to confirm: else `previous` comes back.
+struct Unconfirmed {
+    ConfigEntry previous;
+    uint32_t seconds_left = 0;  // counted by whoever leads
+    bool operator==(const Unconfirmed&) const = default;
+};
+
+// A change of configuration that a person asked for and that has to stop groups first. It is installed as a whole once
+// they have stopped, or not at all.
+struct PendingChange {
+    ConfigEntry wanted;  // its version counts from the installation on
+    std::string person;
+    std::set<std::string> stops;  // groups that stop for it
+    std::set<std::string> ran;    // those of them that start again, where they ran
+    uint32_t confirm_within = 0;  // seconds; 0 = at once
+    bool goes_back = false;       // nobody confirmed the present one
+    bool installed = false;       // `wanted` is in force (and its bytes are gone from here): the groups start again
+    bool operator==(const PendingChange&) const = default;
+};
+
+// Written by the last leaver: it alone may start without the others (start-up condition c).
+struct LastStanding {
+    NodeId node;
+    Epoch epoch;
+    bool operator==(const LastStanding&) const = default;
 };
 
 struct Document {
@@ -110,6 +169,13 @@ struct Document {
     std::map<std::string, GroupEntry> groups;
     std::map<std::string, mirror::Record> mirrors;  // by name of the md resource
     std::optional<LastStanding> last_standing;
+    FailoverSwitch failover;
+    Maintenance maintenance;  // of the whole cluster
+    TimeoutRatio timeout_ratio;
+    std::map<std::string, MonitorEntry> monitors;
+    std::optional<Unconfirmed> unconfirmed;
+    std::optional<PendingChange> pending;
+    NodeId leader_wish;  // a person's: it leads as long as it can, whoever owns the most groups; kNobody = none
     bool cluster_stopped = false;  // a person stopped the cluster; cleared at the next start
 
     bool operator==(const Document&) const = default;

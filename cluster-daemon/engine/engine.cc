@@ -128,6 +128,10 @@ void Engine::Impl::on(const MirrorReported& e, Instant now) {
     report(now);
 }
 
+void Engine::Impl::on(const MachineMeasured& e, Instant /*now*/) {
+    measured = e;
+}
+
 void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {
     stored_hash = e.hash;
 }

@@ -30,6 +30,7 @@ struct Engine::Impl {
     void on(const GuardObserved& e, Instant now);
     void on(const Asked& e, Instant now);
     void on(const MirrorReported& e, Instant now);
+    void on(const MachineMeasured& e, Instant now);
     void on(const ConfigStored& e, Instant now);
 
     void on_message(NodeId from, const Heartbeat& m, Instant now);
@@ -101,6 +102,7 @@ struct Engine::Impl {
 
     Instant stepped_at;
     NodeReport own_report;
+    MachineMeasured measured;
     Instant progress_at;  // before it, a report does not go out for the progress of a resync alone
     Instant report_at;
     Instant beat_at;

@@ -11,10 +11,17 @@ std::optional<SystemAction> system_action(config::FinalAction action) {
     switch (action) {
         case config::FinalAction::kNone:
         case config::FinalAction::kStay:
+        case config::FinalAction::kStopResource:
         case config::FinalAction::kStopGroup: return std::nullopt;
         case config::FinalAction::kStopCluster: return SystemAction::kStopDaemon;
         case config::FinalAction::kStopAndShutdown: return SystemAction::kHalt;
         case config::FinalAction::kStopAndReboot: return SystemAction::kReboot;
+        case config::FinalAction::kSysrqPanic: return SystemAction::kSysrqPanic;
+        case config::FinalAction::kReset: return SystemAction::kReset;
+        case config::FinalAction::kBmcReset: return SystemAction::kBmcReset;
+        case config::FinalAction::kBmcPowerOff: return SystemAction::kBmcPowerOff;
+        case config::FinalAction::kBmcPowerCycle: return SystemAction::kBmcPowerCycle;
+        case config::FinalAction::kBmcNmi: return SystemAction::kBmcNmi;
     }
     return std::nullopt;
 }

@@ -15,6 +15,7 @@ void fields(C& c, V& v) {
     c.blob(v.document, kMaxDocumentBytes);
     c(v.silence, v.boot);
     c.map(v.groups, kMaxGroups);
+    c(v.final_actions, v.final_actions_cleared);
 }
 
 namespace {

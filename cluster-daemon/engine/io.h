@@ -33,6 +33,8 @@ struct DurableState {  // one record, written as a whole (docs/formats/voter-sto
         silence{};  // how long it grants nothing new after a restart: the longest T_grant it may still have promised
     BootId boot{};  // boot in which `groups` was written: marks of another boot are void
     std::map<std::string, LocalGroup> groups;
+    uint32_t final_actions = 0;          // that ended this node, since it last was calm for final_action_reset
+    uint32_t final_actions_cleared = 0;  // a person's resets that were obeyed (NodeEntry::final_actions_cleared)
     bool operator==(const DurableState&) const = default;
 };
 Bytes encode(const DurableState& state);
@@ -53,6 +55,13 @@ struct PeerConnected {
 };  // gRPC channel, for displays and resends
 
 enum class ResourceAction : uint8_t { kActivate, kDeactivate, kProbe };
+enum class ScriptMoment : uint8_t {  // ResourceScripts
+    kBeforeActivation,
+    kAfterActivation,
+    kBeforeDeactivation,
+    kAfterDeactivation,
+    kBeforeFinal,
+};
 enum class ProbeResult : uint8_t { kActive, kInactive, kPartial };
 struct ResourceDone {
     uint64_t operation = 0;
@@ -88,12 +97,16 @@ struct Asked {
 struct MirrorReported {
     mirror::Report report;
 };  // by this node's mirror driver, on every change; a driver that went away: role kDetached, disk kNone
+struct MachineMeasured {
+    uint64_t memory_free_mib = 0;  // available to programs
+    uint64_t disk_free_mib = 0;    // on the file system of the durable state
+};  // every few seconds
 struct ConfigStored {
     Hash hash{};
 };  // the runtime has unpacked the configuration in force
 
 using Event = std::variant<Received, Woken, Persisted, PeerConnected, ResourceDone, MonitorDone, MonitorStirred,
-                           ScriptDone, GuardObserved, Asked, MirrorReported, ConfigStored>;
+                           ScriptDone, GuardObserved, Asked, MirrorReported, MachineMeasured, ConfigStored>;
 
 // ---- out ----
 struct Envelope {
@@ -127,10 +140,26 @@ struct WatchMonitor {
     std::string monitor;
     bool on = false;
 };  // subscribe / unsubscribe
+enum class RecoveryMoment : uint8_t { kRecovery, kRestart, kFailover, kFinalAction };  // CLP_ACTION
 struct RunRecoveryScript {
     uint64_t operation = 0;
     std::string monitor;
     uint32_t count = 0;
+    RecoveryMoment moment = RecoveryMoment::kRecovery;
+    uint32_t restarts = 0;   // so far
+    uint32_t failovers = 0;  // so far
+    Duration timeout = 30s;
+};
+struct RunResourceScript {  // answered by ScriptDone
+    uint64_t operation = 0;
+    std::string group;
+    std::string resource;
+    ScriptMoment moment = ScriptMoment::kBeforeActivation;
+    Duration timeout{};
+    bool failover = false;
+    StopReason stop_reason = StopReason::kGroupStop;
+    uint8_t last_action = 0;
+    NodeId previous;
 };
 enum class Verdict : uint8_t { kNone, kResume, kKill };
 struct GuardedGroup {
@@ -147,7 +176,17 @@ struct SetGuard {           // published to the guard's page; the runtime adds c
     std::vector<GuardedGroup> groups;
     bool operator==(const SetGuard&) const = default;
 };
-enum class SystemAction : uint8_t { kStopDaemon, kHalt, kReboot };
+enum class SystemAction : uint8_t {
+    kStopDaemon,
+    kHalt,
+    kReboot,
+    kSysrqPanic,  // this and the next ones end the machine at once, without stopping anything
+    kReset,
+    kBmcReset,
+    kBmcPowerOff,
+    kBmcPowerCycle,
+    kBmcNmi,
+};
 struct ActOnSystem {
     SystemAction action = SystemAction::kStopDaemon;
     std::string why;
@@ -164,7 +203,7 @@ struct StoreConfig {
     uint64_t version = 0;
 };  // unpack the configuration in force to active/
 
-using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, SetGuard, ActOnSystem, Answer,
+using Command = std::variant<RunResource, CheckMonitor, WatchMonitor, RunRecoveryScript, RunResourceScript, SetGuard, ActOnSystem, Answer,
                              SetMirror, StoreConfig>;
 struct HeldCommand {
     Command command;

@@ -13,14 +13,17 @@
 //             learn of it (the leader after T_hold, others after T_renew). A daemon that starts in a boot that has left
 //             wants to join again. report().leaving is also the heartbeat's: the document asks this node to leave, or a
 //             final action of its own does.
+// Unmanaged:  a node that a person has taken out of the cluster's hands (MaintenanceKind::kUnmanaged): nothing is
+//             guarded, suspended, started or recovered; what runs goes on. When it is over everything is probed.
 // Reports:    one may say STOPPED(token) only when the token is durable: send them after persist when durable_changed.
 // Leaves to others: leases (register.h), which node (policy.h), suspension itself (the guard), intervals of monitors
-//             (monitor_machine.h).
+//             (monitor_machine.h), when a final action is suppressed (final_actions.h).
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,12 +41,20 @@ struct LocalInput {                          // what the local manager sees of t
     Instant run_until;  // lease; Instant{} = none
     Instant lease_sent_at;
     bool config_stored = false;  // scripts in force lie on the disk of this node
+    bool unmanaged = false;      // a person runs this node by hand
+    std::set<NodeId> healthy;    // other nodes that are heard as members with a guard
+};
+
+struct LocalCounts {  // durable, of DurableState
+    uint32_t final_actions = 0;
+    uint32_t final_actions_cleared = 0;
+    bool operator==(const LocalCounts&) const = default;
 };
 
 struct LocalOutput {
     std::vector<Command> commands;  // carried out after persist when `durable` changed
     std::vector<Decision> decisions;
-    bool durable_changed = false;  // groups() must be made durable before commands run
+    bool durable_changed = false;  // groups() and counts() must be made durable before commands run
     bool report_changed = false;
     std::optional<Instant> wake_at;
 };
@@ -57,6 +68,7 @@ class LocalManager {
 
     // Marks of this boot are re-adopted by probing; of another boot: tokens kept, marks void.
     void restore(const std::map<std::string, LocalGroup>& groups, bool same_boot);
+    void restore(const LocalCounts& counts);
     void on_start(const StartGroup& order, const LocalInput& input);
     void on_stop(const StopGroup& order, const LocalInput& input);
     void on_resource_done(const ResourceDone& done, const LocalInput& input);
@@ -70,8 +82,10 @@ class LocalManager {
 
     NodeReport report() const;  // without incarnation, serial, version (the engine fills them)
     const std::map<std::string, LocalGroup>& groups() const;  // durable part
+    const LocalCounts& counts() const;                        // durable part, too
     std::vector<GuardedGroup> guarded() const;                // what the guard must cover, with verdicts
     bool anything_active() const;
+    bool anything_suspended() const;
 
  private:
     struct State;

@@ -101,7 +101,7 @@ void fields(C& c, V& v) {
     c(v.name);
     c.choice(v.state, MonitorState::kUnknown);
     c.sentence(v.message);
-    c(v.restarts, v.failovers);
+    c(v.restarts, v.failovers, v.scripts, v.late);
 }
 template <typename C, Is<NodeReport> V>
 void fields(C& c, V& v) {
@@ -109,16 +109,19 @@ void fields(C& c, V& v) {
     c.list(v.groups, kMaxGroups);
     c.list(v.monitors, kMaxMonitors);
     c.list(v.mirrors, kMaxMirrors);
+    c(v.final_actions, v.memory_free_mib, v.disk_free_mib);
 }
 template <typename C, Is<OperatorRequest> V>
 void fields(C& c, V& v) {
     c(v.id);
-    c.choice(v.verb, OperatorVerb::kMirrorRejoin);
+    c.choice(v.verb, OperatorVerb::kConfigConfirm);
     c(v.subject, v.node);
     c.blob(v.bundle, config::kMaxPackedBytes);
     c(v.expected);
     c.sentence(v.person);
-    c(v.reboot, v.halt, v.force, v.alone);
+    c(v.reboot, v.halt, v.force, v.alone, v.dry_run, v.minutes, v.amount);
+    c.choice(v.maintenance, MaintenanceKind::kUnmanaged);
+    c.choice(v.scope, MaintenanceScope::kGroup);
 }
 template <typename C, Is<OperatorReply> V>
 void fields(C& c, V& v) {

@@ -193,6 +193,8 @@ struct MonitorReport {
     std::string message;
     uint32_t restarts = 0;
     uint32_t failovers = 0;
+    uint32_t scripts = 0;
+    bool late = false;  // the last check took longer than `delay_warning` of its time-out
     bool operator==(const MonitorReport&) const = default;
 };
 struct NodeReport {  // node -> leader (and kept by all for status), on change and every 10 T_renew
@@ -204,6 +206,9 @@ struct NodeReport {  // node -> leader (and kept by all for status), on change a
     std::vector<GroupReport> groups;
     std::vector<MonitorReport> monitors;
     std::vector<mirror::Report> mirrors;  // of this node's driver
+    uint32_t final_actions = 0;           // DurableState::final_actions
+    uint64_t memory_free_mib = 0;         // rounded down coarsely; 0 = not measured
+    uint64_t disk_free_mib = 0;           // likewise
     bool operator==(const NodeReport&) const = default;
 };
 
@@ -223,7 +228,24 @@ enum class OperatorVerb : uint8_t {
     kMirrorCancel,  // subject: mirror: stop the resync, none by itself
     kMirrorBreak,   // subject: mirror: stop replicating
     kMirrorRejoin,  // subject: mirror: replicate again
+    kResourceStart,         // subject: resource; force: also what it comes after
+    kResourceStop,          // subject: resource; force: also what comes after it
+    kMonitorSuspend,        // subject: monitor, or empty = all; node: where, or kNobody = everywhere; likewise the next four
+    kMonitorResume,
+    kMonitorDummyOn,        // verification: report an error
+    kMonitorDummyOff,
+    kMonitorClear,          // reset its recovery counters
+    kFailoverOn,            // refused while a path is bad
+    kFailoverOff,
+    kFailoverForce,         // the leader's role and its groups go to another node now; refused while a copy is under way
+    kMaintenanceBegin,      // scope and subject: of what; maintenance: its kind; minutes
+    kMaintenanceEnd,
+    kLeaderMove,            // node: to whom, or kNobody = whoever suits
+    kTimeoutRatio,          // amount: the ratio; minutes; 1 = back to normal
+    kFinalActionsClear,     // node, or kNobody = all
+    kConfigConfirm,
 };
+enum class MaintenanceScope : uint8_t { kCluster, kNode, kGroup };
 struct OperatorRequest {
     uint64_t id = 0;  // unique per origin node
     OperatorVerb verb = OperatorVerb::kGroupStart;
@@ -236,6 +258,11 @@ struct OperatorRequest {
     bool halt = false;    // kNodeShutdown / kClusterStop: also shut the OS down
     bool force = false;   // kClusterStart: without waiting; kConfigApply: whatever is in force
     bool alone = false;   // kClusterStart: without the nodes that were confirmed down, even without a majority
+    bool dry_run = false;  // say what would happen, change nothing
+    uint32_t minutes = 0;  // kMaintenanceBegin, kTimeoutRatio: how long; kNodeShutdown with reboot: its groups wait
+    uint32_t amount = 0;   // kTimeoutRatio; kConfigApply: seconds within which it must be confirmed, 0 = at once
+    MaintenanceKind maintenance = MaintenanceKind::kNone;
+    MaintenanceScope scope = MaintenanceScope::kCluster;
     bool operator==(const OperatorRequest&) const = default;
 };
 enum class OperatorOutcome : uint8_t { kAccepted, kDone, kRefused, kFailed };

@@ -67,6 +67,22 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
             case OperatorVerb::kMirrorCancel:
             case OperatorVerb::kMirrorBreak:
             case OperatorVerb::kMirrorRejoin: return mirror_request(request, owed);
+            case OperatorVerb::kResourceStart:
+            case OperatorVerb::kResourceStop:
+            case OperatorVerb::kMonitorSuspend:
+            case OperatorVerb::kMonitorResume:
+            case OperatorVerb::kMonitorDummyOn:
+            case OperatorVerb::kMonitorDummyOff:
+            case OperatorVerb::kMonitorClear:
+            case OperatorVerb::kFailoverOn:
+            case OperatorVerb::kFailoverOff:
+            case OperatorVerb::kFailoverForce:
+            case OperatorVerb::kMaintenanceBegin:
+            case OperatorVerb::kMaintenanceEnd:
+            case OperatorVerb::kLeaderMove:
+            case OperatorVerb::kTimeoutRatio:
+            case OperatorVerb::kFinalActionsClear:
+            case OperatorVerb::kConfigConfirm: break;
         }
         return {};
     };

@@ -47,7 +47,13 @@ Object cluster_object(const Config& config) {
                      {"io", {format_duration(config.timing.io), all}},
                      {"startup_wait", {format_duration(config.startup_wait), {}}},
                      {"auto_return", {yes(config.auto_return), {}}},
-                     {"failovers_per_hour", {std::to_string(config.failovers_per_hour), {}}}};
+                     {"failovers_per_hour", {std::to_string(config.failovers_per_hour), {}}},
+                     {"failover_latch", {yes(config.failover_latch), {}}},
+                     {"last_node_survives", {yes(config.last_node_survives), {}}},
+                     {"final_action_limit", {std::to_string(config.final_action_limit), {}}},
+                     {"final_action_reset", {format_duration(config.final_action_reset), {}}},
+                     {"minimum_memory", {std::to_string(config.minimum_memory_mib), {}}},
+                     {"minimum_disk", {std::to_string(config.minimum_disk_mib), {}}}};
     return object;
 }
 
@@ -100,6 +106,46 @@ void add_values(const Config& config, const std::map<NodeId, Values>& values, co
     }
 }
 
+std::string names_of(const Config& config, const std::vector<NodeId>& nodes) {
+    std::vector<std::string> names;
+    names.reserve(nodes.size());
+    for (const NodeId node : nodes) names.push_back(config.node_name(node));
+    return joined(names);
+}
+
+void add_server_groups(const Config& config, Objects& objects) {
+    for (const ServerGroup& group : config.server_groups) {
+        const std::string nodes = names_of(config, group.nodes);
+        objects["server_group." + group.name] = {nodes, {}, {}, {{"nodes", {nodes, {}}}}};
+    }
+    for (const ExclusiveRule& rule : config.exclusive_rules) {
+        const std::string groups = joined(rule.groups);
+        objects["exclusive_rule." + rule.name] = {
+            groups, {}, {}, {{"groups", {groups, {}}}, {"kind", {rule.absolute ? "absolute" : "normal", {}}}}};
+    }
+}
+
+std::string stops_of(const StopWait& wait) {
+    std::vector<std::string> stops;
+    if (wait.at_cluster_stop) stops.emplace_back("cluster-stop");
+    if (wait.at_node_stop) stops.emplace_back("node-stop");
+    if (wait.at_group_stop) stops.emplace_back("group-stop");
+    return joined(stops);
+}
+
+void add_waits(const Group& group, Object& object) {
+    const StartWait& start = group.start_wait;
+    const StopWait& stop = group.stop_wait;
+    object.fields["start_wait.groups"] = {joined(start.groups), {}};
+    object.fields["start_wait.same_node"] = {yes(start.same_node), {}};
+    object.fields["start_wait.timeout"] = {format_duration(start.timeout), {}};
+    object.fields["start_wait.on_timeout"] = {std::string(word(start.on_timeout)), {}};
+    object.fields["stop_wait.groups"] = {joined(stop.groups), {}};
+    object.fields["stop_wait.at"] = {stops_of(stop), {}};
+    object.fields["stop_wait.timeout"] = {format_duration(stop.timeout), {}};
+    object.fields["stop_wait.on_timeout"] = {std::string(word(stop.on_timeout)), {}};
+}
+
 Object resource_object(const Config& config, const Group& group, const Resource& resource) {
     const Scope scope{RestartScope::kGroup, group.name};
     Object object{resource.type, scope, scope, {}};
@@ -114,7 +160,13 @@ Object resource_object(const Config& config, const Group& group, const Resource&
                      {"on_activation_failure.failover", {std::to_string(start.failover), {}}},
                      {"on_activation_failure.final", {std::string(word(start.final)), {}}},
                      {"on_deactivation_failure.retry", {std::to_string(stop.retry), {}}},
-                     {"on_deactivation_failure.final", {std::string(word(stop.final)), {}}}};
+                     {"on_deactivation_failure.final", {std::string(word(stop.final)), {}}},
+                     {"scripts.before_activation", {resource.scripts.before_activation, {}}},
+                     {"scripts.after_activation", {resource.scripts.after_activation, {}}},
+                     {"scripts.before_deactivation", {resource.scripts.before_deactivation, {}}},
+                     {"scripts.after_deactivation", {resource.scripts.after_deactivation, {}}},
+                     {"scripts.before_final", {resource.scripts.before_final, {}}},
+                     {"scripts.timeout", {format_duration(resource.scripts.timeout), {}}}};
     add_values(config, resource.values, scope, object);
     return object;
 }
@@ -122,15 +174,19 @@ Object resource_object(const Config& config, const Group& group, const Resource&
 void add_groups(const Config& config, Objects& objects) {
     for (const Group& group : config.groups) {
         Object object{"", {}, {RestartScope::kGroup, group.name}, {}};
-        std::vector<std::string> nodes;
-        nodes.reserve(group.nodes.size());
-        for (const NodeId node : group.nodes) nodes.push_back(config.node_name(node));
         object.fields = {{"comment", {group.comment, {}}},
-                         {"nodes", {joined(nodes), {}}},
+                         {"nodes", {names_of(config, group.nodes), {}}},
+                         {"kind", {group.kind == GroupKind::kFailover ? "failover" : "management", {}}},
+                         {"forced_failover", {yes(group.forced_failover), {}}},
+                         {"smart_failover", {yes(group.smart_failover), {}}},
+                         {"server_groups", {joined(group.server_groups), {}}},
+                         {"server_group_policy", {std::string(word(group.server_group_policy)), {}}},
+                         {"check_both_active", {yes(group.check_both_active), {}}},
                          {"start", {group.start == StartAttribute::kAuto ? "auto" : "manual", {}}},
-                         {"failover", {group.failover == FailoverAttribute::kAuto ? "auto" : "manual", {}}},
+                         {"failover", {std::string(word(group.failover)), {}}},
                          {"failback", {group.failback ? "auto" : "manual", {}}},
                          {"exclusion", {group.exclusion == ExclusionKind::kData ? "data" : "strict", {}}}};
+        add_waits(group, object);
         const std::string path = "group." + group.name;
         objects[path] = std::move(object);
         for (const Resource& resource : group.resources) {
@@ -154,7 +210,16 @@ void add_monitors(const Config& config, Objects& objects) {
                          {"on_error.script", {std::to_string(monitor.on_error.script), {}}},
                          {"on_error.restart", {std::to_string(monitor.on_error.restart), {}}},
                          {"on_error.failover", {std::to_string(monitor.on_error.failover), {}}},
-                         {"on_error.final", {std::string(word(monitor.on_error.final)), {}}}};
+                         {"on_error.final", {std::string(word(monitor.on_error.final)), {}}},
+                         {"on_error.script_before_restart", {yes(monitor.on_error.script_before_restart), {}}},
+                         {"on_error.script_before_failover", {yes(monitor.on_error.script_before_failover), {}}},
+                         {"on_error.script_before_final", {yes(monitor.on_error.script_before_final), {}}},
+                         {"on_error.script_timeout", {format_duration(monitor.on_error.script_timeout), {}}},
+                         {"retry_on_timeout", {yes(monitor.retry_on_timeout), {}}},
+                         {"recover_on_timeout", {yes(monitor.recover_on_timeout), {}}},
+                         {"delay_warning", {std::to_string(monitor.delay_warning), {}}},
+                         {"nice", {std::to_string(monitor.nice), scope}},
+                         {"recover", {std::string(word(monitor.recovery_target)), {}}}};
         add_values(config, monitor.values, scope, object);
         objects["monitor." + monitor.name] = std::move(object);
     }
@@ -166,6 +231,7 @@ Objects flatten(const Config& config) {
     add_networks(config, objects);
     add_nodes(config, objects);
     add_arbitration(config, objects);
+    add_server_groups(config, objects);
     add_groups(config, objects);
     add_monitors(config, objects);
     return objects;

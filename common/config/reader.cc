@@ -53,6 +53,12 @@ void read_cluster(const Item& root, ReadContext& context) {
     config.startup_wait = values.duration("startup_wait");
     config.auto_return = values.boolean("auto_return");
     config.failovers_per_hour = static_cast<int>(values.integer("failovers_per_hour"));
+    config.failover_latch = values.boolean("failover_latch");
+    config.last_node_survives = values.boolean("last_node_survives");
+    config.final_action_limit = static_cast<int>(values.integer("final_action_limit"));
+    config.final_action_reset = values.duration("final_action_reset");
+    config.minimum_memory_mib = static_cast<uint64_t>(values.integer("minimum_memory"));
+    config.minimum_disk_mib = static_cast<uint64_t>(values.integer("minimum_disk"));
 }
 
 void read_networks(const Item& root, ReadContext& context) {
@@ -266,7 +272,9 @@ void read_root(const Item& root, ReadContext& context) {
     read_networks(root, context);
     read_nodes(root, context);
     read_arbitration(root, context);
+    read_server_groups(root, context);
     read_groups(root, context);
+    read_exclusive_rules(root, context);
     read_monitors(root, context);
 }
 

@@ -14,19 +14,13 @@ constexpr Duration kScriptMargin = 10s;
 
 FinalAction final_of(const Values& values) {
     for (const auto action : {FinalAction::kNone, FinalAction::kStay, FinalAction::kStopGroup,
-                              FinalAction::kStopCluster, FinalAction::kStopAndShutdown, FinalAction::kStopAndReboot}) {
+                              FinalAction::kStopCluster, FinalAction::kStopAndShutdown, FinalAction::kStopAndReboot,
+                              FinalAction::kSysrqPanic, FinalAction::kReset, FinalAction::kBmcReset,
+                              FinalAction::kBmcPowerOff, FinalAction::kBmcPowerCycle, FinalAction::kBmcNmi,
+                              FinalAction::kStopResource}) {
         if (word(action) == values.text("final")) return action;
     }
     return FinalAction::kNone;
-}
-
-// Names of nodes, groups or resources, as candidates for a suggestion.
-template <typename Things>
-std::vector<std::string_view> names_of(const Things& things) {
-    std::vector<std::string_view> names;
-    names.reserve(things.size());
-    for (const auto& thing : things) names.push_back(thing.name);
-    return names;
 }
 
 std::vector<NodeId> ids_of(const std::vector<Node>& nodes) {
@@ -38,17 +32,6 @@ std::vector<NodeId> ids_of(const std::vector<Node>& nodes) {
 
 int count_of(const Values& values, std::string_view key) {
     return static_cast<int>(values.integer(key));
-}
-
-// The values of a nested table with a section of its own; all defaults when it is absent.
-Values read_nested(const Item& table, const Section& section, const std::string& where, Problems& problems) {
-    const Item* nested = read_table(table, section.title, where, problems);
-    Item absent;
-    absent.at = table.at;
-    if (nested == nullptr) nested = &absent;
-    const std::string label = where + ": " + std::string(section.title);
-    check_unknown(*nested, section.keys, label, problems);
-    return read_values(*nested, section.keys, label, problems);
 }
 
 const TypeDescription* find_type(const std::vector<TypeDescription>& types, const Item& table, const std::string& type,
@@ -182,6 +165,10 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
     resource.on_activation_failure = {count_of(start, "retry"), count_of(start, "failover"), final_of(start)};
     const Values stop = read_nested(table, deactivation_failure_section(), where, context.problems);
     resource.on_deactivation_failure = {count_of(stop, "retry"), final_of(stop)};
+    const Values scripts = read_nested(table, resource_scripts_section(), where, context.problems);
+    resource.scripts = {scripts.text("before_activation"),   scripts.text("after_activation"),
+                        scripts.text("before_deactivation"), scripts.text("after_deactivation"),
+                        scripts.text("before_final"),        scripts.duration("timeout")};
     const TypeDescription* type =
         find_type(context.types.resources, table, resource.type, "resource", context.problems);
     if (type != nullptr) {
@@ -225,27 +212,6 @@ void resolve_after(const Item& table, Resource& resource, const Group& group, Re
     std::erase(resource.after, resource.name);
 }
 
-std::vector<NodeId> nodes_of(const Item& table, const Values& values, const std::string& where, ReadContext& context) {
-    if (table.find("nodes") == nullptr) return ids_of(context.config.nodes);
-    const auto names = names_of(context.config.nodes);
-    std::vector<NodeId> nodes;
-    for (const std::string& name : values.list("nodes")) {
-        const Node* node = context.config.node(name);
-        if (node != nullptr) {
-            nodes.push_back(node->id);
-        } else {
-            context.problems.add(place(table, "nodes", name),
-                                 std::string(where).append(": unknown node \"").append(name) + "\"",
-                                 nearest(name, names, "nodes"));
-        }
-    }
-    const Item& list = table.find("nodes")->value;
-    if (list.kind == Item::Kind::kList && list.list.empty()) {
-        context.problems.add(list.at, where + ": nodes names nothing", "remove the key to allow every node");
-    }
-    return nodes;
-}
-
 void read_group(const Item& table, NameBook& names, NameBook& resource_names, ReadContext& context) {
     const Section& section = group_section();
     const std::string where = label(section.title, table);
@@ -257,11 +223,7 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     names.claim(group.name, place(table, "name"), context.problems);
     if (group.name == "monitors")
         context.problems.add(place(table, "name"), "a group must not be called \"monitors\"", "recovery scripts of monitors use that name; choose another");
-    group.nodes = nodes_of(table, values, where, context);
-    group.start = values.text("start") == "auto" ? StartAttribute::kAuto : StartAttribute::kManual;
-    group.failover = values.text("failover") == "auto" ? FailoverAttribute::kAuto : FailoverAttribute::kManual;
-    group.failback = values.text("failback") == "auto";
-    group.exclusion = values.text("exclusion") == "data" ? ExclusionKind::kData : ExclusionKind::kStrict;
+    read_placement(table, values, where, group, context);
     const auto tables = read_tables(table, "resource", resource_section().title, context.problems);
     check_count(tables, kMaxResources, "resources of a group", context.problems);
     std::vector<Position> places;
@@ -337,6 +299,21 @@ void resolve_target(const Item& table, const TypeDescription* type, const std::s
     }
 }
 
+RecoveryTarget recovery_target(const Item& table, const Values& common, const std::string& where,
+                               const Monitor& monitor, ReadContext& context) {
+    const RecoveryTarget usual = !monitor.target.empty()         ? RecoveryTarget::kResource
+                                 : !monitor.target_group.empty() ? RecoveryTarget::kGroup
+                                                                 : RecoveryTarget::kAllGroups;
+    if (!common.has("recover")) return usual;
+    for (const auto target : {RecoveryTarget::kResource, RecoveryTarget::kGroup, RecoveryTarget::kAllGroups}) {
+        if (word(target) != common.text("recover")) continue;
+        if (target >= usual) return target;
+        context.problems.add(place(table, "recover"), where + ": recover = \"" + std::string(word(target)) + "\" needs one",
+                             target == RecoveryTarget::kResource ? "add target = \"RESOURCE\"" : "add group = \"GROUP\"");
+    }
+    return usual;
+}
+
 void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
     const Section& section = monitor_section();
     const std::string where = label(section.title, table);
@@ -354,15 +331,29 @@ void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
     monitor.start_wait = common.duration("start_wait");
     monitor.retry = count_of(common, "retry");
     const Values error = read_nested(table, on_error_section(), where, context.problems);
-    monitor.on_error = {count_of(error, "script"), count_of(error, "restart"), count_of(error, "failover"),
-                        final_of(error)};
+    monitor.on_error = {count_of(error, "script"),
+                        count_of(error, "restart"),
+                        count_of(error, "failover"),
+                        final_of(error),
+                        error.boolean("script_before_restart"),
+                        error.boolean("script_before_failover"),
+                        error.boolean("script_before_final"),
+                        error.duration("script_timeout")};
+    monitor.retry_on_timeout = common.boolean("retry_on_timeout");
+    monitor.recover_on_timeout = common.boolean("recover_on_timeout");
+    monitor.delay_warning = count_of(common, "delay_warning");
+    monitor.nice = count_of(common, "nice");
+    const std::vector<NodeId> nodes = table.find("nodes") == nullptr
+                                          ? ids_of(context.config.nodes)
+                                          : nodes_named(table, common, "nodes", where, context);
     const TypeDescription* type = find_type(context.types.monitors, table, monitor.type, "monitor", context.problems);
     if (type != nullptr) {
         check_unknown(table, all_keys(section, keys_of(type->parameters)),
                       std::string(section.title) + " of type " + monitor.type, context.problems);
-        monitor.values = read_own(table, *type, ids_of(context.config.nodes), where, context);
+        monitor.values = read_own(table, *type, nodes, where, context);
     }
     resolve_target(table, type, where, monitor, context);
+    monitor.recovery_target = recovery_target(table, common, where, monitor, context);
     context.config.monitors.push_back(std::move(monitor));
 }
 
@@ -374,6 +365,7 @@ void read_groups(const Item& root, ReadContext& context) {
     NameBook names("group");
     NameBook resource_names("resource");
     for (const Item* table : tables) read_group(*table, names, resource_names, context);
+    check_waits(tables, context);
 }
 
 void read_monitors(const Item& root, ReadContext& context) {

@@ -251,9 +251,11 @@ void Node::run(const engine::Command& command) {
         }
         void operator()(const engine::CheckMonitor& c) const { node.machine_.check(c); }
         void operator()(const engine::WatchMonitor& c) const { node.machine_.watch(c); }
-        void operator()(const engine::RunRecoveryScript& c) const {
-            node.world_.queue().after(20ms, [n = &node, c, life = node.daemon_life_] {
-                if (life == n->daemon_life_) n->feed(engine::ScriptDone{c.operation, true, ""});
+        void operator()(const engine::RunRecoveryScript& c) const { script(c.operation); }
+        void operator()(const engine::RunResourceScript& c) const { script(c.operation); }
+        void script(uint64_t operation) const {
+            node.world_.queue().after(20ms, [n = &node, operation, life = node.daemon_life_] {
+                if (life == n->daemon_life_) n->feed(engine::ScriptDone{operation, true, ""});
             });
         }
         void operator()(const engine::SetGuard& c) const {
@@ -324,10 +326,16 @@ void Node::act(const engine::ActOnSystem& action) {
                 kill_daemon();
                 break;
             case engine::SystemAction::kHalt:
+            case engine::SystemAction::kBmcPowerOff:
                 world_.note_fault(world_.name(id_) + " shuts down: " + action.why);
                 power_off();
                 break;
             case engine::SystemAction::kReboot:
+            case engine::SystemAction::kSysrqPanic:
+            case engine::SystemAction::kReset:
+            case engine::SystemAction::kBmcReset:
+            case engine::SystemAction::kBmcPowerCycle:
+            case engine::SystemAction::kBmcNmi:
                 world_.note_fault(world_.name(id_) + " reboots: " + action.why);
                 power_off();
                 world_.queue().after(world_.calm() ? Duration(5s) : world_.random().between(2s, 30s),

@@ -61,6 +61,43 @@ engine::MonitorState to_engine(monitors::Health health) {
     return engine::MonitorState::kUnknown;
 }
 
+const std::string& script_of(const config::ResourceScripts& scripts, engine::ScriptMoment moment) {
+    switch (moment) {
+        case engine::ScriptMoment::kBeforeActivation: return scripts.before_activation;
+        case engine::ScriptMoment::kAfterActivation: return scripts.after_activation;
+        case engine::ScriptMoment::kBeforeDeactivation: return scripts.before_deactivation;
+        case engine::ScriptMoment::kAfterDeactivation: return scripts.after_deactivation;
+        case engine::ScriptMoment::kBeforeFinal: return scripts.before_final;
+    }
+    return scripts.before_final;
+}
+
+const char* timing_word(engine::ScriptMoment moment) {  // CLP_TIMING
+    switch (moment) {
+        case engine::ScriptMoment::kBeforeActivation: return "PRESTART";
+        case engine::ScriptMoment::kAfterActivation: return "POSTSTART";
+        case engine::ScriptMoment::kBeforeDeactivation: return "PRESTOP";
+        case engine::ScriptMoment::kAfterDeactivation: return "POSTSTOP";
+        case engine::ScriptMoment::kBeforeFinal: return "STOP";
+    }
+    return "";
+}
+
+// The step that the script belongs to, for its environment.
+engine::RunResource step_of(const engine::RunResourceScript& script) {
+    engine::RunResource step;
+    step.group = script.group;
+    step.resource = script.resource;
+    const bool starts = script.moment == engine::ScriptMoment::kBeforeActivation ||
+                        script.moment == engine::ScriptMoment::kAfterActivation;
+    step.action = starts ? engine::ResourceAction::kActivate : engine::ResourceAction::kDeactivate;
+    step.failover = script.failover;
+    step.stop_reason = script.stop_reason;
+    step.last_action = script.last_action;
+    step.previous = script.previous;
+    return step;
+}
+
 std::string sentence(const Error& error) {
     return error.remedy.empty() ? error.message : error.message + " (" + error.remedy + ")";
 }
@@ -196,6 +233,26 @@ struct Drivers::Impl {
         return {command.operation, ok, ok ? "" : fmt::format("recovery script of monitor {} failed: {}", command.monitor, result->last_output)};
     }
 
+    // A person's script around a step of a resource, in the resource's cgroup.
+    engine::ScriptDone run_script(const config::Config& in_force, const engine::RunResourceScript& command) {
+        const auto [group, resource] = find_resource(in_force, command.group, command.resource);
+        if (resource == nullptr) return {command.operation, false, fmt::format("resource {} is unknown", command.resource)};
+        const std::string& script = script_of(resource->scripts, command.moment);
+        host::ScriptRequest request;
+        request.group = command.group;
+        request.resource = command.resource;
+        request.argv = {script.starts_with('/') ? script
+                                                : fmt::format("{}/{}/{}/{}", script_directory, command.group, command.resource, script)};
+        request.environment = clp_environment(in_force, *group, self, step_of(command), script_directory);
+        request.environment["CLP_TIMING"] = timing_word(command.moment);
+        request.log_name = command.group + "." + command.resource;
+        const auto result = host.scripts->run(request, host.now() + command.timeout);
+        if (!result) return {command.operation, false, sentence(result.error())};
+        const bool ok = result->exit_code == 0 && !result->timed_out;
+        const std::string how = result->timed_out ? "timed out" : fmt::format("ended with {}", result->exit_code);
+        return {command.operation, ok, ok ? "" : fmt::format("script {} of resource {} {}: {}", script, command.resource, how, result->last_output)};
+    }
+
     host::Host host;
     NodeId self;
     std::string script_directory;
@@ -244,6 +301,10 @@ void Drivers::watch(const engine::WatchMonitor& command) {
 }
 
 void Drivers::run_script(const engine::RunRecoveryScript& command) {
+    impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->run_script(config, command)); });
+}
+
+void Drivers::run_script(const engine::RunResourceScript& command) {
     impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->run_script(config, command)); });
 }
 

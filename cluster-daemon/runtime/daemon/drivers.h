@@ -25,6 +25,7 @@ class Drivers {
     void check(const engine::CheckMonitor& command);
     void watch(const engine::WatchMonitor& command);
     void run_script(const engine::RunRecoveryScript& command);
+    void run_script(const engine::RunResourceScript& command);
     // Tells the network where the group's addresses are again, after the guard has given them back.
     void announce(const std::string& group);
     // What the guard must cover while the group may be active here; empty when the group is not in the configuration. An error when a

@@ -102,8 +102,8 @@ void Cluster::lead(Member& m) {
     for (const auto& [node, peer] : m.reg->peers().all())
         if (node != kWitnessId && peer.heartbeat.joining && now - peer.heard_at < 500ms &&
             next.node(node).state != NodeState::kLeft)
-            next.nodes[node] = {NodeState::kMember, peer.heartbeat.incarnation.boot, true, false, 0, Leaving::kNo};
-    if (!next.names(m.self)) next.nodes[m.self.node] = {NodeState::kMember, m.self.boot, true, false, 0, Leaving::kNo};
+            next.nodes[node] = {NodeState::kMember, peer.heartbeat.incarnation.boot, true, false, 0, Leaving::kNo, {}, 0, 0};
+    if (!next.names(m.self)) next.nodes[m.self.node] = {NodeState::kMember, m.self.boot, true, false, 0, Leaving::kNo, {}, 0, 0};
     if (also) std::exchange(also, nullptr)(next);
     VoterFacts facts;
     facts.self = m.self.node;

@@ -69,7 +69,8 @@ Document document_of(Random& r) {
     for (uint64_t i = r.below(5); i > 0; --i)
         d.nodes[r.node()] = {
             r.choice(NodeState::kFenced), r.array<16>(), r.coin(), r.coin(), static_cast<uint32_t>(r.below(9)),
-            r.choice(Leaving::kReboot)};
+            r.choice(Leaving::kReboot), {r.choice(MaintenanceKind::kUnmanaged), static_cast<uint32_t>(r.below(99))},
+            static_cast<uint32_t>(r.below(99)), static_cast<uint32_t>(r.below(99))};
     for (uint64_t i = r.below(5); i > 0; --i) {
         GroupEntry& g = d.groups[r.text(31)];
         if (r.coin()) g.owner = r.incarnation();

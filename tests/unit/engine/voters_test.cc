@@ -11,7 +11,7 @@ namespace {
 
 Document running(int nodes, bool witness) {
     Document d = document_of(nodes, witness);
-    for (auto& [node, entry] : d.nodes) entry = {NodeState::kMember, boot_of(node, 1), true, false, 0, Leaving::kNo};
+    for (auto& [node, entry] : d.nodes) entry = {NodeState::kMember, boot_of(node, 1), true, false, 0, Leaving::kNo, {}, 0, 0};
     return d;
 }
 
@@ -227,7 +227,7 @@ TEST_CASE("start-up: each row of protocol.md 8") {
         CHECK_FALSE(judge_startup(f, names).may_contend);
     }
     SECTION("a member of this boot is not starting up") {
-        d.nodes[kOne] = {NodeState::kMember, boot_of(kOne, 2), true, false, 0, Leaving::kNo};
+        d.nodes[kOne] = {NodeState::kMember, boot_of(kOne, 2), true, false, 0, Leaving::kNo, {}, 0, 0};
         CHECK(judge_startup(startup_of(d, kOne, {}), names).complete);
     }
 }
