@@ -3,6 +3,8 @@
 //   policy_nodes.cc     admission, loss, leaving     policy_orders.cc  START and STOP, replies that end, hand-over
 //   policy_groups.cc    proofs, placement, moves     (voters: voters_policy.h, applied to the plan by the engine)
 //   policy_mirrors.cc   whose copy is current        policy_mirror_requests.cc  what persons order of mirrors
+//   policy_waits.cc     start and stop waits         policy_doubles.cc  groups that run where they should not
+//   policy_restraint.cc what is left to persons now  policy_shortage.cc nodes that are short of memory or disk space
 //   policy_operations.cc  resources, monitors, time-outs, final actions
 //   policy_switches.cc    the failover switch, maintenance, who leads; what runs out by itself
 //   policy_change.cc      a change of configuration under way   policy_rehearsal.cc  dry runs
@@ -16,6 +18,7 @@
 #include "cluster-daemon/engine/placement.h"
 #include "cluster-daemon/engine/policy.h"
 #include "cluster-daemon/engine/randomness.h"
+#include "cluster-daemon/engine/restraint.h"
 #include "common/assert.h"
 #include "common/result.h"
 
@@ -53,6 +56,10 @@ struct PolicyMemory {
         uint32_t value = 0;
         Instant since;
     };
+    struct Wait {  // of a group for others
+        Instant since;
+        bool over = false;  // it goes on without them
+    };
     struct SentOrder {
         Token token;
         bool start = false;
@@ -66,6 +73,11 @@ struct PolicyMemory {
     std::map<std::string, Instant> waiting_for_better;  // first start: an earlier server is about to come
     std::map<std::string, std::string> said;            // standing conditions, said once
     std::map<NodeId, std::set<BootId>> replaced_boots;  // incarnations that were seen replaced: never admitted again
+    std::map<std::string, Wait> start_waits;
+    std::map<std::string, Wait> stop_waits;
+    std::map<std::string, Instant> management_waits;  // since when others wait for this management group
+    std::map<std::string, Instant> doubles;           // since when a group is seen active twice
+    std::map<NodeId, Instant> short_since;            // below minimum_memory or minimum_disk
     std::set<std::string> stop_again;                   // a person asked to stop a STOP_FAILED group once more
     std::map<std::string, Count> counts;                // minutes and seconds that run down in the document
     std::optional<Instant> change_since;                // a change of configuration waits for groups to stop
@@ -140,6 +152,41 @@ class Plan {
     void note_stop_failure(const config::Group& group, GroupEntry& entry);
     bool may_fail_over(const config::Group& group, GroupEntry& entry, NodeId from, NodeId to);
     void calm_storm(const config::Group& group, GroupEntry& entry);
+    void say_no_place(const config::Group& group, const GroupEntry& entry, const std::string& sentence,
+                      const Placement& placement);
+    NodeId node_for(const config::Group& group, const GroupEntry& entry, const Placement& placement) const;
+    bool may_start_on(const config::Group& group, GroupEntry& entry, NodeId node);
+    bool waits_for_better(const config::Group& group, const Placement& placement);
+
+    // policy_restraint.cc
+    // May this be decided for the group without a person? If not, by which rule.
+    std::optional<Restraint> may_decide(const config::Group& group, Automatic what) const;
+    // The same, and tells once what would have been done: "would fail over from node1 to node2 (its disk failed)".
+    bool restrained(const config::Group& group, const GroupEntry& entry, Automatic what, const std::string& would);
+    std::string would_go(const config::Group& group, const GroupEntry& entry, const std::string& verb,
+                         const std::string& cause) const;
+    void note_failover(const config::Group& group, NodeId from, NodeId to);
+    void plan_latch();
+    bool failovers_under_way();
+
+    // policy_waits.cc
+    bool waits_to_start(const config::Group& group, GroupEntry& entry, NodeId node);
+    bool waits_for_management(const config::Group& group);
+    void cancel_start(const config::Group& group, GroupEntry& entry, const std::string& names);
+    void wait_to_stop(const config::Group& group, GroupEntry& entry);
+    void cancel_stop(const config::Group& group, GroupEntry& entry, const std::string& names);
+    void cancel_cluster_stop();
+    void cancel_node_stop(NodeId node);
+    bool ordered_to_stop(const std::string& group, const GroupEntry& entry) const;
+
+    // policy_doubles.cc
+    void find_doubles();
+    void tell_double(const config::Group& group, const GroupReport& report, NodeId node);
+    bool runs_elsewhere(const config::Group& group);
+
+    // policy_shortage.cc
+    void note_shortage();
+    void leave_short_node(const config::Group& group, GroupEntry& entry);
 
     // policy_requests.cc
     void take_requests();
@@ -147,6 +194,7 @@ class Plan {
     Status group_start(const OperatorRequest& request, OwedReply& owed);
     Status group_stop(const OperatorRequest& request, OwedReply& owed);
     Status group_move(const OperatorRequest& request, OwedReply& owed);
+    Status may_reserve(const OperatorRequest& request) const;
     Status node_shutdown(const OperatorRequest& request, OwedReply& owed);
     Status node_return(const OperatorRequest& request, OwedReply& owed);
     Status cluster_start(OwedReply& owed);
@@ -299,6 +347,9 @@ class Plan {
     Document next_;
     Randomness random_;
     PolicyOutput out_;
+    std::map<std::string, NodeId> elsewhere_;  // groups that a node reports as not stopped without owning them
+    std::set<std::string> held_stops_;         // groups whose STOP waits for others
+    std::string latched_by_;                   // the first automatic failover of this call
     std::set<std::string> standing_;  // keys of say_once() in this call
 };
 
