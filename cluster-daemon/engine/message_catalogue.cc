@@ -201,9 +201,29 @@ constexpr auto kMessages = std::to_array<MessageEntry>({
      "Nothing, if the group runs elsewhere (`kagami status`). See KG-0411 for why it was suspended."},
     {Reason::kAdopted, "KG-0414", "adopted", Level::kInfo,
      "A group was found running after the daemon restarted, and goes on.", "Nothing."},
+    {Reason::kResourceStopped, "KG-0415", "resource-stopped", Level::kInfo,
+     "A single resource is stopped while its group goes on; its monitors are off.",
+     "Nothing. `kagami resource start RESOURCE` starts it again."},
+    {Reason::kResourceStarted, "KG-0416", "resource-started", Level::kInfo,
+     "A single resource runs again; its group ran all the time.", "Nothing."},
+    {Reason::kScriptFailed, "KG-0417", "script-failed", Level::kWarning,
+     "A person's script around a step of a resource, or the recovery script of a monitor, failed.",
+     "Read the service log /var/lib/kagami/log/GROUP.RESOURCE.log. A script around a step makes the step fail; one "
+     "before a recovery step or a final action does not stop that."},
+    {Reason::kFinalActionSuppressed, "KG-0418", "final-action-suppressed", Level::kError,
+     "A final action that would end this node is not taken: it is the last healthy node, or was ended too often.",
+     "The sentence names the rule. Repair what failed. A count that is used up is reset by `kagami node "
+     "clear-final-actions NODE`, or after final_action_reset of calm."},
+    {Reason::kRecoveryObserved, "KG-0419", "recovery-observed", Level::kInfo,
+     "A recovery on a node was due, but is left to the person who maintains the cluster, the node or the group.",
+     "Nothing, or what the sentence tells. `kagami maintenance end` lets the cluster act again."},
     {Reason::kMonitorError, "KM-0500", "monitor-error", Level::kWarning, "A monitor reports an error.",
      "The sentence says what it saw. The recovery follows by itself, if the monitor has one (KG-0408 to KG-0410)."},
     {Reason::kMonitorNormal, "KM-0501", "monitor-normal", Level::kInfo, "A monitor is normal again.", "Nothing."},
+    {Reason::kMonitorLate, "KM-0502", "monitor-late", Level::kWarning,
+     "A check took more of its time-out than delay_warning allows.",
+     "Look at the load of the node and of what is checked. If it is like that in busy times, raise the monitor's "
+     "timeout, or `kagami timeout-ratio`."},
     {Reason::kOperatorAccepted, "KO-0600", "operator-accepted", Level::kInfo, "A person's command was accepted.",
      "Nothing."},
     {Reason::kOperatorRefused, "KO-0601", "operator-refused", Level::kWarning, "A person's command was refused.",
@@ -370,6 +390,15 @@ const MessageEntry* find_message(std::string_view code_or_name) {
         return same_ignoring_case(entry.code, code_or_name) || same_ignoring_case(entry.name, code_or_name);
     });
     return at == kMessages.end() ? nullptr : at;
+}
+
+std::vector<std::string_view> message_words() {
+    std::vector<std::string_view> words;
+    for (const MessageEntry& entry : kMessages) {
+        words.emplace_back(entry.code);
+        words.emplace_back(entry.name);
+    }
+    return words;
 }
 
 const char* word(Level level) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cluster-daemon/engine/decision.h"
 
@@ -27,6 +28,8 @@ std::span<const MessageEntry> messages();
 const MessageEntry& message_of(Reason reason);
 // By id or name, in any case ("KG-0302", "kg-0302", "group-failover"); null when there is none.
 const MessageEntry* find_message(std::string_view code_or_name);
+
+std::vector<std::string_view> message_words();  // all ids and names, as the configuration knows them
 
 const char* word(Level level);  // "info", "warning", "error"
 

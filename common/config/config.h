@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/config/alerts.h"
 #include "common/config/parameter.h"
 #include "common/ids.h"
 #include "common/time.h"
@@ -218,6 +219,7 @@ struct Config {
     std::vector<ExclusiveRule> exclusive_rules;
     std::vector<Group> groups;
     std::vector<Monitor> monitors;
+    Alerts alerts;
 
     const Node* node(NodeId id) const;
     const Node* node(std::string_view name) const;

@@ -225,6 +225,44 @@ void add_monitors(const Config& config, Objects& objects) {
     }
 }
 
+std::string channels_of(const AlertRoute& route) {
+    std::vector<std::string> channels;
+    if (route.syslog) channels.emplace_back("syslog");
+    if (route.mail) channels.emplace_back("mail");
+    if (route.webhook) channels.emplace_back("webhook");
+    return channels.empty() ? "nowhere" : joined(channels);
+}
+
+void add_alerts(const Alerts& alerts, Objects& objects) {
+    objects["alerts"].fields = {{"syslog", {yes(alerts.syslog), {}}}};
+    if (alerts.mail) {
+        const MailAlerts& mail = *alerts.mail;
+        Object object{mail.server, {}, {}, {}};
+        object.fields = {{"server", {mail.server, {}}},
+                         {"port", {std::to_string(mail.port), {}}},
+                         {"tls", {std::string(word(mail.tls)), {}}},
+                         {"ca_file", {mail.ca_file, {}}},
+                         {"user", {mail.user, {}}},
+                         {"password_file", {mail.password_file, {}}},
+                         {"from", {mail.from, {}}},
+                         {"to", {joined(mail.to), {}}},
+                         {"subject_prefix", {mail.subject_prefix, {}}},
+                         {"minimum_level", {std::string(word(mail.minimum)), {}}}};
+        objects["alerts.mail"] = std::move(object);
+    }
+    for (const WebhookAlerts& webhook : alerts.webhooks) {
+        Object object{"", {}, {}, {}};
+        object.fields = {{"secret_file", {webhook.secret_file, {}}},
+                         {"ca_file", {webhook.ca_file, {}}},
+                         {"minimum_level", {std::string(word(webhook.minimum)), {}}}};
+        objects["alerts.webhook." + webhook.url] = std::move(object);
+    }
+    for (const AlertRoute& route : alerts.routes) {
+        const std::string channels = channels_of(route);
+        objects["alerts.route." + route.message] = {channels, {}, {}, {{"channels", {channels, {}}}}};
+    }
+}
+
 Objects flatten(const Config& config) {
     Objects objects;
     objects["cluster"] = cluster_object(config);
@@ -234,6 +272,7 @@ Objects flatten(const Config& config) {
     add_server_groups(config, objects);
     add_groups(config, objects);
     add_monitors(config, objects);
+    add_alerts(config.alerts, objects);
     return objects;
 }
 

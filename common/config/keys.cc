@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 
+#include "common/config/keys_alerts.h"
+
 namespace kagami::config {
 namespace {
 
@@ -45,6 +47,7 @@ constexpr Key kRoot[] = {
     {"exclusive_rule", K::kTableList, false, "", 0, 0, "Groups that keep away from each other's nodes."},
     {"group", K::kTableList, false, "", 0, 0, "What runs on one node at a time and moves as a whole."},
     {"monitor", K::kTableList, false, "", 0, 0, "What is watched, and what happens on an error."},
+    {"alerts", K::kTable, false, "", 0, 0, "Where messages of the cluster are sent."},
 };
 constexpr Key kCluster[] = {
     {"name", K::kName, true, "", 0, 0, "Name of the cluster."},
@@ -321,7 +324,11 @@ std::vector<const Section*> sections() {
             &activation_failure_section(),
             &deactivation_failure_section(),
             &monitor_section(),
-            &on_error_section()};
+            &on_error_section(),
+            &alerts_section(),
+            &alerts_mail_section(),
+            &alerts_webhook_section(),
+            &alerts_route_section()};
 }
 
 std::vector<Key> keys_of(std::span<const Parameter> parameters) {

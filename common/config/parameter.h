@@ -40,6 +40,7 @@ struct TypeDescription {
 struct TypeCatalogue {
     std::vector<TypeDescription> resources;
     std::vector<TypeDescription> monitors;
+    std::vector<std::string_view> messages = {};  // ids and names of all messages; empty: they are not checked
 };
 
 // Checked values of one resource or monitor on one node, per-node overrides and defaults applied.

@@ -276,6 +276,7 @@ void read_root(const Item& root, ReadContext& context) {
     read_groups(root, context);
     read_exclusive_rules(root, context);
     read_monitors(root, context);
+    read_alerts(root, context);
 }
 
 }  // namespace

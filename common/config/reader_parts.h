@@ -44,5 +44,6 @@ std::vector<NodeId> nodes_named(const Item& table, const Values& values, std::st
                                 ReadContext& context);
 void read_groups(const Item& root, ReadContext& context);
 void read_monitors(const Item& root, ReadContext& context);
+void read_alerts(const Item& root, ReadContext& context);
 
 }  // namespace kagami::config

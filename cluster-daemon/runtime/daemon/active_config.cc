@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <set>
 
+#include "cluster-daemon/engine/message_catalogue.h"
 #include "common/config/bundle.h"
 #include "common/config/reader.h"
 #include "common/files.h"
@@ -73,6 +74,7 @@ config::TypeCatalogue type_catalogue() {
     config::TypeCatalogue catalogue;
     for (const auto& type : resources::registry()) catalogue.resources.push_back(type.description);
     for (const auto& type : monitors::registry()) catalogue.monitors.push_back(type.description);
+    catalogue.messages = engine::message_words();
     return catalogue;
 }
 
