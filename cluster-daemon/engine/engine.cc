@@ -132,6 +132,11 @@ void Engine::Impl::on(const MachineMeasured& e, Instant /*now*/) {
     measured = e;
 }
 
+void Engine::Impl::on(const PathsSeen& e, Instant /*now*/) {
+    bad_paths = e.bad;
+    if (bad_paths.size() > kMaxPaths) bad_paths.resize(kMaxPaths);
+}
+
 void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {
     stored_hash = e.hash;
 }

@@ -31,6 +31,7 @@ struct Engine::Impl {
     void on(const Asked& e, Instant now);
     void on(const MirrorReported& e, Instant now);
     void on(const MachineMeasured& e, Instant now);
+    void on(const PathsSeen& e, Instant now);
     void on(const ConfigStored& e, Instant now);
 
     void on_message(NodeId from, const Heartbeat& m, Instant now);
@@ -103,6 +104,7 @@ struct Engine::Impl {
     Instant stepped_at;
     NodeReport own_report;
     MachineMeasured measured;
+    std::vector<PathReport> bad_paths;
     Instant progress_at;  // before it, a report does not go out for the progress of a resync alone
     Instant report_at;
     Instant beat_at;

@@ -60,6 +60,7 @@ void Engine::Impl::report(Instant now) {
     fresh.guard_armed = guard.armed;
     fresh.memory_free_mib = coarse(measured.memory_free_mib);
     fresh.disk_free_mib = coarse(measured.disk_free_mib);
+    fresh.bad_paths = bad_paths;
     for (const auto& [name, replica] : mirrors) fresh.mirrors.push_back(replica);
     fresh.serial = own_report.serial;
     const bool changed = news(fresh, now);

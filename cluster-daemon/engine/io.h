@@ -2,6 +2,7 @@
 // out the output: make `persist` durable, send what waited for it, run what waited for it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -101,12 +102,15 @@ struct MachineMeasured {
     uint64_t memory_free_mib = 0;  // available to programs
     uint64_t disk_free_mib = 0;    // on the file system of the durable state
 };  // every few seconds
+struct PathsSeen {
+    std::vector<PathReport> bad;
+};  // whenever the bad ones of this node change
 struct ConfigStored {
     Hash hash{};
 };  // the runtime has unpacked the configuration in force
 
 using Event = std::variant<Received, Woken, Persisted, PeerConnected, ResourceDone, MonitorDone, MonitorStirred,
-                           ScriptDone, GuardObserved, Asked, MirrorReported, MachineMeasured, ConfigStored>;
+                           ScriptDone, GuardObserved, Asked, MirrorReported, MachineMeasured, PathsSeen, ConfigStored>;
 
 // ---- out ----
 struct Envelope {
@@ -130,11 +134,13 @@ struct RunResource {
     StopReason stop_reason = StopReason::kGroupStop;
     uint8_t last_action = 0;
     NodeId previous;
+    bool disk_failed = false;  // CLP_DISK
 };
 struct CheckMonitor {
     uint64_t operation = 0;
     std::string monitor;
     Duration timeout{};
+    std::map<std::string, MonitorState> others{};  // of a type that looks at them (mtw)
 };
 struct WatchMonitor {
     std::string monitor;
@@ -155,11 +161,13 @@ struct RunResourceScript {  // answered by ScriptDone
     std::string group;
     std::string resource;
     ScriptMoment moment = ScriptMoment::kBeforeActivation;
+    bool deactivating = false;  // the step it belongs to; of kBeforeFinal: the one that failed
     Duration timeout{};
     bool failover = false;
     StopReason stop_reason = StopReason::kGroupStop;
     uint8_t last_action = 0;
     NodeId previous;
+    bool disk_failed = false;  // CLP_DISK
 };
 enum class Verdict : uint8_t { kNone, kResume, kKill };
 struct GuardedGroup {
@@ -173,6 +181,7 @@ struct SetGuard {           // published to the guard's page; the runtime adds c
     Instant deadline;       // end of the lease; epoch start (Instant{}) = no lease
     Instant lease_sent_at;  // when the renewal behind the lease was sent
     bool armed = false;
+    bool unmanaged = false;  // a person runs this node by hand: the guard lets go of what runs
     std::vector<GuardedGroup> groups;
     bool operator==(const SetGuard&) const = default;
 };

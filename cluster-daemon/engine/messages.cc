@@ -79,7 +79,7 @@ void fields(C& c, V& v) {
 template <typename C, Is<StopGroup> V>
 void fields(C& c, V& v) {
     c(v.group, v.token);
-    c.choice(v.reason, StopReason::kResourceRestart);
+    c.choice(v.reason, StopReason::kGroupRestart);
     c(v.last_action);
 }
 template <typename C, Is<ResourceReport> V>
@@ -103,6 +103,10 @@ void fields(C& c, V& v) {
     c.sentence(v.message);
     c(v.restarts, v.failovers, v.scripts, v.late);
 }
+template <typename C, Is<PathReport> V>
+void fields(C& c, V& v) {
+    c(v.peer, v.network, v.control);
+}
 template <typename C, Is<NodeReport> V>
 void fields(C& c, V& v) {
     c(v.incarnation, v.serial, v.version, v.guard_armed, v.leaving);
@@ -110,6 +114,7 @@ void fields(C& c, V& v) {
     c.list(v.monitors, kMaxMonitors);
     c.list(v.mirrors, kMaxMirrors);
     c(v.final_actions, v.memory_free_mib, v.disk_free_mib);
+    c.list(v.bad_paths, kMaxPaths);
 }
 template <typename C, Is<OperatorRequest> V>
 void fields(C& c, V& v) {

@@ -142,6 +142,7 @@ enum class StopReason : uint8_t {  // CLP_FACTOR of expresscluster.md 2.4
     kServerShutdown,
     kClusterShutdown,
     kResourceRestart,
+    kGroupRestart,
 };
 struct StartGroup {  // repeated until the report of the node matches
     std::string group;
@@ -197,6 +198,12 @@ struct MonitorReport {
     bool late = false;  // the last check took longer than `delay_warning` of its time-out
     bool operator==(const MonitorReport&) const = default;
 };
+struct PathReport {  // a path from the reporting node on which nothing arrives
+    NodeId peer;
+    std::string network;
+    bool control = false;  // gRPC; else heartbeats
+    bool operator==(const PathReport&) const = default;
+};
 struct NodeReport {  // node -> leader (and kept by all for status), on change and every 10 T_renew
     Incarnation incarnation;
     uint64_t serial = 0;  // grows; an older one is ignored
@@ -209,6 +216,7 @@ struct NodeReport {  // node -> leader (and kept by all for status), on change a
     uint32_t final_actions = 0;           // DurableState::final_actions
     uint64_t memory_free_mib = 0;         // rounded down coarsely; 0 = not measured
     uint64_t disk_free_mib = 0;           // likewise
+    std::vector<PathReport> bad_paths;
     bool operator==(const NodeReport&) const = default;
 };
 
