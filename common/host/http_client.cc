@@ -2,7 +2,6 @@
 
 #include <curl/curl.h>
 
-#include <algorithm>
 #include <array>
 #include <memory>
 #include <mutex>
@@ -64,14 +63,15 @@ tl::unexpected<Error> failure(const HttpRequest& request, CURLcode code, const s
 }  // namespace
 
 Result<int> HttpClient::ask(const HttpRequest& request, Instant deadline) {
+    const int64_t left = milliseconds(deadline - boot_now());
+    if (left <= 0) return fail(ErrorCode::kTimedOut, request.url + ": no time was left to ask");
     static std::once_flag once;
     std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
     const Handle curl(curl_easy_init(), &curl_easy_cleanup);
     if (!curl) return fail(request.url + ": no memory for a request");
-    const auto limit = static_cast<long>(std::max<int64_t>(milliseconds(deadline - boot_now()), 1));
     std::array<char, CURL_ERROR_SIZE> message{};
     size_t body = 0;
-    set_options(curl.get(), request, limit, message.data(), &body);
+    set_options(curl.get(), request, static_cast<long>(left), message.data(), &body);
     const CURLcode code = curl_easy_perform(curl.get());
     long status = 0;
     curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);

@@ -30,6 +30,7 @@ pid_t spawn(std::vector<std::string> words, int input, int output) {
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_adddup2(&actions, input, 0);
     ::posix_spawn_file_actions_adddup2(&actions, output, 1);
+    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     pid_t pid = 0;
     REQUIRE(::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ) == 0);
     ::posix_spawn_file_actions_destroy(&actions);
@@ -49,10 +50,10 @@ class WebServer {
         ::close(input[0]);
         ::close(output[1]);
         input_ = UniqueFd(input[1]);
-        std::array<char, 16> text{};
-        REQUIRE(::read(output[0], text.data(), text.size()) > 1);
-        ::close(output[0]);
-        port_ = std::to_string(std::atoi(text.data()));
+        const UniqueFd reading(output[0]);
+        char c = 0;
+        while (::read(reading.get(), &c, 1) == 1 && c != '\n') port_ += c;
+        REQUIRE(c == '\n');
     }
     ~WebServer() {
         input_.reset();
@@ -136,7 +137,7 @@ TEST_CASE("httpw over TLS trusts the named authority, the name included, unless 
     const std::string certificate = directory / "cert.pem";
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     const pid_t made = spawn({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                              "-quiet", "-keyout", directory / "key.pem", "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+                              "-keyout", directory / "key.pem", "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
                               "-addext", "subjectAltName=DNS:localhost"},
                              null.get(), null.get());
     int status = 0;

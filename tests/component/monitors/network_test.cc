@@ -33,9 +33,11 @@ TEST_CASE("arpw draws a host that remembers the wrong machine to this one") {
         wire.names.peer({"neigh", "replace", address, "lladdr", "02:00:00:00:00:99", "dev", "v1", "nud", "stale"});
         CHECK(wire.look("arpw", {}, target).health == Health::kCaution);
         CHECK_THAT(wire.names.peer({"neigh", "show", address}), Contains("02:00:00:00:00:99"));
-        wire.names.here({"address", "add", address + bits, "dev", "v0", "nodad"});
-        CHECK(wire.look("arpw", {}, target).message == address + " was announced on v0");
-        CHECK(wait_until([&] { return wire.names.peer({"neigh", "show", address}).find(mac) != std::string::npos; }));
+        wire.names.here({"address", "add", address + bits, "dev", "v0"});
+        CHECK(wait_until([&] {
+            CHECK(wire.look("arpw", {}, target).message == address + " was announced on v0");
+            return wire.names.peer({"neigh", "show", address}).find(mac) != std::string::npos;
+        }));
     }
     wire.names.here({"link", "set", "v0", "down"});
     CHECK(wire.look("arpw", {}, {{"address", {"10.9.0.100/24"}}}).health == Health::kCaution);
@@ -43,21 +45,21 @@ TEST_CASE("arpw draws a host that remembers the wrong machine to this one") {
 
 TEST_CASE("ipw with rule all misses one real host") {
     Wire wire;
-    CHECK(wire.look("ipw", {{"addresses", {"10.9.0.2", "fd09::2"}}, {"rule", {"all"}}}).health == Health::kNormal);
+    // The kernel drops what is sent in the first moments of a new cable.
+    CHECK(wait_until([&] {
+        return wire.look("ipw", {{"addresses", {"10.9.0.2", "fd09::2"}}, {"rule", {"all"}}}).health == Health::kNormal;
+    }));
     const Finding found = wire.look("ipw", {{"addresses", {"10.9.0.2", "10.9.0.77"}}, {"rule", {"all"}}});
     CHECK(found.health == Health::kError);
     CHECK(found.message == "no answer to a ping: 10.9.0.77");
 }
 
-TEST_CASE("miiw asks a driver by ethtool, and lives with one that does not tell") {
+TEST_CASE("miiw asks a real driver by ethtool") {
     Wire wire;
     const auto miiw = [&](const char* name) {
         return wire.look("miiw", {{"interface", {name}}, {"ethtool", {"true"}}});
     };
     CHECK(miiw("v0").message == "interface v0 has a link");
-    wire.names.here({"link", "add", "d0", "type", "dummy"});
-    wire.names.here({"link", "set", "d0", "up"});
-    CHECK(wait_until([&] { return miiw("d0").health == Health::kNormal; }));
     CHECK_THAT(miiw("none0").message, Contains("there is no interface none0"));
     CHECK(wire.machine->host().network->ethtool_link("v0").value() == std::optional(true));
     CHECK(wire.machine->host().network->ethtool_link("none0").error().code == ErrorCode::kNotFound);
