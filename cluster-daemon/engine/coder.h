@@ -12,6 +12,7 @@ constexpr uint32_t kMaxGroups = 256;
 constexpr uint32_t kMaxResources = 256;  // of one group
 constexpr uint32_t kMaxMonitors = 1024;
 constexpr uint32_t kMaxMirrors = 64;
+constexpr size_t kMaxReplyBytes = 8192;  // a dry run names everything that would follow
 constexpr uint32_t kMaxPaths = 1024;  // of one node
 
 template <typename C, Is<VoterId> V>

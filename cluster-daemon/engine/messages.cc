@@ -133,7 +133,7 @@ void fields(C& c, V& v) {
     c(v.id);
     c.choice(v.outcome, OperatorOutcome::kFailed);
     c(v.code);
-    c.sentence(v.message);
+    c.text(v.message, kMaxReplyBytes);
     c.sentence(v.remedy);
 }
 

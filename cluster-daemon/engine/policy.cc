@@ -35,8 +35,11 @@ PolicyOutput Plan::run() {
     }
     take_requests();
     plan_nodes();
+    plan_switches();
     plan_mirrors();
+    plan_change();
     plan_groups();
+    forget_stopped_resources();
     plan_leaving();
     send_orders();
     settle_replies();

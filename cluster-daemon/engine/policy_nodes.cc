@@ -44,14 +44,19 @@ void Plan::admit(NodeId node) {
         for (auto& [group, in_document] : next_.groups) in_document.held = false;
     }
     const bool rebooted = entry.state == NodeState::kMember && entry.boot != boot;
-    const bool clean =
-        entry.state == NodeState::kAbsent || (chosen_.cluster_stopped && entry.state == NodeState::kLeft);
+    const bool clean = entry.state == NodeState::kAbsent || entry.reserved_minutes != 0 ||
+                       (chosen_.cluster_stopped && entry.state == NodeState::kLeft);
     if (entry.state != NodeState::kAbsent && entry.boot != boot) memory_.replaced_boots[node].insert(entry.boot);
-    entry = NodeEntry{};
-    entry.state = NodeState::kMember;
-    entry.boot = boot;
-    entry.armed =
-        true;  // docs/decisions: armed = its guard covered it at admission; a watchdog decides the safety class only
+    NodeEntry admitted;
+    admitted.state = NodeState::kMember;
+    admitted.boot = boot;
+    admitted.maintenance = entry.maintenance;
+    admitted.final_actions_cleared = entry.final_actions_cleared;
+    // docs/decisions: armed = its guard covered it at admission; a watchdog decides the safety class only. A boot that
+    // was unmanaged may not know yet that it no longer is.
+    const bool same_boot = entry.state != NodeState::kAbsent && entry.boot == boot;
+    admitted.armed = entry.maintenance.kind != MaintenanceKind::kUnmanaged && (entry.armed || !same_boot);
+    entry = admitted;
     entry.isolated = !input_.config->auto_return && !clean;
     next_.last_standing.reset();
     if (rebooted)

@@ -93,10 +93,7 @@ bool Plan::settle(OwedReply& owed) {
             reply(owed, OperatorOutcome::kDone, owed.subject + " is back: groups may start there.");
             return true;
         case OperatorVerb::kClusterStart: reply(owed, OperatorOutcome::kDone, "The cluster is running."); return true;
-        case OperatorVerb::kConfigApply:
-            reply(owed, OperatorOutcome::kDone,
-                  "Configuration " + std::to_string(chosen_.config.version) + " is in force.");
-            return true;
+        case OperatorVerb::kConfigApply: return settle_apply(owed);
         case OperatorVerb::kConfirmDown:
             reply(owed, OperatorOutcome::kDone, owed.subject + " is recorded as down.");
             return true;
@@ -106,7 +103,9 @@ bool Plan::settle(OwedReply& owed) {
         case OperatorVerb::kMirrorBreak:
         case OperatorVerb::kMirrorRejoin: return settle_mirror(owed);
         case OperatorVerb::kResourceStart:
-        case OperatorVerb::kResourceStop:
+        case OperatorVerb::kResourceStop: return settle_resources(owed);
+        case OperatorVerb::kFailoverForce: return settle_force(owed);
+        case OperatorVerb::kLeaderMove: return settle_leader_move(owed);
         case OperatorVerb::kMonitorSuspend:
         case OperatorVerb::kMonitorResume:
         case OperatorVerb::kMonitorDummyOn:
@@ -114,13 +113,11 @@ bool Plan::settle(OwedReply& owed) {
         case OperatorVerb::kMonitorClear:
         case OperatorVerb::kFailoverOn:
         case OperatorVerb::kFailoverOff:
-        case OperatorVerb::kFailoverForce:
         case OperatorVerb::kMaintenanceBegin:
         case OperatorVerb::kMaintenanceEnd:
-        case OperatorVerb::kLeaderMove:
         case OperatorVerb::kTimeoutRatio:
         case OperatorVerb::kFinalActionsClear:
-        case OperatorVerb::kConfigConfirm: return true;
+        case OperatorVerb::kConfigConfirm: return settle_followed(owed);
     }
     return true;
 }
@@ -260,6 +257,7 @@ void Plan::plan_hand_over() {
     NodeId best = input_.self;
     for (const auto& [node, count] : owned)
         if (count > owned[best]) best = node;
+    if (chosen_.leader_wish != kNobody) best = chosen_.leader_wish;
     const NodeFacts* facts = facts_of(best);
     if (best == input_.self || out_.hand_over_to || facts == nullptr || !facts->votes_now ||
         !chosen_.names({best, chosen_.node(best).boot}))

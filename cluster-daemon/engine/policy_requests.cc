@@ -4,9 +4,12 @@
 
 #include "cluster-daemon/engine/policy_plan.h"
 #include "common/config/nearest.h"
+#include "common/hash.h"
 
 namespace kagami::engine {
 namespace {
+
+constexpr size_t kSpareBytes = size_t{32} * 1024;  // for what the document may hold beside configurations
 
 std::string quoted(const std::string& text) {
     return "\"" + text + "\"";
@@ -37,6 +40,10 @@ void Plan::take_requests() {
         owed.subject = request.subject;
         owed.asked_at = chosen_.version;
         owed.deadline = kNever;
+        if (request.dry_run) {
+            rehearse(pending, owed);
+            continue;
+        }
         const std::string who = request.person.empty() ? "a person" : request.person;
         const std::string subject = request.subject.empty() ? "cluster" : request.subject;
         if (const Status taken = take(pending, owed); !taken) {
@@ -68,21 +75,21 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
             case OperatorVerb::kMirrorBreak:
             case OperatorVerb::kMirrorRejoin: return mirror_request(request, owed);
             case OperatorVerb::kResourceStart:
-            case OperatorVerb::kResourceStop:
+            case OperatorVerb::kResourceStop: return resource_request(request, owed);
             case OperatorVerb::kMonitorSuspend:
             case OperatorVerb::kMonitorResume:
             case OperatorVerb::kMonitorDummyOn:
             case OperatorVerb::kMonitorDummyOff:
-            case OperatorVerb::kMonitorClear:
+            case OperatorVerb::kMonitorClear: return monitor_request(request, owed);
             case OperatorVerb::kFailoverOn:
             case OperatorVerb::kFailoverOff:
-            case OperatorVerb::kFailoverForce:
-            case OperatorVerb::kMaintenanceBegin:
-            case OperatorVerb::kMaintenanceEnd:
-            case OperatorVerb::kLeaderMove:
-            case OperatorVerb::kTimeoutRatio:
-            case OperatorVerb::kFinalActionsClear:
-            case OperatorVerb::kConfigConfirm: break;
+            case OperatorVerb::kFailoverForce: return failover_request(request, owed);
+            case OperatorVerb::kMaintenanceBegin: return maintenance_begin(request, owed);
+            case OperatorVerb::kMaintenanceEnd: return maintenance_end(request, owed);
+            case OperatorVerb::kLeaderMove: return leader_move(request, owed);
+            case OperatorVerb::kTimeoutRatio: return timeout_ratio(request, owed);
+            case OperatorVerb::kFinalActionsClear: return final_actions_clear(request, owed);
+            case OperatorVerb::kConfigConfirm: return config_confirm(request, owed);
         }
         return {};
     };
@@ -126,11 +133,11 @@ Status Plan::may_start() const {
 
 // Every resource stops and starts once, each attempt as long as it may take.
 Duration Plan::limit_of(const config::Group& group) const {
-    Duration limit = 4 * input_.timing->hold;
+    Duration limit{};
     for (const config::Resource& resource : group.resources)
         limit += resource.activate_timeout * (resource.on_activation_failure.retry + 1) +
                  resource.deactivate_timeout * (resource.on_deactivation_failure.retry + 1);
-    return limit;
+    return 4 * input_.timing->hold + limit * std::max<uint32_t>(1, next_.timeout_ratio.ratio);
 }
 
 // Where a person's group goes: to the named node when it is fit, else to the first fit one. Earlier failures do not
@@ -180,6 +187,9 @@ Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
     if (!found) return tl::unexpected(found.error());
     if (const Status may = may_start(); !may) return may;
     const config::Group& group = **found;
+    if (is_changing(group.name))
+        return fail(ErrorCode::kRefused, "group " + group.name + " is being restarted for a new configuration",
+                    "wait until that has ended");
     GroupEntry& entry = next_.groups[group.name];
     if (const Status may = may_start_group(group, entry); !may) return may;
     const Result<NodeId> node = choose_node(group, request.node, kNobody, "start on");
@@ -232,6 +242,9 @@ Status Plan::group_move(const OperatorRequest& request, OwedReply& owed) {
     const config::Group& group = **found;
     GroupEntry& entry = next_.groups[group.name];
     const std::string name = "group " + group.name;
+    if (is_changing(group.name))
+        return fail(ErrorCode::kRefused, name + " is being restarted for a new configuration",
+                    "wait until that has ended");
     if (!entry.owner || entry.goal != Goal::kStarted)
         return fail(ErrorCode::kRefused,
                     name + (entry.target != kNobody ? " is already being moved" : " is not started"),
@@ -254,6 +267,17 @@ Status Plan::group_move(const OperatorRequest& request, OwedReply& owed) {
     return {};
 }
 
+Status Plan::may_reserve(const OperatorRequest& request) const {
+    constexpr uint32_t kMost = 24 * 60;
+    if (request.minutes == 0) return {};
+    if (!request.reboot)
+        return fail(ErrorCode::kUsage, "only a node that reboots comes back for the groups that wait for it",
+                    "use `kagami node reboot " + request.subject + " --reserve 10min`, or leave --reserve out");
+    if (request.minutes > kMost)
+        return fail(ErrorCode::kUsage, "groups wait for a day at most", "reserve fewer minutes");
+    return {};
+}
+
 Status Plan::node_shutdown(const OperatorRequest& request, OwedReply& owed) {
     const Result<const config::Node*> found = find_node(request.subject);
     if (!found) return tl::unexpected(found.error());
@@ -262,8 +286,19 @@ Status Plan::node_shutdown(const OperatorRequest& request, OwedReply& owed) {
         return fail(ErrorCode::kRefused,
                     request.subject + " is not a member of the cluster: there is nothing to shut down",
                     "stop its services on the node itself");
+    if (const Status may = may_reserve(request); !may) return may;
     entry.leaving = leaving_of(request);
-    reply(owed, OperatorOutcome::kAccepted, request.subject + " leaves the cluster: its groups move or stop first.");
+    entry.reserved_minutes = request.minutes;
+    memory_.counts.erase("reserved" + request.subject);
+    reply(owed, OperatorOutcome::kAccepted,
+          request.subject + (request.minutes == 0
+                                 ? " leaves the cluster: its groups move or stop first."
+                                 : " reboots: its groups stop and wait for it for " + std::to_string(request.minutes) +
+                                       " min at most."));
+    if (request.minutes != 0)
+        say(Reason::kNodeReserved, "node " + request.subject,
+            "The groups of " + request.subject + " stop there and wait for it for " + std::to_string(request.minutes) +
+                " min, while it reboots.");
     say(Reason::kOperatorAccepted, "node " + request.subject,
         "Shutdown of " + request.subject + " asked for by " + request.person + ".");
     return {};
@@ -281,6 +316,7 @@ Status Plan::node_return(const OperatorRequest& request, OwedReply& owed) {
         return fail(ErrorCode::kRefused, request.subject + " is not isolated", "there is nothing to return");
     entry.isolated = false;
     entry.leaving = Leaving::kNo;
+    entry.reserved_minutes = 0;
     reply(owed, OperatorOutcome::kAccepted, request.subject + " is returned to the cluster.");
     say(Reason::kNodeReturned, "node " + request.subject,
         request.subject + " was returned to the cluster by " + request.person + ".");
@@ -326,14 +362,62 @@ Status Plan::confirm_down(const OperatorRequest& request, OwedReply& owed) {
 }
 
 Status Plan::config_apply(const OperatorRequest& request, OwedReply& owed) {
+    constexpr uint32_t kShortest = 10;
+    constexpr uint32_t kLongest = 24 * 60 * 60;
+    const bool goes_back =
+        next_.unconfirmed && sha256(request.bundle) == next_.unconfirmed->previous.hash && request.amount == 0;
+    if (next_.pending)
+        return fail(ErrorCode::kRefused, "another change of the configuration is being carried out",
+                    "wait until it has ended: `kagami status` shows it");
+    if (next_.unconfirmed && !goes_back)
+        return fail(ErrorCode::kRefused,
+                    "configuration " + std::to_string(chosen_.config.version) + " has not been confirmed yet",
+                    "confirm it with `kagami config confirm`, or go back with `kagami config rollback " +
+                        std::to_string(next_.unconfirmed->previous.version) + "`");
     if (request.expected != Hash{} && request.expected != chosen_.config.hash)
         return fail(ErrorCode::kRefused, "the configuration in force has changed since yours was made from it",
                     "take the present one with `kagami config show`, make your change again and apply it");
+    if (request.amount != 0 && (request.amount < kShortest || request.amount > kLongest))
+        return fail(ErrorCode::kUsage, "the time to confirm a configuration is 10 s at least and a day at most",
+                    "choose another --confirm-within");
     const auto wanted = input_.parse_config != nullptr ? (*input_.parse_config)(request.bundle) : nullptr;
     if (!wanted) return fail(ErrorCode::kUsage, "the configuration is not valid here", "run `kagami config check`");
-    if (const Status accepted = accept_config(*wanted, request); !accepted) return accepted;
-    install_config(*wanted, request);
-    reply(owed, OperatorOutcome::kAccepted, "Configuration " + std::to_string(next_.config.version) + " is accepted.");
+    const Result<Impact> impact = accept_config(*wanted, request);
+    if (!impact) return tl::unexpected(impact.error());
+    PendingChange change;
+    change.wanted = {chosen_.config.version + 1, sha256(request.bundle), request.bundle};
+    change.person = request.person;
+    change.confirm_within = request.amount;
+    owed.config = change.wanted.hash;
+    begin_change(std::move(change), *impact, *wanted);
+    const bool kept_beside = request.amount != 0 || !impact->stops.empty();  // the former one, or the new one
+    if (kept_beside && encode(next_).size() + kSpareBytes > kMaxDocumentBytes)
+        return fail(ErrorCode::kRefused, "the configuration with its scripts is too large to be kept beside the former",
+                    request.amount != 0 ? "apply it without --confirm-within"
+                                        : "stop the groups that it restarts first, then apply it");
+    owed.things = next_.pending->ran;
+    owed.deadline = input_.now + 4 * input_.timing->hold;
+    for (const std::string& group : impact->stops)
+        if (const config::Group* known = input_.config->group(group)) owed.deadline += 2 * limit_of(*known);
+    reply(owed, OperatorOutcome::kAccepted,
+          "Configuration " + std::to_string(chosen_.config.version + 1) + " is accepted: " + words_of(*impact, *wanted) +
+              ".");
+    return {};
+}
+
+Status Plan::config_confirm(const OperatorRequest& request, OwedReply& owed) {
+    const std::string version = std::to_string(chosen_.config.version);
+    if (!next_.unconfirmed)
+        return fail(ErrorCode::kRefused, "configuration " + version + " needs no confirmation",
+                    "there is nothing to confirm");
+    if (next_.pending)
+        return fail(ErrorCode::kRefused,
+                    next_.pending->goes_back ? "it is too late: the former configuration comes back"
+                                             : "its groups are being restarted still",
+                    next_.pending->goes_back ? "apply it again once that has ended" : "try again when they run");
+    next_.unconfirmed.reset();
+    accept(request, owed, Reason::kConfigConfirmed, "cluster", "Configuration " + version + " is confirmed",
+           "Configuration " + version + " stays in force.");
     return {};
 }
 
