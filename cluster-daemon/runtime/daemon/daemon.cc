@@ -217,6 +217,7 @@ Status Daemon::Impl::open() {
     settings.parse_config = parse_packed;
     if (Status done = open_store(settings); !done) return done;
     journal = Journal::open(paths.state + "/history.db");
+    if (!witness) journal->start_alerts(paths.state + "/alerts.db", config->node_name(keys.info.identity.node), *config);
     shell = std::make_unique<EngineShell>(std::move(settings), actions());
     if (Status done = open_machine(Incarnation{keys.info.identity.node, *boot}); !done) return done;
     if (!witness) {
@@ -286,6 +287,7 @@ void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::sh
     mirrors->set_config(*parsed);
     guard->forget_footprints();
     guard->set_timing(timing);
+    journal->set_config(*parsed);
     journal->record_config(command);
     shell->post(engine::ConfigStored{command.hash});
 }

@@ -3,15 +3,20 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "cluster-daemon/engine/message_catalogue.h"
+#include "cluster-daemon/runtime/alerts/alert_queue.h"
 #include "cluster-daemon/runtime/daemon/engine_shell.h"
 #include "cluster-daemon/runtime/history.h"
 #include "common/text.h"
 
 namespace kagami::runtime {
 namespace {
+
+constexpr const char* kUserMessage = "user-message";
 
 int64_t wall_ns() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -35,9 +40,64 @@ engine::Level from_history(HistoryLevel level) {
     return engine::Level::kInfo;
 }
 
-void write_log(const engine::Decision& decision) {
-    const std::string line = one_line(fmt::format("{}: {} [{}]", decision.subject, decision.sentence, engine::name_of(decision.reason)));
-    switch (engine::level_of(decision.reason)) {
+config::AlertLevel to_alert(engine::Level level) {
+    switch (level) {
+        case engine::Level::kInfo: return config::AlertLevel::kInfo;
+        case engine::Level::kWarning: return config::AlertLevel::kWarning;
+        case engine::Level::kError: return config::AlertLevel::kError;
+    }
+    return config::AlertLevel::kInfo;
+}
+
+alerts::Alert alert_of(const engine::Decision& decision) {
+    const engine::MessageEntry& entry = engine::message_of(decision.reason);
+    alerts::Alert alert;
+    alert.unix_ms = wall_ns() / 1'000'000;
+    alert.level = to_alert(entry.level);
+    alert.code = entry.code;
+    alert.name = entry.name;
+    alert.subject = decision.subject;
+    alert.sentence = decision.sentence;
+    alert.remedy = entry.remedy;
+    return alert;
+}
+
+alerts::Alert alert_of(const UserMessage& message, const std::string& code, const std::string& subject) {
+    alerts::Alert alert;
+    alert.unix_ms = wall_ns() / 1'000'000;
+    alert.level = to_alert(message.level);
+    alert.code = code;
+    alert.name = kUserMessage;
+    alert.subject = subject;
+    alert.sentence = message.text;
+    if (message.history || message.syslog || message.mail || message.webhook)
+        alert.only = {message.syslog, message.mail, message.webhook};
+    return alert;
+}
+
+Result<std::string> code_of_user(const std::string& id) {
+    const bool digits = std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!digits || id.size() > 4)
+        return fail(ErrorCode::kUsage, fmt::format("\"{}\" is not the id of a message", one_line(id)),
+                    "give a number from 0 to 9999");
+    return fmt::format("KU-{:0>4}", id.empty() ? "1" : id);
+}
+
+HistoryRecord row_of(engine::Level level, std::string reason, std::string subject, std::string sentence) {
+    HistoryRecord row;
+    row.kind = HistoryKind::kDecision;
+    row.wall_ns = wall_ns();
+    row.at = EngineShell::now();
+    row.level = to_history(level);
+    row.reason = std::move(reason);
+    row.subject = std::move(subject);
+    row.sentence = std::move(sentence);
+    return row;
+}
+
+void write_log(engine::Level level, const std::string& subject, const std::string& sentence, const std::string& reason) {
+    const std::string line = one_line(fmt::format("{}: {} [{}]", subject, sentence, reason));
+    switch (level) {
         case engine::Level::kInfo: spdlog::info("{}", line); break;
         case engine::Level::kWarning: spdlog::warn("{}", line); break;
         case engine::Level::kError: spdlog::error("{}", line); break;
@@ -67,6 +127,8 @@ Version history_version(uint64_t number) { return Version{Epoch{}, number}; }
 
 struct Journal::Impl {
     std::unique_ptr<History> history;
+    std::string node;
+    std::unique_ptr<alerts::AlertQueue> alerts;  // null on a witness
 };
 
 Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -81,20 +143,46 @@ std::unique_ptr<Journal> Journal::open(const std::string& path) {
 }
 
 void Journal::record(const engine::Decision& decision) {
-    write_log(decision);
-    HistoryRecord row;
-    row.kind = HistoryKind::kDecision;
-    row.wall_ns = wall_ns();
-    row.at = EngineShell::now();
-    row.level = to_history(engine::level_of(decision.reason));
-    row.reason = engine::name_of(decision.reason);
-    row.subject = decision.subject;
-    row.sentence = decision.sentence;
+    const engine::Level level = engine::level_of(decision.reason);
+    write_log(level, decision.subject, decision.sentence, engine::name_of(decision.reason));
+    HistoryRecord row = row_of(level, engine::name_of(decision.reason), decision.subject, decision.sentence);
     row.inputs_json = nlohmann::json(decision.rejected).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     impl_->history->record(std::move(row));
+    if (impl_->alerts) impl_->alerts->post(alert_of(decision));
 }
 
-void Journal::flush() { impl_->history->flush(1s); }
+void Journal::start_alerts(const std::string& path, const std::string& node, const config::Config& config) {
+    alerts::AlertOptions options;
+    options.path = path;
+    options.node = node;
+    impl_->node = node;
+    impl_->alerts = alerts::AlertQueue::start(std::move(options), config.cluster_name, config.alerts,
+                                              [](const std::string& sentence) { spdlog::warn("{}", one_line(sentence)); });
+}
+
+void Journal::set_config(const config::Config& config) {
+    if (impl_->alerts) impl_->alerts->set_config(config.cluster_name, config.alerts);
+}
+
+Status Journal::note(const UserMessage& message) {
+    const auto code = code_of_user(message.id);
+    if (!code) return tl::unexpected<Error>(code.error());
+    const std::string subject = "node " + impl_->node;
+    const alerts::Alert alert = alert_of(message, *code, subject);
+    if (!alert.only || message.history) {
+        write_log(message.level, subject, message.text, *code);
+        HistoryRecord row = row_of(message.level, *code, subject, valid_utf8(message.text));
+        row.inputs_json = nlohmann::json::array({"said by " + message.person}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        impl_->history->record(std::move(row));
+    }
+    if (impl_->alerts) impl_->alerts->post(alert);
+    return {};
+}
+
+void Journal::flush() {
+    impl_->history->flush(1s);
+    if (impl_->alerts) impl_->alerts->flush(500ms);
+}
 
 void Journal::record_config(const engine::StoreConfig& config) {
     ConfigurationRecord row;
