@@ -88,9 +88,15 @@ enum class Reason : uint16_t {
     kResumed,
     kKilled,
     kAdopted,
+    kResourceStopped,
+    kResourceStarted,
+    kScriptFailed,
+    kFinalActionSuppressed,
+    kRecoveryObserved,
     // monitors
     kMonitorError = 500,
     kMonitorNormal,
+    kMonitorLate,
     // operators and configuration
     kOperatorAccepted = 600,
     kOperatorRefused,

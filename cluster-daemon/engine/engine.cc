@@ -11,6 +11,20 @@ namespace {
 
 constexpr uint64_t kDrawsSalt = 0x6d6972726f72ULL;  // the policy draws from another sequence than the register
 
+// Brings something of a group into being: only under a lease.
+bool activates(const Command& command) {
+    if (const auto* run = std::get_if<RunResource>(&command)) return run->action == ResourceAction::kActivate;
+    const auto* script = std::get_if<RunResourceScript>(&command);
+    return script != nullptr && (script->moment == ScriptMoment::kBeforeActivation ||
+                                 script->moment == ScriptMoment::kAfterActivation);
+}
+
+std::string group_of(const Command& activation) {
+    if (const auto* run = std::get_if<RunResource>(&activation)) return run->group;
+    const auto* script = std::get_if<RunResourceScript>(&activation);
+    return script != nullptr ? script->group : "";
+}
+
 }  // namespace
 
 DurableState initial_state(NodeId self, const Document& document) {
@@ -33,6 +47,7 @@ Engine::Impl::Impl(Settings given)
     const bool same_boot = settings.durable.boot == settings.self.boot;
     if (!settings.witness) {
         local.restore(settings.durable.groups, same_boot);
+        local.restore(LocalCounts{settings.durable.final_actions, settings.durable.final_actions_cleared});
         if (local.groups() != settings.durable.groups) ledger.change().groups = local.groups();
         local_serial = ledger.serial();
     }
@@ -55,6 +70,7 @@ void Engine::Impl::settle(Instant now) {
     requests.advance({reg.leader(), reg.acceptor().promised(), reg.leading(now)}, reg.timing(), now);
     lead(now);
     if (!settings.witness) {
+        follow_unmanaged(now);
         local.advance(local_input(now));
         take_local();
         publish_guard();
@@ -253,52 +269,81 @@ LocalInput Engine::Impl::local_input(Instant now) const {
     input.run_until = guard.alive ? reg.run_until() : Instant{};
     input.lease_sent_at = reg.run_lease_sent_at();
     input.config_stored = stored_hash == reg.document().config.hash;
+    input.unmanaged = unmanaged;
+    for (const NodeId node : reg.peers().heard(reg.timing().detect, now)) {
+        const Heartbeat& beat = reg.peers().all().at(node).heartbeat;
+        if (node != kWitnessId && beat.guard_alive && !beat.leaving && reg.document().names(beat.incarnation))
+            input.healthy.insert(node);
+    }
     return input;
+}
+
+// A person runs this node by hand: so says the document that was accepted, and the one known to be chosen (before that
+// nobody else counts this node as unarmed). It ends with a lease, or with the membership: until then nobody guards.
+void Engine::Impl::follow_unmanaged(Instant now) {
+    const auto says = [&](const Document& document) {
+        return document.names(settings.self) &&
+               document.node(settings.self.node).maintenance.kind == MaintenanceKind::kUnmanaged;
+    };
+    const bool wanted = says(reg.document()) && says(reg.chosen());
+    const bool lingers = unmanaged && reg.document().names(settings.self) && now >= reg.run_until();
+    unmanaged = wanted ? unmanaged || !local.anything_suspended() : lingers;
 }
 
 void Engine::Impl::take_local() {
     LocalOutput made = local.take_output();
     if (made.durable_changed) {
-        ledger.change().groups = local.groups();
+        DurableState& durable = ledger.change();
+        durable.groups = local.groups();
+        durable.final_actions = local.counts().final_actions;
+        durable.final_actions_cleared = local.counts().final_actions_cleared;
         local_serial = ledger.serial();
     }
     if (!made.commands.empty()) publish_guard();  // the guard covers a group before anything of it runs
     for (Command& command : made.commands) {
-        const auto* run = std::get_if<RunResource>(&command);
-        if (run != nullptr && run->action == ResourceAction::kActivate) {
+        if (activates(command))
             activations.push_back({std::move(command), local_serial});
-        } else {
+        else
             commands.push_back({std::move(command), ledger.wait_for(local_serial)});
-        }
     }
     for (Decision& decision : made.decisions) out.decisions.push_back(std::move(decision));
     if (made.report_changed) report_at = {};
     local_wake = made.wake_at;
 }
 
-// The lease is looked at again just before anything starts (protocol.md 10): the write of the mark may have outlasted it. Until there is
-// one again the activation waits; when the guard has killed the group meanwhile, it never begins.
+// The lease is looked at again just before anything starts (protocol.md 10): the write of the mark may have outlasted it.
+// Until there is one again the activation waits; when the guard has killed the group meanwhile, it never begins.
 void Engine::Impl::begin_activations(Instant now) {
     if (activations.empty() || !published) return;
-    const auto state_of = [&](const std::string& group) {
-        const auto token = std::find_if(published->groups.begin(), published->groups.end(), [&](const auto& g) { return g.group == group; });
-        for (const auto& [name, seen, state] : guard.groups)
-            if (name == group && token != published->groups.end() && token->token == seen) return state;
-        return GuardGroupState::kRunning;
-    };
     for (HeldCommand& held : std::exchange(activations, {})) {
-        const auto& run = std::get<RunResource>(held.command);
-        const GuardGroupState state = state_of(run.group);
+        const GuardGroupState state = guard_state_of(group_of(held.command));
         const bool covered = guard.alive && now < reg.run_until() && state != GuardGroupState::kSuspended;
         if (state == GuardGroupState::kKilled || state == GuardGroupState::kKillFailed) {
-            local.on_resource_done({run.operation, false, ProbeResult::kInactive, "the lease ran out before it began"}, local_input(now));
-            take_local();
+            never_begun(held.command, now);
         } else if (covered && ledger.is_durable(held.after_persist)) {
             commands.push_back({std::move(held.command), 0});
         } else {
             activations.push_back(std::move(held));
         }
     }
+}
+
+// What the guard says of the group in its present token.
+GuardGroupState Engine::Impl::guard_state_of(const std::string& group) const {
+    const auto known = std::find_if(published->groups.begin(), published->groups.end(),
+                                    [&](const GuardedGroup& g) { return g.group == group; });
+    for (const auto& [name, token, state] : guard.groups)
+        if (name == group && known != published->groups.end() && known->token == token) return state;
+    return GuardGroupState::kRunning;
+}
+
+void Engine::Impl::never_begun(const Command& command, Instant now) {
+    const std::string why = "the lease ran out before it began";
+    if (const auto* run = std::get_if<RunResource>(&command))
+        local.on_resource_done({run->operation, false, ProbeResult::kInactive, why}, local_input(now));
+    if (const auto* script = std::get_if<RunResourceScript>(&command))
+        local.on_script_done({script->operation, false, why}, local_input(now));
+    take_local();
 }
 
 // ---- the class ----

@@ -49,6 +49,9 @@ struct Engine::Impl {
     LocalInput local_input(Instant now) const;
     void take_local();
     void begin_activations(Instant now);
+    GuardGroupState guard_state_of(const std::string& group) const;
+    void never_begun(const Command& command, Instant now);
+    void follow_unmanaged(Instant now);
 
     // ---- leading (engine_lead.cc) ----
     void lead(Instant now);
@@ -104,6 +107,7 @@ struct Engine::Impl {
     Instant stepped_at;
     NodeReport own_report;
     MachineMeasured measured;
+    bool unmanaged = false;  // a person runs this node by hand
     std::vector<PathReport> bad_paths;
     Instant progress_at;  // before it, a report does not go out for the progress of a resync alone
     Instant report_at;

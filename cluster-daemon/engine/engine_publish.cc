@@ -90,7 +90,7 @@ void Engine::Impl::send_report(NodeId to) {
     if (to != settings.self.node && to != kWitnessId) out.send(to, own_report, ledger.wait_for(local_serial));
 }
 
-// No guard, no lease. Disarmed only after a clean leave with nothing left that runs.
+// No guard, no lease. Disarmed only after a clean leave with nothing left that runs, and on an unmanaged node.
 void Engine::Impl::publish_guard() {
     const NodeEntry& entry = reg.document().node(settings.self.node);
     const bool left = entry.state == NodeState::kLeft && entry.boot == settings.self.boot;
@@ -99,11 +99,17 @@ void Engine::Impl::publish_guard() {
     page.lease_sent_at = reg.run_lease_sent_at();
     page.groups = local.guarded();
     page.armed = !left || local.anything_active() || !page.groups.empty();
+    if (unmanaged) {
+        page = SetGuard{};
+        page.unmanaged = true;
+    }
     // A restarted daemon leaves the page of its former life alone until it has a lease, so that what it re-adopts goes
     // on running.
     const bool condemned = std::any_of(page.groups.begin(), page.groups.end(),
                                        [](const GuardedGroup& g) { return g.verdict == Verdict::kKill; });
     if (!published && page.deadline == Instant{} && !page.groups.empty() && !condemned) return;
+    // Nor does it let go of anything before it knows that everybody else does.
+    if (!published && page.unmanaged && reg.acceptor().known_chosen() == Version{}) return;
     if (published && *published == page) return;
     published = page;
     commands.push_back({std::move(page), 0});

@@ -76,7 +76,7 @@ class GroupMachine {
     void act_finally(config::FinalAction action, const std::string& cause, LocalGroup& durable, LocalContext& context);
     void stop_resource(const std::string& resource, const std::string& cause, LocalContext& context);
     // The node is managed again: what runs is found out by probing.
-    void probe_again(LocalContext& context);
+    void probe_again();
 
     // A new configuration that restarts nothing of a running group: time-outs and recovery rules count from now on.
     void reconfigure(const config::Group& group);
@@ -124,6 +124,7 @@ class GroupMachine {
     bool run_script(const std::string& name, ScriptMoment moment, LocalContext& context);
     void script_passed(Run& run, const config::Resource& resource, ScriptMoment moment, const ScriptDone& done,
                        LocalContext& context);
+    StopReason stop_reason() const;
     bool disk_failed() const;
     void follow_document(LocalContext& context);
     void settle_active(LocalGroup& durable, LocalContext& context);

@@ -13,6 +13,7 @@ const char* factor_of(engine::StopReason reason) {
         case engine::StopReason::kServerShutdown: return "SERVERSHUTDOWN";
         case engine::StopReason::kClusterShutdown: return "CLUSTERSHUTDOWN";
         case engine::StopReason::kResourceRestart: return "RESOURCERESTART";
+        case engine::StopReason::kGroupRestart: return "GROUPRESTART";
     }
     return "";
 }

@@ -52,6 +52,7 @@ class Bench {
         made.target = target;
         made.target_group = target.empty() ? "" : "web";
         made.only_while_active = !target.empty();
+        made.recovery_target = target.empty() ? config::RecoveryTarget::kAllGroups : config::RecoveryTarget::kResource;
         made.interval = 5s;
         config.monitors.push_back(made);
         ++document.config.hash[0];  // another configuration
@@ -68,6 +69,8 @@ class Bench {
         in.run_until = run_until;
         in.lease_sent_at = lease_sent_at;
         in.config_stored = config_stored;
+        in.unmanaged = unmanaged;
+        in.healthy = healthy;
         return in;
     }
     void renew() {
@@ -133,11 +136,42 @@ class Bench {
             if (const auto* check = std::get_if<CheckMonitor>(&command)) checks.push_back(*check);
             if (const auto* watch = std::get_if<WatchMonitor>(&command)) watched[watch->monitor] = watch->on;
             if (const auto* script = std::get_if<RunRecoveryScript>(&command)) scripts.push_back(*script);
+            if (const auto* script = std::get_if<RunResourceScript>(&command)) {
+                around.push_back(*script);
+                history.push_back(word(script->moment) + script->resource);
+            }
             if (const auto* act = std::get_if<ActOnSystem>(&command)) acts.push_back(act->action);
         }
     }
     static std::string word(ResourceAction action) {
         return action == ResourceAction::kActivate ? "+" : action == ResourceAction::kDeactivate ? "-" : "?";
+    }
+    static std::string word(ScriptMoment moment) {
+        switch (moment) {
+            case ScriptMoment::kBeforeActivation: return "(+";
+            case ScriptMoment::kAfterActivation: return "+)";
+            case ScriptMoment::kBeforeDeactivation: return "(-";
+            case ScriptMoment::kAfterDeactivation: return "-)";
+            case ScriptMoment::kBeforeFinal: return "!";
+        }
+        return "";
+    }
+    // The script of a resource that is under way ends.
+    void finish_script(const std::string& resource, bool ok = true, const std::string& message = "") {
+        const auto at = std::find_if(around.begin(), around.end(),
+                                     [&](const RunResourceScript& s) { return s.resource == resource; });
+        REQUIRE(at != around.end());
+        const uint64_t operation = at->operation;
+        around.erase(at);
+        manager.on_script_done({operation, ok, message}, input());
+        take();
+    }
+    void finish_recovery_script(bool ok = true) {
+        REQUIRE_FALSE(scripts.empty());
+        const uint64_t operation = scripts.front().operation;
+        scripts.erase(scripts.begin());
+        manager.on_script_done({operation, ok, ok ? "" : "it ended with 1"}, input());
+        take();
     }
     // Names under way: "+md +fip".
     std::string under_way() const {
@@ -220,6 +254,9 @@ class Bench {
     std::vector<std::string> history;
     std::vector<CheckMonitor> checks;
     std::vector<RunRecoveryScript> scripts;
+    std::vector<RunResourceScript> around;  // of resources, under way
+    std::set<NodeId> healthy{NodeId{2}};
+    bool unmanaged = false;
     std::vector<SystemAction> acts;
     std::map<std::string, bool> watched;
     std::vector<Decision> decisions;
