@@ -58,6 +58,7 @@ void Engine::Impl::report(Instant now) {
     fresh.incarnation = settings.self;
     fresh.version = reg.document().version;
     fresh.guard_armed = guard.armed;
+    fresh.guarded = published && !published->unmanaged;
     fresh.memory_free_mib = coarse(measured.memory_free_mib);
     fresh.disk_free_mib = coarse(measured.disk_free_mib);
     fresh.bad_paths = bad_paths;

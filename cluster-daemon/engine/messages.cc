@@ -109,7 +109,7 @@ void fields(C& c, V& v) {
 }
 template <typename C, Is<NodeReport> V>
 void fields(C& c, V& v) {
-    c(v.incarnation, v.serial, v.version, v.guard_armed, v.leaving);
+    c(v.incarnation, v.serial, v.version, v.guard_armed, v.guarded, v.leaving);
     c.list(v.groups, kMaxGroups);
     c.list(v.monitors, kMaxMonitors);
     c.list(v.mirrors, kMaxMirrors);

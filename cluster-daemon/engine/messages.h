@@ -209,6 +209,7 @@ struct NodeReport {  // node -> leader (and kept by all for status), on change a
     uint64_t serial = 0;  // grows; an older one is ignored
     Version version;      // document it acts on
     bool guard_armed = false;
+    bool guarded = false;         // its guard covers what runs there: not while, or just after, it was unmanaged
     bool leaving = false;
     std::vector<GroupReport> groups;
     std::vector<MonitorReport> monitors;

@@ -311,7 +311,7 @@ void Plan::arm_again(NodeId node) {
         return;
     const NodeReport* report = report_of({node, entry.boot});
     const Heartbeat* heartbeat = heartbeat_of(node);
-    if (!is_heard(node) || report == nullptr || report->version < chosen_.version || heartbeat == nullptr ||
+    if (!is_heard(node) || report == nullptr || report->version < chosen_.version || !report->guarded || heartbeat == nullptr ||
         !heartbeat->guard_alive)
         return;
     entry.armed = true;

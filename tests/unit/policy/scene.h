@@ -213,6 +213,7 @@ class Scene {
         report.incarnation = {id, boots[id]};
         report.version = document.version;
         report.guard_armed = true;
+        report.guarded = !unguarded.contains(id);
         report.leaving = leaving.contains(id);
         report.groups = reports[id];
         report.monitors = monitors[id];
@@ -263,7 +264,7 @@ class Scene {
     Instant now = kStart;
     Instant leading_since = kStart - 60s;
     bool startup_complete = true;
-    std::set<NodeId> alive, guardless, leaving, deaf;
+    std::set<NodeId> alive, guardless, unguarded, leaving, deaf;
     std::map<NodeId, BootId> boots;
     std::map<NodeId, NodeFacts> facts;
     std::map<NodeId, std::vector<GroupReport>> reports;
