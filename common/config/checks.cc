@@ -71,6 +71,27 @@ void AddressBook::claim(const std::string& address, const std::string& owner, Po
                  "give each its own address");
 }
 
+void check_combined(const std::vector<const Item*>& tables, const std::vector<Monitor>& monitors, Problems& problems) {
+    std::vector<std::string_view> simple;
+    std::vector<std::string_view> combining;
+    for (const Monitor& monitor : monitors) (monitor.type == "mtw" ? combining : simple).push_back(monitor.name);
+    const auto among = [](const std::vector<std::string_view>& names, const std::string& name) {
+        return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    for (size_t i = 0; i < monitors.size(); ++i) {
+        for (const auto& [node, values] : monitors[i].values) {
+            if (monitors[i].type != "mtw") continue;
+            for (const std::string& name : values.list("monitors")) {
+                if (among(simple, name)) continue;
+                const bool itself = among(combining, name);
+                problems.add(place(*tables[i], "monitors", name),
+                             "monitor " + monitors[i].name + ": \"" + name + "\" is " + (itself ? "of type mtw" : "no monitor"),
+                             itself ? "name the monitors that it combines" : nearest(name, simple, "monitors"));
+            }
+        }
+    }
+}
+
 void check_order(const Group& group, const std::vector<Position>& places, Problems& problems) {
     CycleSearch search(group, places, problems);
     for (size_t i = 0; i < group.resources.size(); ++i) {

@@ -57,6 +57,9 @@ class MirrorBook {
 };
 void check_mirror_count(const Item& table, const Group& group, Problems& problems);
 
+// mtw combines monitors that exist, and neither itself nor another mtw. `tables` are in the order of `monitors`.
+void check_combined(const std::vector<const Item*>& tables, const std::vector<Monitor>& monitors, Problems& problems);
+
 // Reports each cycle of `after` once, at the place of one of its resources. `places` are in the order of
 // group.resources.
 void check_order(const Group& group, const std::vector<Position>& places, Problems& problems);

@@ -115,6 +115,27 @@ Duration timeout_of(const Values& common, std::string_view key, const Resource& 
     return longest > 0s ? longest : Duration(60s);
 }
 
+void check_lists(const Item& table, const TypeDescription& type, const Monitor& monitor, ReadContext& context) {
+    for (const Parameter& parameter : type.parameters) {
+        const Entry* given = table.find(parameter.name);
+        const bool list = parameter.required && parameter.kind == ParameterKind::kStringList;
+        if (!list || given == nullptr || given->value.kind != Item::Kind::kList || !given->value.list.empty()) continue;
+        context.problems.add(given->value.at, "monitor " + monitor.name + ": " + std::string(parameter.name) + " is empty",
+                             std::string(parameter.help));
+    }
+}
+
+void check_recovery_script(const Item& table, const Monitor& monitor, ReadContext& context) {
+    const MonitorRecovery& recovery = monitor.on_error;
+    const bool needed = recovery.script > 0 || recovery.script_before_restart || recovery.script_before_failover ||
+                        recovery.script_before_final;
+    const std::string stored = "monitors/" + monitor.name + "/recovery.sh";
+    if (!needed || context.stored_scripts == nullptr || context.stored_scripts->contains(stored)) return;
+    context.problems.add(place(table, "on_error"),
+                         "monitor " + monitor.name + ": the script " + stored + " is not stored with the configuration",
+                         "put it at scripts/" + stored + " beside cluster.toml");
+}
+
 void claim_addresses(const Item& table, const Resource& resource, ReadContext& context) {
     for (const auto& [node, values] : resource.values) {
         if (!values.has("address")) continue;
@@ -135,19 +156,19 @@ void check_addresses(const Item& table, const Group& group, ReadContext& context
                                        std::to_string(kMaxAddresses) + " that the guard covers", "divide the group");
 }
 
-void check_scripts(const Item& table, const TypeDescription& type, const Group& group, const Resource& resource,
-                   ReadContext& context) {
+// `folder`: where the scripts of the object lie in the bundle, "web/nginx" or "monitors/check1".
+void check_scripts(const Item& table, const TypeDescription& type, const std::map<NodeId, Values>& of_nodes,
+                   const std::string& who, const std::string& folder, ReadContext& context) {
     if (context.stored_scripts == nullptr) return;
     for (const Parameter& parameter : type.parameters) {
         if (parameter.kind != ParameterKind::kScript) continue;
-        for (const auto& [node, values] : resource.values) {
+        for (const auto& [node, values] : of_nodes) {
             const std::string& script = values.text(parameter.name);
-            const std::string stored = group.name + "/" + resource.name + "/" + script;
+            const std::string stored = folder + "/" + script;
             if (script.empty() || script.starts_with('/') || context.stored_scripts->contains(stored)) continue;
-            context.problems.add(
-                place(table, parameter.name),
-                "resource " + resource.name + ": the script " + stored + " is not stored with the configuration",
-                "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
+            context.problems.add(place(table, parameter.name),
+                                 who + ": the script " + stored + " is not stored with the configuration",
+                                 "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
         }
     }
 }
@@ -177,7 +198,7 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
         resource.values = read_own(table, *type, group.nodes, where, context);
         claim_addresses(table, resource, context);
         context.mirrors.claim(table, group, resource, context.problems);
-        check_scripts(table, *type, group, resource, context);
+        check_scripts(table, *type, resource.values, "resource " + resource.name, group.name + "/" + resource.name, context);
     }
     resource.activate_timeout = timeout_of(common, "activate_timeout", resource, "start_timeout");
     resource.deactivate_timeout = timeout_of(common, "deactivate_timeout", resource, "stop_timeout");
@@ -221,8 +242,9 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     group.name = values.text("name");
     group.comment = values.text("comment");
     names.claim(group.name, place(table, "name"), context.problems);
-    if (group.name == "monitors")
-        context.problems.add(place(table, "name"), "a group must not be called \"monitors\"", "recovery scripts of monitors use that name; choose another");
+    if (group.name == "monitors" || group.name == "checks")
+        context.problems.add(place(table, "name"), "a group must not be called \"" + group.name + "\"",
+                             "scripts of monitors use that name; choose another");
     read_placement(table, values, where, group, context);
     const auto tables = read_tables(table, "resource", resource_section().title, context.problems);
     check_count(tables, kMaxResources, "resources of a group", context.problems);
@@ -339,6 +361,7 @@ void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
                         error.boolean("script_before_failover"),
                         error.boolean("script_before_final"),
                         error.duration("script_timeout")};
+    check_recovery_script(table, monitor, context);
     monitor.retry_on_timeout = common.boolean("retry_on_timeout");
     monitor.recover_on_timeout = common.boolean("recover_on_timeout");
     monitor.delay_warning = count_of(common, "delay_warning");
@@ -351,6 +374,8 @@ void read_monitor(const Item& table, NameBook& names, ReadContext& context) {
         check_unknown(table, all_keys(section, keys_of(type->parameters)),
                       std::string(section.title) + " of type " + monitor.type, context.problems);
         monitor.values = read_own(table, *type, nodes, where, context);
+        check_lists(table, *type, monitor, context);
+        check_scripts(table, *type, monitor.values, "monitor " + monitor.name, "monitors/" + monitor.name, context);
     }
     resolve_target(table, type, where, monitor, context);
     monitor.recovery_target = recovery_target(table, common, where, monitor, context);
@@ -373,6 +398,7 @@ void read_monitors(const Item& root, ReadContext& context) {
     check_count(tables, kMaxMonitors, "monitors", context.problems);
     NameBook names("monitor");
     for (const Item* table : tables) read_monitor(*table, names, context);
+    check_combined(tables, context.config.monitors, context.problems);
 }
 
 }  // namespace kagami::config

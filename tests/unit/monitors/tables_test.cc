@@ -78,6 +78,11 @@ TEST_CASE("what a kind cannot use is refused with what to write instead") {
         {"type = \"psw\"\nprocess = \"* *\"", "means every process"},
         {"type = \"psw\"\nprocess = \"x\"\nminimum = 1000", "out of range 1 to 999"},
         {"type = \"arpw\"", "needs a target"},
+        {"type = \"mtw\"\nmonitors = []", "monitors is empty"},
+        {"type = \"mtw\"\nmonitors = [\"m00\"]", "monitor m1: \"m00\" is no monitor; did you mean \"m0\"?"},
+        {"type = \"mtw\"\nmonitors = [\"m0\", \"m1\"]", "monitor m1: \"m1\" is of type mtw"},
+        {"type = \"mtw\"\nmonitors = [\"m0\"]\nnode.node2 = { monitors = [\"m7\"] }", "\"m7\" is no monitor"},
+        {"type = \"ipw\"\naddresses = []", "addresses is empty"},
         {"type = \"mtw\"", "has no \"monitors\""},
         {"type = \"mtw\"\nmonitors = [\"a b\"]", "is not the name of a monitor"},
         {"type = \"mtw\"\nmonitors = [\"m0\", \"m0\"]", "stands there twice"},
@@ -104,5 +109,28 @@ TEST_CASE("what a kind cannot use is refused with what to write instead") {
     for (const auto& [lines, wanted] : cases) {
         INFO(lines);
         CHECK_THAT(problems(lines), Contains(wanted));
+    }
+}
+
+TEST_CASE("scripts of monitors are stored with the configuration, or named by an absolute path") {
+    const std::set<std::string> none;
+    const std::set<std::string> stored = {"monitors/m1/check.sh", "monitors/m1/recovery.sh"};
+    CHECK_THAT(problems("type = \"genw\"", &none), Contains("monitor m1: the script monitors/m1/genw.sh is not stored"));
+    CHECK_THAT(problems("type = \"genw\"", &none), Contains("put it at scripts/monitors/m1/genw.sh beside cluster.toml"));
+    CHECK(problems("type = \"genw\"\nscript = \"check.sh\"", &stored) == "");
+    CHECK(problems("type = \"genw\"\nscript = \"/opt/check\"", &none) == "");
+    CHECK_THAT(problems("type = \"genw\"\nscript = \"check.sh\"\nnode.node2 = { script = \"other.sh\" }", &stored),
+               Contains("monitors/m1/other.sh is not stored"));
+    CHECK_THAT(problems("type = \"userw\"\non_error = { script = 1 }", &none),
+               Contains("the script monitors/m1/recovery.sh is not stored"));
+    CHECK_THAT(problems("type = \"userw\"\non_error = { script_before_final = true }", &none),
+               Contains("the script monitors/m1/recovery.sh is not stored"));
+    CHECK(problems("type = \"userw\"\non_error = { script = 1 }", &stored) == "");
+}
+
+TEST_CASE("no group may have the name of the cgroup of monitors' scripts") {
+    for (const std::string name : {"checks", "monitors"}) {
+        CHECK_THAT(problems("type = \"userw\"\n[[group]]\nname = \"" + name + "\""),
+                   Contains("a group must not be called \"" + name + "\""));
     }
 }
