@@ -27,7 +27,7 @@ class TimeoutRatioRequest;
 
 namespace kagami::runtime {
 
-constexpr uint32_t kMaxMinutes = 7 * 24 * 60;           // of whatever ends by itself
+constexpr uint32_t kMaxMinutes = 30 * 24 * 60;          // of whatever ends by itself
 constexpr uint32_t kMaxTimeoutRatio = 10'000;
 constexpr uint32_t kMaxConfirmSeconds = 24 * 60 * 60;
 
