@@ -1,6 +1,7 @@
 #include "cluster-daemon/runtime/alerts/alert_queue.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <chrono>
@@ -33,6 +34,14 @@ Result<std::string> read_secret(const std::string& path) {
     if (secret->empty() || secret->find_first_of(std::string("\n\r\0", 3)) != std::string::npos)
         return fail(path + " does not hold one line", "write the secret into it, and nothing else");
     return secret;
+}
+
+// A receiver that hangs up is an error of that write, not a signal; also in the threads that libcurl makes from here.
+void block_broken_pipes() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
 // What is known of one receiver while the daemon lives.
@@ -150,6 +159,7 @@ bool AlertQueue::Impl::flush(Duration at_most) {
 // ---- the worker ----
 
 void AlertQueue::Impl::run() {
+    block_broken_pipes();
     store_.emplace(options_.path, options_.retry, on_problem_);
     origin_.node = options_.node;
     for (;;) {
