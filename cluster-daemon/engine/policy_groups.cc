@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "cluster-daemon/engine/waits.h"
 
 namespace kagami::engine {
 namespace {
@@ -18,7 +19,12 @@ bool fits(const GroupReport* report, const GroupEntry& entry) {
 }  // namespace
 
 void Plan::plan_groups() {
-    for (const config::Group& group : input_.config->groups) plan_group(group);
+    note_shortage();
+    // A management group goes first; otherwise the order of the configuration decides who gets a node.
+    for (const auto kind : {config::GroupKind::kManagement, config::GroupKind::kFailover})
+        for (const config::Group& group : input_.config->groups)
+            if (group.kind == kind) plan_group(group);
+    plan_latch();
 }
 
 void Plan::plan_group(const config::Group& group) {
@@ -27,6 +33,7 @@ void Plan::plan_group(const config::Group& group) {
     GroupEntry& entry = next_.groups[group.name];
     calm_storm(group, entry);
     if (entry.owner) memory_.waiting_for_better.erase(group.name);
+    if (!entry.owner) memory_.stop_waits.erase(group.name);
     if (entry.owner && !(entry.token == Token{})) {
         const Proof proof = proof_of(group, entry);
         if (proof == Proof::kNone)
@@ -68,7 +75,9 @@ Proof Plan::expired(const config::Group& group, const GroupEntry& entry) {
 void Plan::settle_owned(const config::Group& group, GroupEntry& entry) {
     const NodeEntry& node = next_.node(owner_of(entry).node);
     if (node.state == NodeState::kLost) return settle_lost_owner(group, entry);
+    memory_.start_waits.erase(group.name);
     note_stop_failure(group, entry);
+    if (entry.goal == Goal::kStopped && !entry.stop_failed) wait_to_stop(group, entry);
     if (entry.goal != Goal::kStarted || entry.stop_failed) return;
     if (node.leaving != Leaving::kNo) return leave_node(group, entry);
     note_health(group, entry);
@@ -76,7 +85,9 @@ void Plan::settle_owned(const config::Group& group, GroupEntry& entry) {
     if (!fits(report, entry)) return;
     if (const std::string cause = mirror_failure(group, entry); !cause.empty()) return fail_over(group, entry, cause);
     if (report->wants_failover) return fail_over(group, entry, report->cause);
-    if (group.failback && report->state == GroupState::kActive) fail_back(group, entry);
+    if (report->state != GroupState::kActive) return;
+    if (group.failback) fail_back(group, entry);
+    if (entry.goal == Goal::kStarted) leave_short_node(group, entry);
 }
 
 void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
@@ -102,7 +113,7 @@ void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
     if (entry.goal == Goal::kStopped && entry.target == kNobody) {
         clear_owner(entry, proof);
         return say(Reason::kGroupStopped, subject_of(group),
-                   "Group " + group.name + " is stopped: " + words_of(proof) + ".");
+                   "Group " + group.name + " is stopped: " + engine::words_of(proof) + ".");
     }
     take_over(group, entry, proof);
 }
@@ -112,18 +123,7 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
     const NodeId from = owner_of(entry).node;
     const NodeId target = entry.target;
     clear_owner(entry, Proof::kStopped);
-    if (target != kNobody) {
-        entry.goal = Goal::kStarted;
-        entry.target = kNobody;
-        const Candidate candidate = judge(input_, next_, group, target);
-        const NodeId node = candidate.fitness == Fitness::kFit ? target : place(input_, next_, group, kNobody).node;
-        if (node != target)
-            say(Reason::kGroupNoPlace, subject_of(group),
-                "Group " + group.name + " does not go to " + name_of(target) + ": " + candidate.obstacle + ".");
-        if (node != kNobody && input_.startup_complete)
-            assign(group, entry, node, entry.failed_on.contains(from), true);
-        return;
-    }
+    if (target != kNobody) return arrive(group, entry, from, target);
     if (entry.goal == Goal::kStopped)
         return say(Reason::kGroupStopped, subject_of(group),
                    "Group " + group.name + " is stopped on " + name_of(from) + ".");
@@ -137,8 +137,26 @@ void Plan::release_stopped(const config::Group& group, GroupEntry& entry) {
     const Placement placement = place(input_, next_, group, kNobody);
     const bool again = judge(input_, next_, group, from).fitness == Fitness::kFit;
     const NodeId node = again ? from : placement.node;
-    if (node == kNobody || !may_fail_over(group, entry, from, node)) return;
+    if (node == kNobody || !may_start_on(group, entry, node) || !may_fail_over(group, entry, from, node)) return;
+    note_failover(group, from, node);
     assign(group, entry, node, true, true);
+}
+
+// It has stopped in order to run on `target`.
+void Plan::arrive(const config::Group& group, GroupEntry& entry, NodeId from, NodeId target) {
+    entry.goal = Goal::kStarted;
+    entry.target = kNobody;  // it is not in its own way
+    const Candidate candidate = judge(input_, next_, group, target, Asker::kPerson);
+    const NodeId node = candidate.fitness == Fitness::kFit ? target : place(input_, next_, group, kNobody).node;
+    if (node != target)
+        say(Reason::kGroupNoPlace, subject_of(group),
+            "Group " + group.name + " does not go to " + name_of(target) + ": " + candidate.obstacle + ".");
+    if (node == kNobody || !input_.startup_complete) return;
+    if (!may_start_on(group, entry, node)) {
+        if (entry.goal == Goal::kStarted) entry.target = node;  // it waits, and then goes there
+        return;
+    }
+    assign(group, entry, node, entry.failed_on.contains(from), true);
 }
 
 // A crash, a reboot, a person's word: all groups of the node in the one document that records it.
@@ -155,7 +173,8 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
         entry.held = true;
         return say(Reason::kGroupManual, subject_of(group), sentence);
     }
-    const bool moving = entry.target != kNobody && judge(input_, next_, group, entry.target).fitness == Fitness::kFit;
+    const bool moving = entry.target != kNobody &&
+                        judge(input_, next_, group, entry.target, Asker::kPerson).fitness == Fitness::kFit;
     Placement placement = place(input_, next_, group, keeps ? owner_of(entry).node : kNobody);
     if (placement.node == kNobody && !entry.failed_on.empty()) {  // who did better is gone: one more try elsewhere
         entry.failed_on.clear();
@@ -163,24 +182,25 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
     }
     const NodeId node = moving ? entry.target : placement.node;
     if (node == kNobody && (keeps || !placement.soon))
-        say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-                 "Group " + group.name + " of " + from + " has no node to go to.", placement.rejected);
+        say_no_place(group, entry, "Group " + group.name + " of " + from + " has no node to go to.", placement);
     const bool may = node != kNobody && input_.startup_complete && !next_.cluster_stopped;
-    const bool goes = may && may_fail_over(group, entry, owner_of(entry).node, node);
-    if (!goes && keeps) return;
+    const bool goes =
+        may && may_start_on(group, entry, node) && may_fail_over(group, entry, owner_of(entry).node, node);
+    if ((!goes && keeps) || entry.held) return;
     clear_owner(entry, proof);
     entry.goal = Goal::kStarted;
     entry.target = kNobody;
     if (!goes) return;
+    note_failover(group, entry.last_owner, node);
     assign(group, entry, node, true, false);
-    out_.decisions.back().sentence += std::string(" Allowed because ") + words_of(proof) + ".";
+    out_.decisions.back().sentence += std::string(" Allowed because ") + engine::words_of(proof) + ".";
     out_.decisions.back().rejected = placement.rejected;
 }
 
 bool Plan::automatic(const config::Group& group, Proof proof) const {
     if (input_.config->arbitration.option == config::ArbitrationOption::kManual && proof != Proof::kFenced)
         return false;
-    return group.failover == config::FailoverAttribute::kAuto;
+    return group.failover != config::FailoverAttribute::kManual;
 }
 
 void Plan::clear_owner(GroupEntry& entry, Proof proof) {
@@ -194,26 +214,60 @@ void Plan::clear_owner(GroupEntry& entry, Proof proof) {
 
 void Plan::start_wanted(const config::Group& group, GroupEntry& entry) {
     const bool by_itself = group.start == config::StartAttribute::kAuto && !entry.held;
-    const bool wanted =
-        input_.startup_complete && !next_.cluster_stopped && (entry.goal == Goal::kStarted || by_itself);
+    const bool wanted = input_.startup_complete && !next_.cluster_stopped && !is_changing(group.name) &&
+                        (entry.goal == Goal::kStarted || by_itself);
     if (!wanted) {
         memory_.waiting_for_better.erase(group.name);
+        memory_.start_waits.erase(group.name);
         return;
     }
     const Placement placement = place(input_, next_, group, kNobody);
-    if (placement.better_soon || (placement.node == kNobody && placement.soon)) {
-        const Instant since = memory_.waiting_for_better.try_emplace(group.name, input_.now).first->second;
-        consider(since + input_.timing->hold);
-        if (input_.now < since + input_.timing->hold) return;
-    }
-    if (placement.node == kNobody)
-        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-                        "Group " + group.name + " has no node to start on.", placement.rejected);
+    const NodeId node = node_for(group, entry, placement);
+    const bool asked = node != kNobody && node == entry.target;
+    if (!asked && waits_for_better(group, placement)) return;
+    if (node == kNobody)
+        return say_no_place(group, entry, "Group " + group.name + " has no node to start on.", placement);
     const bool again = entry.goal == Goal::kStarted && entry.last_owner != kNobody;  // it ran, and was lost
-    if (again && !may_fail_over(group, entry, entry.last_owner, placement.node)) return;
-    const bool failover = again && entry.last_owner != placement.node;
-    assign(group, entry, placement.node, failover, false);
-    out_.decisions.back().rejected = placement.rejected;
+    if (!again && waits_for_management(group)) return;
+    if (!may_start_on(group, entry, node)) return;
+    if (again && !asked && !may_fail_over(group, entry, entry.last_owner, node)) return;
+    const bool failover = asked ? entry.failed_on.contains(entry.last_owner) : again && entry.last_owner != node;
+    if (failover) note_failover(group, entry.last_owner, node);
+    assign(group, entry, node, failover, asked && !entry.crashed);
+    if (!asked) out_.decisions.back().rejected = placement.rejected;
+}
+
+// A person, or a move, has named the node; else it is the one that was found.
+NodeId Plan::node_for(const config::Group& group, const GroupEntry& entry, const Placement& placement) const {
+    if (entry.target == kNobody) return placement.node;
+    const bool fit = judge(input_, next_, group, entry.target, Asker::kPerson).fitness == Fitness::kFit;
+    return fit ? entry.target : placement.node;
+}
+
+// The first start of a group waits a moment for a node that is about to be fit and worth more.
+bool Plan::waits_for_better(const config::Group& group, const Placement& placement) {
+    if (!placement.better_soon && (placement.node != kNobody || !placement.soon)) return false;
+    const Instant since = memory_.waiting_for_better.try_emplace(group.name, input_.now).first->second;
+    consider(since + input_.timing->hold);
+    return input_.now < since + input_.timing->hold;
+}
+
+// What must be true of other nodes and groups before it starts there.
+bool Plan::may_start_on(const config::Group& group, GroupEntry& entry, NodeId node) {
+    return !runs_elsewhere(group) && !waits_to_start(group, entry, node);
+}
+
+// A rule that leaves it to persons is the reason that counts; else every node has its own.
+void Plan::say_no_place(const config::Group& group, const GroupEntry& entry, const std::string& sentence,
+                        const Placement& placement) {
+    const bool first = home_of(entry) == kNobody;
+    const Automatic what = first || may_decide(group, Automatic::kStart) ? Automatic::kStart : Automatic::kElsewhere;
+    const std::string verb = first ? "start" : entry.owner ? "fail over" : "start again";
+    if (may_decide(group, what)) {
+        restrained(group, entry, what, would_go(group, entry, verb, ""));
+        return;
+    }
+    say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group), sentence, placement.rejected);
 }
 
 void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bool failover, bool proven) {
@@ -226,11 +280,17 @@ void Plan::assign(const config::Group& group, GroupEntry& entry, NodeId node, bo
     entry.goal = Goal::kStarted;
     entry.target = kNobody;
     entry.stop_failed = false;
+    const std::string shared = shared_with({input_, next_, group, node, Asker::kPolicy});
+    if (!shared.empty())
+        say(Reason::kGroupSharesNode, subject_of(group),
+            "Group " + group.name + " shares " + name_of(node) + " with " + shared +
+                ", because there is no other node for it. Once there is: `kagami group move " + group.name + "`.");
     say(failover ? Reason::kGroupFailover : Reason::kGroupPlaced, subject_of(group),
         "Group " + group.name +
             (failover ? " fails over " + (from.empty() || entry.last_owner == node ? "" : "from " + from + " ") + "to "
                       : " is placed on ") +
             name_of(node) + ".");
+    memory_.start_waits.erase(group.name);
 }
 
 // ---- it runs, and shall run elsewhere ----
@@ -253,24 +313,31 @@ void Plan::leave_node(const config::Group& group, GroupEntry& entry) {
 }
 
 void Plan::fail_over(const config::Group& group, GroupEntry& entry, const std::string& cause) {
-    Document trial = next_;  // the node that failed counts as such while another is looked for
-    trial.groups[group.name].failed_on.insert(owner_of(entry).node);
-    const Placement placement = place(input_, trial, group, owner_of(entry).node);
+    const NodeId from = owner_of(entry).node;
+    if (may_decide(group, Automatic::kElsewhere)) {
+        restrained(group, entry, Automatic::kElsewhere, would_go(group, entry, "fail over", cause));
+        return;
+    }
+    const Placement placement = place(input_, next_, group, from);
     if (placement.node == kNobody)
-        return say_once(
-            "place" + group.name, Reason::kGroupNoPlace, subject_of(group),
-            "Group " + group.name + " failed on " + name_of(owner_of(entry).node) + " and has no other node to go to.",
-            placement.rejected);
-    if (!may_fail_over(group, entry, owner_of(entry).node, placement.node)) return;
-    entry.failed_on.insert(owner_of(entry).node);
+        return say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group),
+                        "Group " + group.name + " failed on " + name_of(from) + " and has no other node to go to.",
+                        placement.rejected);
+    if (!may_fail_over(group, entry, from, placement.node)) return;
+    note_failover(group, from, placement.node);
+    entry.failed_on.insert(from);
     ++entry.failovers;
     begin_move(group, entry, placement.node, Reason::kGroupFailover, cause, placement.rejected);
 }
 
+// It must be as well off there as it is here: no drawback is accepted for it, and nothing that waits for it is left.
 void Plan::fail_back(const config::Group& group, GroupEntry& entry) {
-    const NodeId best = place(input_, next_, group, kNobody).node;
+    const bool may = !may_decide(group, Automatic::kElsewhere);
+    const NodeId best = place(input_, next_, group, kNobody, may ? Asker::kImprovement : Asker::kPerson).node;
     const auto rank = [&](NodeId node) { return std::find(group.nodes.begin(), group.nodes.end(), node); };
     if (best == kNobody || rank(best) >= rank(owner_of(entry).node)) return;
+    if (restrained(group, entry, Automatic::kElsewhere, "fail back to " + name_of(best))) return;
+    if (!start_waits_for(input_, next_, group, best).empty()) return;
     begin_move(group, entry, best, Reason::kGroupMoveStarted, "it fails back to an earlier server");
 }
 

@@ -138,6 +138,7 @@ class Plan {
     void settle_lost_owner(const config::Group& group, GroupEntry& entry);
     void release(const config::Group& group, GroupEntry& entry, Proof proof);
     void release_stopped(const config::Group& group, GroupEntry& entry);
+    void arrive(const config::Group& group, GroupEntry& entry, NodeId from, NodeId target);
     void take_over(const config::Group& group, GroupEntry& entry, Proof proof);
     bool automatic(const config::Group& group, Proof proof) const;
     static void clear_owner(GroupEntry& entry, Proof proof);
@@ -205,6 +206,7 @@ class Plan {
     Result<const config::Node*> find_node(const std::string& name) const;
     Status may_start() const;
     Status may_start_group(const config::Group& group, const GroupEntry& entry);
+    Status may_start_beside(const config::Group& group) const;
     Result<NodeId> choose_node(const config::Group& group, NodeId wanted, NodeId except, const std::string& verb) const;
     static void forget_failures(GroupEntry& entry);
     void reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy = {},
@@ -333,6 +335,7 @@ class Plan {
     void settle_replies();
     bool settle(OwedReply& owed);
     bool stuck(const OwedReply& owed, NodeId node);
+    bool cancelled(const OwedReply& owed);
     bool settle_shutdown(const OwedReply& owed);
     bool settle_cluster_stop(const OwedReply& owed);
     bool settle_group(OwedReply& owed);
