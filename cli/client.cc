@@ -12,7 +12,7 @@ namespace kagami::cli {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kReadTimeout = 10s;
+constexpr Duration kReadTimeout = 10s;
 constexpr auto kChangeTimeout = 30s;  // until it is accepted; a wait has its own limit
 constexpr int kAnswerLimitBytes = 16 << 20;
 
@@ -39,6 +39,9 @@ tl::unexpected<Error> call_error(const grpc::Status& status) {
         return fail(code, "the cluster daemon does not answer: " + status.error_message(), remedy_of(code));
     if (code == ErrorCode::kTimedOut)
         return fail(code, "the time-out has passed before it was done", "it may still go on: kagami status --watch");
+    if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED)
+        return fail(code, "the cluster daemon does not know this command: it is of another version",
+                    "install the same version on every node, then: systemctl restart kagamid");
     return fail(code, status.error_message());
 }
 
@@ -66,11 +69,12 @@ Status read_all(Reader& reader, const std::function<void(const Message&)>& show)
 
 struct Client::Connection {
     std::unique_ptr<pb::Control::Stub> stub;
+    Duration read_timeout = kReadTimeout;
 
     template <typename Answer, typename Call, typename Request>
     Result<Answer> read(Call call, const Request& request) {
         grpc::ClientContext context;
-        limit(context, kReadTimeout);
+        limit(context, read_timeout);
         Answer answer;
         const grpc::Status status = (*stub.*call)(&context, request, &answer);
         if (!status.ok()) return call_error(status);
@@ -146,6 +150,27 @@ Result<pb::Token> Client::create_token(const pb::TokenRequest& request) {
     return answer->token();
 }
 
+Result<pb::SimulateAnswer> Client::simulate(const pb::SimulateRequest& request) {
+    auto answer = connection_->read<pb::SimulateAnswer>(&pb::Control::Stub::Simulate, request);
+    if (answer && answer->has_refused()) return refusal(answer->refused());
+    return answer;
+}
+Result<pb::DoctorAnswer> Client::doctor() {
+    return connection_->read<pb::DoctorAnswer>(&pb::Control::Stub::Doctor, pb::DoctorRequest{});
+}
+Result<pb::Statistics> Client::statistics() {
+    return connection_->read<pb::Statistics>(&pb::Control::Stub::GetStatistics, pb::StatisticsRequest{});
+}
+Status Client::notify(const pb::NotifyRequest& request) {
+    const auto answer = connection_->read<pb::NotifyAnswer>(&pb::Control::Stub::Notify, request);
+    if (!answer) return tl::unexpected(answer.error());
+    if (answer->has_refused()) return refusal(answer->refused());
+    return {};
+}
+void Client::limit_reads(Duration limit) {
+    connection_->read_timeout = limit;
+}
+
 Status Client::watch(const std::function<void(const pb::Status&)>& show) {
     grpc::ClientContext context;
     const auto reader = connection_->stub->WatchStatus(&context, pb::WatchRequest{});
@@ -180,6 +205,30 @@ Status Client::cluster_start(const pb::ClusterStartRequest& request, const Show&
 Status Client::cluster_stop(const pb::ClusterStopRequest& request, const Show& show) {
     return connection_->change(&pb::Control::Stub::ClusterStop, request, show);
 }
+Status Client::resource_start(const pb::ResourceRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::ResourceStart, request, show);
+}
+Status Client::resource_stop(const pb::ResourceRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::ResourceStop, request, show);
+}
+Status Client::monitor_control(const pb::MonitorRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MonitorControl, request, show);
+}
+Status Client::failover_control(const pb::FailoverRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::FailoverControl, request, show);
+}
+Status Client::maintenance_control(const pb::MaintenanceRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::MaintenanceControl, request, show);
+}
+Status Client::leader_move(const pb::NodeRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::LeaderMove, request, show);
+}
+Status Client::set_timeout_ratio(const pb::TimeoutRatioRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::SetTimeoutRatio, request, show);
+}
+Status Client::clear_final_actions(const pb::NodeRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::ClearFinalActions, request, show);
+}
 Status Client::mirror_resync(const pb::MirrorRequest& request, const Show& show) {
     return connection_->change(&pb::Control::Stub::MirrorResync, request, show);
 }
@@ -197,6 +246,9 @@ Status Client::mirror_rejoin(const pb::MirrorRequest& request, const Show& show)
 }
 Status Client::config_apply(const pb::ConfigApplyRequest& request, const Show& show) {
     return connection_->change(&pb::Control::Stub::ConfigApply, request, show);
+}
+Status Client::config_confirm(const pb::ConfigConfirmRequest& request, const Show& show) {
+    return connection_->change(&pb::Control::Stub::ConfigConfirm, request, show);
 }
 
 }  // namespace kagami::cli

@@ -31,6 +31,12 @@ class Client {
     Result<pb::ConfigVersion> config_show(const pb::ConfigShowRequest& request);
     Result<pb::ConfigHistoryAnswer> config_history(const pb::ConfigHistoryRequest& request);
     Result<pb::Token> create_token(const pb::TokenRequest& request);
+    Result<pb::SimulateAnswer> simulate(const pb::SimulateRequest& request);
+    Result<pb::DoctorAnswer> doctor();
+    Result<pb::Statistics> statistics();
+    Status notify(const pb::NotifyRequest& request);
+    // Of the calls above that are no stream; 10 s unless said.
+    void limit_reads(Duration limit);
 
     // Changes. `show` sees every piece of progress; a refusal is also the returned error.
     using Show = std::function<void(const pb::Progress&)>;
@@ -41,12 +47,21 @@ class Client {
     Status node_return(const pb::NodeRequest& request, const Show& show);
     Status cluster_start(const pb::ClusterStartRequest& request, const Show& show);
     Status cluster_stop(const pb::ClusterStopRequest& request, const Show& show);
+    Status resource_start(const pb::ResourceRequest& request, const Show& show);
+    Status resource_stop(const pb::ResourceRequest& request, const Show& show);
+    Status monitor_control(const pb::MonitorRequest& request, const Show& show);
+    Status failover_control(const pb::FailoverRequest& request, const Show& show);
+    Status maintenance_control(const pb::MaintenanceRequest& request, const Show& show);
+    Status leader_move(const pb::NodeRequest& request, const Show& show);
+    Status set_timeout_ratio(const pb::TimeoutRatioRequest& request, const Show& show);
+    Status clear_final_actions(const pb::NodeRequest& request, const Show& show);
     Status mirror_resync(const pb::MirrorRequest& request, const Show& show);
     Status mirror_force(const pb::MirrorRequest& request, const Show& show);
     Status mirror_cancel(const pb::MirrorRequest& request, const Show& show);
     Status mirror_break(const pb::MirrorRequest& request, const Show& show);
     Status mirror_rejoin(const pb::MirrorRequest& request, const Show& show);
     Status config_apply(const pb::ConfigApplyRequest& request, const Show& show);
+    Status config_confirm(const pb::ConfigConfirmRequest& request, const Show& show);
 
  private:
     struct Connection;

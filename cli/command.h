@@ -1,5 +1,7 @@
-// THE table of commands. Parsing, help, and later completion and man pages derive from it. A command reads, changes or
-// destroys; that alone decides which common options it has and whether it asks first.
+// THE table of commands. Parsing, help, completion, man pages and docs/cli.md derive from it. A command reads, changes
+// or destroys; that alone decides which common options it has and whether it asks first. The word for a value says what
+// it may be: NODE, GROUP, RESOURCE, MONITOR, MIRROR, VERSION are names that completion asks the daemon for; FILE and DIR
+// are paths; "on|off" is one of these words, and nothing else is taken.
 #pragma once
 
 #include <map>
@@ -32,7 +34,7 @@ enum class ValueKind { kFlag, kText, kTexts, kDuration, kNumber };
 struct Option {
     std::string_view names;  // "--to", "-n,--limit"
     ValueKind kind;
-    std::string_view value;  // "NODE"; empty for flags
+    std::string_view value;  // "NODE", "observe|unmanaged"; empty for flags
     std::string_view help;
 };
 
@@ -54,12 +56,12 @@ enum class Effect {
     kChanges,     // --dry-run --wait --timeout --force
     kDestroys,    // and asks, unless --yes
     kOverwrites,  // changes, and asks for the name of what it overwrites, unless --yes NAME
-    kSetsUp,      // works on files of this machine, without a daemon
+    kSetsUp,      // none of these: works on files of this machine, or hands something over
 };
 
 struct Command {
     std::string_view words;        // "group move"
-    std::string_view positional;   // "NAME" required, "[NAME]" optional, "" none
+    std::string_view positional;   // "GROUP" required, "[GROUP]" optional, "TEXT..." several words, "" none
     std::string_view summary;      // a line of the list
     std::string_view description;  // further sentences
     Effect effect;
@@ -67,7 +69,14 @@ struct Command {
     int (*run)(Session& session, const Arguments& arguments);
 };
 
-std::span<const Command> commands();
+struct Chapter {
+    std::string_view title;
+    std::span<const Command> commands;
+};
+
+std::span<const Chapter> chapters();
+std::span<const Command> hidden_commands();  // for scripts and packagers: in no list
+std::vector<Command> commands();             // of all chapters
 std::vector<Option> all_options(const Command& command);  // its own, then the common ones of its effect
 
 // One run of the program, `arguments` without argv[0]. Returns the exit code.
@@ -77,7 +86,18 @@ int run_clpmdstat(Session& session, const std::vector<std::string>& arguments);
 int run_clpmdctrl(Session& session, const std::vector<std::string>& arguments);
 int run_clpmdinit(Session& session, const std::vector<std::string>& arguments);
 
+struct ExitCode {
+    int code;
+    std::string_view meaning;
+    std::string_view remedy;
+};
+std::span<const ExitCode> exit_codes();
+
+// "on|off" gives both; a word without a bar gives none.
+std::vector<std::string_view> choices_of(std::string_view value);
+
 Result<Arguments> parse_arguments(const Command& command, const std::vector<std::string>& given);
+std::string usage_of(const Command& command);  // "group start GROUP"
 std::string help_text();
 std::string help_text(const Command& command);
 

@@ -13,7 +13,7 @@ struct StateTone {
     std::string_view word;
     Tone tone;
 };
-constexpr std::array<StateTone, 33> kTones = {{{"Online", Tone::kGood},
+constexpr std::array<StateTone, 39> kTones = {{{"Online", Tone::kGood},
                                                {"Normal", Tone::kGood},
                                                {"Online Pending", Tone::kBusy},
                                                {"Offline Pending", Tone::kBusy},
@@ -45,7 +45,13 @@ constexpr std::array<StateTone, 33> kTones = {{{"Online", Tone::kGood},
                                                {"YELLOW", Tone::kBusy},
                                                {"ORANGE", Tone::kBusy},
                                                {"RED", Tone::kBad},
-                                               {"GRAY", Tone::kDim}}};
+                                               {"GRAY", Tone::kDim},
+                                               {"Active", Tone::kGood},
+                                               {"OK", Tone::kGood},
+                                               {"Disabled", Tone::kBad},
+                                               {"Latched", Tone::kBad},
+                                               {"Pending", Tone::kBusy},
+                                               {"DATA RISK", Tone::kBad}}};
 
 const char* escape_of(Tone tone) {
     switch (tone) {
@@ -107,6 +113,15 @@ std::string age_text(int64_t milliseconds) {
     if (age < 7200) return fmt::format("{} min", age / 60);
     if (age < 172800) return fmt::format("{} h", age / 3600);
     return fmt::format("{} d", age / 86400);
+}
+
+std::string left_text(int64_t milliseconds) {
+    const int64_t seconds = (milliseconds + 999) / 1000;
+    if (seconds < 60) return fmt::format("{} s", std::max<int64_t>(seconds, 0));
+    const int64_t minutes = (seconds + 59) / 60;
+    if (minutes < 120) return fmt::format("{} min", minutes);
+    return minutes % 60 == 0 ? fmt::format("{} h", minutes / 60)
+                             : fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
 
 std::string bytes_text(uint64_t bytes) {

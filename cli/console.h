@@ -35,6 +35,7 @@ Result<bool> confirm(const Console& console, const std::string& message);
 Result<bool> confirm_by_name(const Console& console, const std::string& message, const std::string& name);
 
 std::string age_text(int64_t milliseconds);        // "250 ms", "3 s", "5 min", "2 h", "4 d"; "-" when negative
+std::string left_text(int64_t milliseconds);       // of a countdown: "45 s", "27 min", "3 h 20 min"
 std::string bytes_text(uint64_t bytes);            // "512 B", "1.2 GiB"
 std::string time_text(int64_t unix_milliseconds);  // "2026-11-21 21:00:01.123", local time
 size_t display_width(std::string_view utf8);       // code points

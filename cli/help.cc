@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "cli/command.h"
+#include "cli/table.h"
 
 namespace kagami::cli {
 namespace {
@@ -10,12 +11,6 @@ constexpr size_t kColumn = 34;
 std::string padded(std::string text) {
     if (text.size() + 2 <= kColumn) return text.append(kColumn - text.size(), ' ');
     return text + "\n" + std::string(kColumn, ' ');
-}
-
-std::string usage_of(const Command& command) {
-    std::string text(command.words);
-    if (!command.positional.empty()) text += " " + std::string(command.positional);
-    return text;
 }
 
 std::string option_line(const Option& option) {
@@ -36,6 +31,12 @@ constexpr Option kYesName{"--yes", ValueKind::kText, "NAME", "Do not ask; NAME i
 constexpr Option kYes{"--yes", ValueKind::kFlag, "", "Do not ask for a confirmation."};
 
 }  // namespace
+
+std::string usage_of(const Command& command) {
+    std::string text(command.words);
+    if (!command.positional.empty()) text += " " + std::string(command.positional);
+    return text;
+}
 
 std::vector<Option> all_options(const Command& command) {
     std::vector<Option> options(command.options.begin(), command.options.end());
@@ -58,20 +59,23 @@ std::vector<Option> all_options(const Command& command) {
 }
 
 std::string help_text() {
-    std::string text = "Kagami, a high-availability cluster manager.\n\nUsage: kagami COMMAND [OPTIONS]\n\nCommands:\n";
-    for (const Command& command : commands())
-        text += padded("  " + usage_of(command)) + std::string(command.summary) + "\n";
+    std::string text = "Kagami, a high-availability cluster manager.\n\nUsage: kagami COMMAND [OPTIONS]\n";
+    for (const Chapter& chapter : chapters()) {
+        text += "\n" + std::string(chapter.title) + ":\n";
+        for (const Command& command : chapter.commands)
+            text += padded("  " + usage_of(command)) + std::string(command.summary) + "\n";
+    }
     text +=
         "\nEach command explains itself: kagami COMMAND --help\n"
         "Exit status: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 refused by a safety rule, 5 no "
         "quorum,\n"
-        "6 timed out, 7 daemon unreachable, 8 degraded (status --check).\n";
+        "6 timed out, 7 daemon unreachable, 8 degraded. More: kagami explain \"exit 4\"\n";
     return text;
 }
 
 std::string help_text(const Command& command) {
     std::string text = "Usage: kagami " + usage_of(command) + " [OPTIONS]\n\n" + std::string(command.summary) + "\n";
-    if (!command.description.empty()) text += std::string(command.description) + "\n";
+    if (!command.description.empty()) text += wrapped(command.description, 0);
     text += "\nOptions:\n";
     for (const Option& option : all_options(command)) text += option_line(option);
     return text + option_line({"-h,--help", ValueKind::kFlag, "", "Show this text."});

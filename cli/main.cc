@@ -5,17 +5,9 @@
 #include <string_view>
 
 #include "cli/command.h"
-#include "monitors/monitor.h"
-#include "resources/resource.h"
+#include "cli/types.h"
 
 namespace {
-
-kagami::config::TypeCatalogue catalogue() {
-    kagami::config::TypeCatalogue types;
-    for (const auto& type : kagami::resources::registry()) types.resources.push_back(type.description);
-    for (const auto& type : kagami::monitors::registry()) types.monitors.push_back(type.description);
-    return types;
-}
 
 int run_as(std::string_view name, kagami::cli::Session& session, const std::vector<std::string>& arguments) {
     if (name == "clpstat") return run_clpstat(session, arguments);
@@ -36,7 +28,7 @@ bool colour_wanted() {
 
 int main(int argc, char** argv) {
     ::setenv("GRPC_VERBOSITY", "NONE", 0);  // the library's own log lines are no messages for a person
-    const kagami::config::TypeCatalogue types = catalogue();
+    const kagami::config::TypeCatalogue types = kagami::cli::types_of_this_program();
     const bool terminal_in = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1;
     kagami::cli::Session session{
         {std::cout, std::cerr, std::cin, colour_wanted(), terminal_in, ::isatty(STDOUT_FILENO) == 1}, {}, types};

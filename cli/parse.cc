@@ -16,11 +16,20 @@ std::string plain_name(std::string_view names) {
     return std::string(names.substr(at + 2));
 }
 
+// "bash, zsh" of a value that is one of several words.
+Status check_choice(std::string_view value, const std::string& text) {
+    const auto choices = choices_of(value);
+    if (choices.empty() || std::find(choices.begin(), choices.end(), text) != choices.end()) return {};
+    std::string all;
+    for (const std::string_view choice : choices) all += (all.empty() ? "" : ", ") + std::string(choice);
+    return fail(ErrorCode::kUsage, "\"" + text + "\" is not one of " + all);
+}
+
 Status check_value(const Option& option, const std::string& text) {
     switch (option.kind) {
-        case ValueKind::kFlag:
+        case ValueKind::kFlag: return {};
         case ValueKind::kText:
-        case ValueKind::kTexts: return {};
+        case ValueKind::kTexts: return check_choice(option.value, text);
         case ValueKind::kDuration: {
             const auto duration = config::parse_duration(text);
             if (!duration) return tl::unexpected(duration.error());
@@ -37,6 +46,10 @@ Status check_value(const Option& option, const std::string& text) {
 }
 
 Status check_values(const Command& command, const Arguments& arguments) {
+    if (!arguments.positional.empty()) {
+        if (const Status status = check_choice(command.positional, arguments.positional); !status)
+            return fail(ErrorCode::kUsage, std::string(command.words) + ": " + status.error().message, see_help(command));
+    }
     for (const Option& option : all_options(command)) {
         for (const std::string& text : arguments.texts(plain_name(option.names))) {
             if (const Status status = check_value(option, text); !status) {
@@ -55,7 +68,33 @@ struct Binding {
     std::vector<std::string> texts;
 };
 
+// "[GROUP]" and "TEXT..." without their signs.
+std::string value_word(std::string_view positional) {
+    if (positional.starts_with('[')) positional = positional.substr(1, positional.size() - 2);
+    if (positional.ends_with("...")) positional.remove_suffix(3);
+    return std::string(positional);
+}
+
+void add_positional(CLI::App& app, const Command& command, std::vector<std::string>& words) {
+    if (command.positional.empty()) return;
+    auto* option = app.add_option(value_word(command.positional), words);
+    if (!command.positional.starts_with('[')) option->required();
+    if (command.positional.find("...") == std::string_view::npos) option->expected(1);
+}
+
 }  // namespace
+
+std::vector<std::string_view> choices_of(std::string_view value) {
+    std::vector<std::string_view> choices;
+    if (value.starts_with('[')) value = value.substr(1, value.size() - 2);
+    if (value.find('|') == std::string_view::npos) return choices;
+    for (size_t at = 0; at <= value.size();) {
+        const size_t end = std::min(value.find('|', at), value.size());
+        choices.push_back(value.substr(at, end - at));
+        at = end + 1;
+    }
+    return choices;
+}
 
 std::string Arguments::text(std::string_view name) const {
     const auto found = options.find(name);
@@ -82,11 +121,8 @@ Result<Arguments> parse_arguments(const Command& command, const std::vector<std:
     CLI::App app;
     app.set_help_flag();
     Arguments arguments;
-    if (!command.positional.empty()) {
-        auto* positional = app.add_option(
-            command.positional.starts_with('[') ? "NAME" : std::string(command.positional), arguments.positional);
-        if (!command.positional.starts_with('[')) positional->required();
-    }
+    std::vector<std::string> words;
+    add_positional(app, command, words);
     const std::vector<Option> declared = all_options(command);
     std::vector<Binding> bindings(declared.size());
     for (size_t i = 0; i < declared.size(); ++i) {
@@ -105,6 +141,7 @@ Result<Arguments> parse_arguments(const Command& command, const std::vector<std:
     } catch (const CLI::ParseError& error) {
         return fail(ErrorCode::kUsage, std::string(command.words) + ": " + error.what(), see_help(command));
     }
+    for (const std::string& word : words) arguments.positional += (arguments.positional.empty() ? "" : " ") + word;
     for (Binding& binding : bindings) {
         if (binding.option->count() > 0) arguments.options[binding.name] = std::move(binding.texts);
     }

@@ -27,6 +27,17 @@ std::string render_history(const pb::ConfigHistoryAnswer& answer, bool colour);
 std::string render_defaults(const config::TypeCatalogue& types, bool colour);
 std::string render_progress(const pb::Progress& progress, bool colour);  // empty for kinds without a line
 
+std::string render_simulate(const pb::SimulateAnswer& answer, bool colour);
+std::string render_doctor(const pb::DoctorAnswer& answer, bool colour);
+std::string render_statistics(const pb::Statistics& answer, bool colour);
+std::string render_failover(const pb::Status& status, bool colour);  // the switch, and how each group fails over
+std::string render_leader(const pb::Status& status, bool colour);
+std::string render_ratio(const pb::Status& status, bool colour);
+std::string render_plan(const pb::ConfigCheckAnswer& answer, bool colour);
+// What persons have switched that a failure would meet, a line each with what ends it: failover, maintenance, time-outs,
+// an unconfirmed configuration. Empty when there is nothing.
+std::string render_switches(const pb::Status& status, bool colour);
+
 // What is not as it should be, a line each; empty = all well. The measure of `status --check`.
 std::vector<std::string> shortcomings(const pb::Status& status);
 // What is known when no daemon answers: the configuration, all Offline.

@@ -14,6 +14,10 @@ std::string rtt_text(double milliseconds) {
     return milliseconds < 0 ? "-" : fmt::format("{:.2f} ms", milliseconds);
 }
 
+std::string note_line(size_t indent, const std::string& message, bool colour) {
+    return std::string(indent, ' ') + paint(colour, Tone::kDim, "-> " + message);
+}
+
 std::string heading(const pb::Status& status, bool colour) {
     std::string text = "Cluster " + paint(colour, Tone::kStrong, status.cluster_name()) + "  ";
     text += paint(colour, tone_of(status.cluster_state()), status.cluster_state());
@@ -41,8 +45,39 @@ std::string flags_text(const pb::Status& status, const pb::Node& node) {
     return text;
 }
 
-std::string note_line(size_t indent, const std::string& message, bool colour) {
-    return std::string(indent, ' ') + paint(colour, Tone::kDim, "-> " + message);
+void add_node_notes(Table& table, const pb::Node& node, bool colour) {
+    const auto note = [&](const std::string& text) { table.note(note_line(4, text, colour)); };
+    if (!node.message().empty()) note(node.message());
+    if (node.reserved_left_ms() > 0)
+        note("its groups wait for it for another " + left_text(node.reserved_left_ms()));
+    if (node.final_actions() > 0) {
+        const std::string limit =
+            node.final_actions_limit() > 0 ? fmt::format(" of {}", node.final_actions_limit()) : "";
+        note(fmt::format("ended {}{} times by a final action: kagami node clear-final-actions {}",
+                         node.final_actions(), limit, node.name()));
+    }
+}
+
+// Where a person has suspended it, or lets it fail: "on node1, node2".
+std::string nodes_where(const pb::Monitor& monitor, bool (pb::MonitorOnNode::*is)() const) {
+    std::string text;
+    for (const pb::MonitorOnNode& on : monitor.nodes()) {
+        if ((on.*is)()) text += (text.empty() ? "on " : ", ") + on.node();
+    }
+    return text;
+}
+
+void add_monitor_notes(Table& table, const pb::Monitor& monitor, bool colour) {
+    const bool noteworthy = monitor.state() != "Normal" && !monitor.message().empty();
+    if (noteworthy) table.note(note_line(4, monitor.message(), colour));
+    const std::string suspended = nodes_where(monitor, &pb::MonitorOnNode::suspended);
+    if (!suspended.empty())
+        table.note(note_line(4, "suspended " + suspended + ": kagami monitor resume " + monitor.name(), colour));
+    const std::string failing = nodes_where(monitor, &pb::MonitorOnNode::dummy_failure);
+    if (!failing.empty())
+        table.note(note_line(4, "made to fail " + failing + ": kagami monitor unfail " + monitor.name(), colour));
+    const std::string late = nodes_where(monitor, &pb::MonitorOnNode::late);
+    if (!late.empty()) table.note(note_line(4, "its last check took almost as long as it may " + late, colour));
 }
 
 std::string nodes_text(const pb::Status& status, bool colour) {
@@ -53,7 +88,7 @@ std::string nodes_text(const pb::Status& status, bool colour) {
             node.lease() ? (node.lease_left_ms() > 0 ? age_text(node.lease_left_ms()) : "yes") : "-";
         table.row({(local ? "* " : "  ") + node.name(), state_cell(node.state()), flags_text(status, node), lease,
                    node.armed() ? "armed" : "-", local ? "" : paths_text(node.paths()), node.comment()});
-        if (!node.message().empty()) table.note(note_line(4, node.message(), colour));
+        add_node_notes(table, node, colour);
     }
     if (status.has_witness()) {
         const pb::Witness& witness = status.witness();
@@ -70,10 +105,13 @@ std::string groups_text(const pb::Status& status, bool colour) {
         table.row({group.name(), "", state_cell(group.state()), or_dash(group.current_node()), group.safety_class(),
                    group.since_ms() < 0 ? "" : age_text(group.since_ms()), group.comment()});
         if (!group.message().empty()) table.note(note_line(4, group.message(), colour));
+        if (!group.waiting().empty()) table.note(note_line(4, group.waiting(), colour));
         for (const pb::Resource& resource : group.resources()) {
             const std::string& about = resource.comment().empty() ? resource.detail() : resource.comment();
             table.row({"  " + resource.name(), resource.type(), state_cell(resource.state()), "", "", "", about});
             if (!resource.message().empty()) table.note(note_line(6, resource.message(), colour));
+            if (resource.held())
+                table.note(note_line(6, "stopped by a person: kagami resource start " + resource.name(), colour));
             for (const pb::Mirror& mirror : status.mirrors()) {
                 if (mirror.name() == resource.name()) table.note("      " + mirror_line(mirror, colour));
             }
@@ -83,9 +121,11 @@ std::string groups_text(const pb::Status& status, bool colour) {
 }
 
 std::string recovery_text(const pb::Recovery& used) {
-    if (used.restarts() == 0 && used.failovers() == 0) return "";
-    return fmt::format("restarts {}/{}, failovers {}/{}", used.restarts(), used.restarts_limit(), used.failovers(),
-                       used.failovers_limit());
+    if (used.scripts() == 0 && used.restarts() == 0 && used.failovers() == 0) return "";
+    const std::string scripts =
+        used.scripts_limit() > 0 ? fmt::format("scripts {}/{}, ", used.scripts(), used.scripts_limit()) : "";
+    return scripts + fmt::format("restarts {}/{}, failovers {}/{}", used.restarts(), used.restarts_limit(),
+                                 used.failovers(), used.failovers_limit());
 }
 
 std::string monitors_text(const pb::Status& status, bool colour) {
@@ -94,8 +134,7 @@ std::string monitors_text(const pb::Status& status, bool colour) {
         const std::string target = monitor.target().empty() ? monitor.group() : monitor.target();
         table.row({monitor.name(), monitor.type(), state_cell(monitor.state()), or_dash(target),
                    recovery_text(monitor.recovery())});
-        const bool noteworthy = monitor.state() != "Normal" && !monitor.message().empty();
-        if (noteworthy) table.note(note_line(4, monitor.message(), colour));
+        add_monitor_notes(table, monitor, colour);
     }
     return table.empty() ? "" : "\n" + table.print(colour);
 }
@@ -145,14 +184,43 @@ std::string hint_text(const pb::Status& status, bool colour) {
 }  // namespace
 
 std::string render_status(const pb::Status& status, bool colour) {
-    return heading(status, colour) + "\n" + nodes_text(status, colour) + "\n" + groups_text(status, colour) +
+    return heading(status, colour) + render_switches(status, colour) + "\n" + nodes_text(status, colour) + "\n" + groups_text(status, colour) +
            monitors_text(status, colour) + "\n" + arbitration_text(status, colour) + guard_text(status, colour) +
            alerts_text(status, colour) + hint_text(status, colour);
 }
 
+namespace {
+
+// What persons have switched, and have to end.
+void add_switched(const pb::Status& status, std::vector<std::string>& lines) {
+    const std::string& failover = status.failover().state();
+    if (!failover.empty() && failover != "Active") lines.push_back("failover is " + failover);
+    if (status.has_maintenance()) lines.push_back("the cluster is in maintenance");
+    if (status.has_unconfirmed())
+        lines.push_back(fmt::format("configuration {} is not confirmed", status.unconfirmed().version()));
+    for (const pb::Node& node : status.nodes()) {
+        if (node.has_maintenance()) lines.push_back("node " + node.name() + " is in maintenance");
+    }
+    for (const pb::Group& group : status.groups()) {
+        if (group.has_maintenance()) lines.push_back("group " + group.name() + " is in maintenance");
+        for (const pb::Resource& resource : group.resources()) {
+            if (resource.held()) lines.push_back("resource " + resource.name() + " is stopped by a person");
+        }
+    }
+    for (const pb::Monitor& monitor : status.monitors()) {
+        const std::string suspended = nodes_where(monitor, &pb::MonitorOnNode::suspended);
+        if (!suspended.empty()) lines.push_back("monitor " + monitor.name() + " is suspended " + suspended);
+        const std::string failing = nodes_where(monitor, &pb::MonitorOnNode::dummy_failure);
+        if (!failing.empty()) lines.push_back("monitor " + monitor.name() + " is made to fail " + failing);
+    }
+}
+
+}  // namespace
+
 std::vector<std::string> shortcomings(const pb::Status& status) {
     std::vector<std::string> lines;
     if (!status.quorum()) lines.push_back("no quorum");
+    add_switched(status, lines);
     for (const pb::Node& node : status.nodes()) {
         if (node.state() != "Online") lines.push_back("node " + node.name() + " is " + node.state());
     }

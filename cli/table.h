@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/console.h"
@@ -17,6 +18,11 @@ struct Cell {
 };
 // A state word in its colour.
 Cell state_cell(const std::string& state);
+
+// Lines of at most 80 columns, each indented and ended; words are not divided. Lines of the text stay lines.
+std::string wrapped(std::string_view text, size_t indent);
+// "-> MESSAGE" below what it is about, dim; further lines stand below its first word.
+std::string note_below(size_t indent, const std::string& message, bool colour);
 
 class Table {
  public:

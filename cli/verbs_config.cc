@@ -1,8 +1,9 @@
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "cli/bundle_files.h"
 #include "cli/change.h"
-#include "cli/json.h"
+#include "cli/read.h"
 #include "cli/render.h"
 #include "cli/verbs.h"
 #include "common/config/diff.h"
@@ -45,13 +46,11 @@ std::vector<config::Change> all_changes(const LoadedConfig& from, const LoadedCo
     return changes;
 }
 
-// What the daemon sees in the bundle: problems are errors, changes are printed.
-Result<pb::ConfigCheckAnswer> check_with_daemon(Session& session, const config::Bundle& bundle) {
-    const auto client = Client::connect(session.places.socket);
-    if (!client) return tl::unexpected(client.error());
+// What the daemon sees in the bundle: problems are errors.
+Result<pb::ConfigCheckAnswer> check_with_daemon(Session& session, const pb::ConfigBundle& bundle) {
     pb::ConfigCheckRequest request;
-    *request.mutable_bundle() = to_message(bundle);
-    auto answer = (*client)->config_check(request);
+    *request.mutable_bundle() = bundle;
+    auto answer = ask<pb::ConfigCheckAnswer>(session, [&](Client& client) { return client.config_check(request); });
     if (!answer) return answer;
     pb::Progress refused;
     for (const pb::Problem& problem : answer->problems()) *refused.mutable_refused()->add_problems() = problem;
@@ -75,6 +74,37 @@ config::Change from_message(const pb::ConfigChange& change) {
     if (change.restarts() == "group") out.restarts = config::RestartScope::kGroup;
     if (change.restarts() == "cluster") out.restarts = config::RestartScope::kCluster;
     return out;
+}
+
+Result<uint32_t> confirm_seconds(const Arguments& arguments) {
+    if (!arguments.has("confirm-within")) return 0;
+    const int64_t seconds = (milliseconds(arguments.duration("confirm-within", Duration(0))) + 999) / 1000;
+    if (seconds >= 10 && seconds <= 86400) return static_cast<uint32_t>(seconds);
+    return fail(ErrorCode::kUsage,
+                "--confirm-within: \"" + arguments.text("confirm-within") + "\" is out of range 10s to 24h", "");
+}
+
+// Shows what changes, and puts the bundle in force.
+int apply(Session& session, const Arguments& arguments, const pb::ConfigBundle& bundle, const std::string& comment,
+          const std::string& consequence) {
+    const auto seconds = confirm_seconds(arguments);
+    if (!seconds) return report(session.console, seconds.error());
+    const auto checked = check_with_daemon(session, bundle);
+    if (!checked) return report(session.console, checked.error());
+    std::vector<config::Change> changes;
+    for (const pb::ConfigChange& change : checked->changes()) changes.push_back(from_message(change));
+    session.console.err << render_changes(changes, false);
+    if (checked->hash() == checked->in_force_hash()) {
+        session.console.err << "This configuration is in force already.\n";
+        return 0;
+    }
+    pb::ConfigApplyRequest request;
+    *request.mutable_bundle() = bundle;
+    request.set_expected_hash(checked->in_force_hash());
+    request.set_comment(comment);
+    request.set_confirm_within_seconds(*seconds);
+    for (const std::string& node : arguments.texts("without")) request.add_without(node);
+    return make_order(session, arguments, consequence, &Client::config_apply, request);
 }
 
 }  // namespace
@@ -109,25 +139,39 @@ int run_config_diff(Session& session, const Arguments& arguments) {
 int run_config_apply(Session& session, const Arguments& arguments) {
     const auto loaded = load_config(session, given_path(session, arguments));
     if (!loaded) return report(session.console, loaded.error());
-    const auto checked = check_with_daemon(session, loaded->bundle);
+    return apply(session, arguments, to_message(loaded->bundle), arguments.text("comment"),
+                 "This configuration comes in force on every node.");
+}
+
+int run_config_plan(Session& session, const Arguments& arguments) {
+    const auto loaded = load_config(session, given_path(session, arguments));
+    if (!loaded) return report(session.console, loaded.error());
+    const auto checked = check_with_daemon(session, to_message(loaded->bundle));
     if (!checked) return report(session.console, checked.error());
-    std::vector<config::Change> changes;
-    for (const pb::ConfigChange& change : checked->changes()) changes.push_back(from_message(change));
-    session.console.err << render_changes(changes, false);
-    if (checked->hash() == checked->in_force_hash()) {
-        session.console.err << "This configuration is in force already.\n";
-        return 0;
+    print(session, arguments, "config-plan", *checked, render_plan);
+    return 0;
+}
+
+int run_config_confirm(Session& session, const Arguments& arguments) {
+    return make_order(session, arguments, "", &Client::config_confirm, pb::ConfigConfirmRequest{});
+}
+
+int run_config_rollback(Session& session, const Arguments& arguments) {
+    const std::string& text = arguments.positional;
+    pb::ConfigShowRequest request;
+    uint64_t version = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), version);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size() || version == 0) {
+        return report(session.console, {ErrorCode::kUsage, "config rollback: \"" + text + "\" is not a version",
+                                        "kagami config history lists them"});
     }
-    pb::ConfigApplyRequest request;
-    *request.mutable_bundle() = to_message(loaded->bundle);
-    request.set_expected_hash(checked->in_force_hash());
-    request.set_comment(arguments.text("comment"));
-    for (const std::string& node : arguments.texts("without")) request.add_without(node);
-    return make_change(session, arguments, "This configuration comes in force on every node.",
-                       [&](Client& client, const pb::ChangeOptions& options, const Client::Show& show) {
-                           *request.mutable_options() = options;
-                           return client.config_apply(request, show);
-                       });
+    request.set_version(version);
+    const auto old =
+        ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
+    if (!old) return report(session.console, old.error());
+    const std::string comment = arguments.has("comment") ? arguments.text("comment") : "rollback to " + text;
+    return apply(session, arguments, old->bundle(), comment,
+                 "Configuration " + text + " comes in force again on every node.");
 }
 
 int run_config_show(Session& session, const Arguments& arguments) {
@@ -135,11 +179,10 @@ int run_config_show(Session& session, const Arguments& arguments) {
         session.console.out << render_defaults(session.types, session.console.colour);
         return 0;
     }
-    const auto client = Client::connect(session.places.socket);
-    if (!client) return report(session.console, client.error());
     pb::ConfigShowRequest request;
     request.set_version(arguments.number("version", 0));
-    const auto answer = (*client)->config_show(request);
+    const auto answer =
+        ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
     if (!answer) return report(session.console, answer.error());
     session.console.out << (arguments.has("json") ? json_document("config", *answer) : answer->bundle().text());
     return 0;

@@ -71,18 +71,10 @@ int watch(Session& session, const Arguments& arguments) {
     }
 }
 
-using Order = Status (Client::*)(const pb::MirrorRequest&, const Client::Show&);
-
-int order(Session& session, const Arguments& arguments, const std::string& consequence, Order what,
-          pb::MirrorRequest request, const std::string& typed_name) {
+pb::MirrorRequest request_for(const Arguments& arguments) {
+    pb::MirrorRequest request;
     request.set_mirror(arguments.positional);
-    return make_change(
-        session, arguments, consequence,
-        [&](Client& client, const pb::ChangeOptions& options, const Client::Show& progress) {
-            *request.mutable_options() = options;
-            return (client.*what)(request, progress);
-        },
-        typed_name);
+    return request;
 }
 
 }  // namespace
@@ -100,16 +92,16 @@ int run_mirror_status(Session& session, const Arguments& arguments) {
 }
 
 int run_mirror_resync(Session& session, const Arguments& arguments) {
-    pb::MirrorRequest request;
+    pb::MirrorRequest request = request_for(arguments);
     request.set_full(arguments.has("full"));
     const std::string& name = arguments.positional;
     const std::string consequence =
         request.full() ? "Every block of mirror " + name + " is copied over the copies that are not current." : "";
-    return order(session, arguments, consequence, &Client::mirror_resync, request, request.full() ? name : "");
+    return make_order(session, arguments, consequence, &Client::mirror_resync, request, request.full() ? name : "");
 }
 
 int run_mirror_force(Session& session, const Arguments& arguments) {
-    pb::MirrorRequest request;
+    pb::MirrorRequest request = request_for(arguments);
     request.set_node(arguments.text("node"));
     if (request.node().empty()) {
         return report(session.console, {ErrorCode::kUsage, "mirror force: --node NODE is required",
@@ -117,25 +109,25 @@ int run_mirror_force(Session& session, const Arguments& arguments) {
                                             arguments.positional + " shows them"});
     }
     const std::string& name = arguments.positional;
-    return order(session, arguments,
+    return make_order(session, arguments,
                  "The copy of " + request.node() + " becomes the latest of mirror " + name +
                      ", and every other copy is overwritten with it. What it has not is lost.",
                  &Client::mirror_force, request, name);
 }
 
 int run_mirror_cancel(Session& session, const Arguments& arguments) {
-    return order(session, arguments, "", &Client::mirror_cancel, {}, "");
+    return make_order(session, arguments, "", &Client::mirror_cancel, request_for(arguments));
 }
 
 int run_mirror_break(Session& session, const Arguments& arguments) {
-    return order(session, arguments,
+    return make_order(session, arguments,
                  "Mirror " + arguments.positional +
                      " replicates no more: one copy alone is up to date until it is joined again and copied.",
-                 &Client::mirror_break, {}, "");
+                 &Client::mirror_break, request_for(arguments));
 }
 
 int run_mirror_rejoin(Session& session, const Arguments& arguments) {
-    return order(session, arguments, "", &Client::mirror_rejoin, {}, "");
+    return make_order(session, arguments, "", &Client::mirror_rejoin, request_for(arguments));
 }
 
 }  // namespace kagami::cli

@@ -2,8 +2,7 @@
 #include <thread>
 
 #include "cli/bundle_files.h"
-#include "cli/client.h"
-#include "cli/json.h"
+#include "cli/read.h"
 #include "cli/render.h"
 #include "cli/verbs.h"
 
@@ -50,19 +49,6 @@ int check_status(Session& session, const pb::Status& status) {
     return lines.empty() ? 0 : static_cast<int>(ErrorCode::kDegraded);
 }
 
-// Runs `read` with a client, and prints the answer as JSON or through `render`.
-template <typename Answer>
-int read_and_print(Session& session, const Arguments& arguments, const std::string& name,
-                   const std::function<Result<Answer>(Client&)>& read, std::string (*render)(const Answer&, bool)) {
-    const auto client = Client::connect(session.places.socket);
-    if (!client) return report(session.console, client.error());
-    const Result<Answer> answer = read(**client);
-    if (!answer) return report(session.console, answer.error());
-    session.console.out << (arguments.has("json") ? json_document(name, *answer)
-                                                  : render(*answer, session.console.colour));
-    return 0;
-}
-
 }  // namespace
 
 int run_status(Session& session, const Arguments& arguments) {
@@ -89,15 +75,10 @@ int run_why(Session& session, const Arguments& arguments) {
 }
 
 int run_log(Session& session, const Arguments& arguments) {
-    const std::string level = arguments.text("level");
-    if (!level.empty() && level != "INFO" && level != "WARN" && level != "ERROR") {
-        return report(session.console,
-                      {ErrorCode::kUsage, "--level: \"" + level + "\" is not one of INFO, WARN, ERROR", ""});
-    }
     pb::LogRequest request;
     request.set_subject(arguments.positional);
     request.set_limit(arguments.number("limit", 0));
-    request.set_minimum_level(level);
+    request.set_minimum_level(arguments.text("level"));
     request.set_follow(arguments.has("follow"));
     if (arguments.has("since")) {
         const auto now = std::chrono::system_clock::now().time_since_epoch() - arguments.duration("since", Duration(0));

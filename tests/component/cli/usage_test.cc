@@ -68,7 +68,7 @@ TEST_CASE("an unknown command names the nearest one") {
 TEST_CASE("wrong arguments are refused before a daemon is looked for") {
     Bench bench;
     CHECK(bench.run({"group", "move"}) == 2);
-    CHECK(bench.err == "kagami: group move: NAME is required\n  see: kagami group move --help\n");
+    CHECK(bench.err == "kagami: group move: GROUP is required\n  see: kagami group move --help\n");
     CHECK(bench.run({"group", "move", "web", "--too", "node1"}) == 2);
     CHECK(bench.run({"group", "move", "web", "other"}) == 2);
     CHECK(bench.run({"group", "move", "web", "--to"}) == 2);
