@@ -41,7 +41,7 @@ void Plan::begin_change(PendingChange change, const Impact& impact, const config
     if (!next_.pending->stops.empty() || !impact.monitors.empty())
         say(Reason::kConfigChangeBegun, "cluster",
             "Configuration " + std::to_string(chosen_.config.version + 1) + ", asked for by " + next_.pending->person +
-                ": " + words_of(impact, wanted) + ".");
+                ": " + impact_words(impact, wanted) + ".");
 }
 
 void Plan::plan_change() {

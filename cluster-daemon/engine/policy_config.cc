@@ -137,7 +137,7 @@ Plan::Impact Plan::impact_of(const config::Config& wanted) const {
 }
 
 // "it restarts group web and monitor genw1", "nothing restarts"
-std::string Plan::words_of(const Impact& impact, const config::Config& wanted) const {
+std::string Plan::impact_words(const Impact& impact, const config::Config& wanted) const {
     std::set<std::string> restarts;
     std::set<std::string> ends;
     for (const std::string& name : impact.stops)

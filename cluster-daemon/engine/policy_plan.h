@@ -272,7 +272,7 @@ class Plan {
     Status may_change_nodes(const config::Config& wanted, bool confirmed_later) const;
     Status may_stop_for_change(const std::string& group, const std::string& why) const;
     Impact impact_of(const config::Config& wanted) const;
-    std::string words_of(const Impact& impact, const config::Config& wanted) const;
+    std::string impact_words(const Impact& impact, const config::Config& wanted) const;
     void install_config(const config::Config& wanted);
 
     // policy_change.cc

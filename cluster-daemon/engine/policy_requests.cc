@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "cluster-daemon/engine/waits.h"
 #include "common/config/nearest.h"
 #include "common/hash.h"
 
@@ -148,12 +149,12 @@ Result<NodeId> Plan::choose_node(const config::Group& group, NodeId wanted, Node
     Document trial = next_;
     trial.groups[group.name].failed_on.clear();
     if (wanted != kNobody) {
-        const Candidate candidate = judge(input_, trial, group, wanted);
+        const Candidate candidate = judge(input_, trial, group, wanted, Asker::kPerson);
         if (candidate.fitness == Fitness::kFit) return wanted;
         return fail(ErrorCode::kRefused, name + " cannot " + verb + " " + name_of(wanted) + ": " + candidate.obstacle,
                     "name another node, or bring this one back first");
     }
-    const Placement placement = place(input_, trial, group, except);
+    const Placement placement = place(input_, trial, group, except, Asker::kPerson);
     if (placement.node != kNobody) return placement.node;
     return fail(
         ErrorCode::kRefused,
@@ -182,6 +183,15 @@ Status Plan::may_start_group(const config::Group& group, const GroupEntry& entry
     return {};
 }
 
+// Both-system activation check, of a person's start.
+Status Plan::may_start_beside(const config::Group& group) const {
+    const auto at = elsewhere_.find(group.name);
+    if (at == elsewhere_.end()) return {};
+    return fail(ErrorCode::kRefused,
+                "group " + group.name + " is not stopped on " + name_of(at->second) + ", which does not own it",
+                "stop it there by hand, or reboot " + name_of(at->second));
+}
+
 Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
     const Result<const config::Group*> found = find_group(request.subject);
     if (!found) return tl::unexpected(found.error());
@@ -192,12 +202,16 @@ Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
                     "wait until that has ended");
     GroupEntry& entry = next_.groups[group.name];
     if (const Status may = may_start_group(group, entry); !may) return may;
+    if (const Status may = may_start_beside(group); !may) return may;
     const Result<NodeId> node = choose_node(group, request.node, kNobody, "start on");
     if (!node) return tl::unexpected(node.error());
     forget_failures(entry);
     owed.node = request.node;
-    owed.deadline = input_.now + limit_of(group);
-    reply(owed, OperatorOutcome::kAccepted, "group " + group.name + " starts on " + name_of(*node) + ".");
+    const std::vector<std::string> waits = start_waits_for(input_, next_, group, *node);
+    owed.deadline = input_.now + limit_of(group) + (waits.empty() ? Duration{} : group.start_wait.timeout);
+    reply(owed, OperatorOutcome::kAccepted,
+          "group " + group.name + " starts on " + name_of(*node) +
+              (waits.empty() ? "." : " once " + groups_named(waits) + (waits.size() == 1 ? " runs." : " run.")));
     say(Reason::kOperatorAccepted, "group " + group.name,
         "Start of group " + group.name + " asked for by " + request.person + ".");
     const Proof proof = entry.owner ? proof_of(group, entry) : Proof::kStopped;
@@ -207,7 +221,12 @@ Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
         return {};
     }
     if (entry.owner) clear_owner(entry, proof);
-    assign(group, entry, *node, false, false);
+    if (waits.empty()) {
+        assign(group, entry, *node, false, false);
+    } else {
+        entry.goal = Goal::kStarted;
+        entry.target = *node;
+    }
     return {};
 }
 
@@ -226,7 +245,8 @@ Status Plan::group_stop(const OperatorRequest& request, OwedReply& owed) {
     entry.goal = Goal::kStopped;
     entry.target = kNobody;
     entry.held = true;
-    owed.deadline = input_.now + limit_of(**found);
+    const config::StopWait& wait = (*found)->stop_wait;
+    owed.deadline = input_.now + limit_of(**found) + (wait.at_group_stop ? wait.timeout : Duration{});
     reply(
         owed, OperatorOutcome::kAccepted,
         "group " + (*found)->name + (entry.owner ? " stops on " + name_of(owner_of(entry).node) : " is stopped") + ".");
@@ -400,7 +420,7 @@ Status Plan::config_apply(const OperatorRequest& request, OwedReply& owed) {
     for (const std::string& group : impact->stops)
         if (const config::Group* known = input_.config->group(group)) owed.deadline += 2 * limit_of(*known);
     reply(owed, OperatorOutcome::kAccepted,
-          "Configuration " + std::to_string(chosen_.config.version + 1) + " is accepted: " + words_of(*impact, *wanted) +
+          "Configuration " + std::to_string(chosen_.config.version + 1) + " is accepted: " + impact_words(*impact, *wanted) +
               ".");
     return {};
 }
