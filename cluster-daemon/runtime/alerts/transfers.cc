@@ -130,7 +130,9 @@ Finished judge(const Transfer& transfer, CURLcode code) {
     if (code == CURLE_OK) return {"", Delivery::kDone, ""};
     const char* detail = transfer.error[0] != '\0' ? transfer.error.data() : curl_easy_strerror(code);
     std::string words = one_line(detail);
-    const bool permanent = transfer.mail && status >= 500 && status < 600 && code != CURLE_LOGIN_DENIED;
+    // 530 to 538 are about login and encryption: a person can repair that.
+    const bool about_us = code == CURLE_LOGIN_DENIED || code == CURLE_USE_SSL_FAILED;
+    const bool permanent = transfer.mail && !about_us && status >= 550 && status <= 554;
     return {"", permanent ? Delivery::kRefused : Delivery::kFailed, std::move(words)};
 }
 
