@@ -220,6 +220,7 @@ void Checker::check_owner(const Document& before, const Document& next, const st
         old.last_owner != now.owner->node) {
         ++moves_[group];
     }
+    if (now.owner && now.owner != old.owner) check_apart(next, group);
     if (!old.owner || now.owner == old.owner) return;
     const Node* node = world_.find(old.owner->node);
     if (node == nullptr || !node->powered() || node->boot() != old.owner->boot) return;  // P2, P3
@@ -234,6 +235,23 @@ void Checker::check_owner(const Document& before, const Document& next, const st
     } else if (world_.config().group(group) != nullptr &&
                world_.config().group(group)->exclusion == config::ExclusionKind::kStrict) {
         violation("I16", text + ", it is strict and something of it is still there");
+    }
+}
+
+// An absolute rule holds for every group that is given an owner.
+void Checker::check_apart(const Document& next, const std::string& group) {
+    const auto config = parse_packed(next.config.packed);
+    if (!config) return;
+    for (const config::ExclusiveRule& rule : config->exclusive_rules) {
+        const auto named = [&](const std::string& name) {
+            return std::find(rule.groups.begin(), rule.groups.end(), name) != rule.groups.end();
+        };
+        if (!rule.absolute || !named(group)) continue;
+        for (const auto& [name, entry] : next.groups) {
+            if (name == group || !named(name) || !entry.owner) continue;
+            if (entry.owner->node == next.groups.at(group).owner->node)
+                violation("apart", "group " + group + " was given to the node of group " + name + " against rule " + rule.name);
+        }
     }
 }
 

@@ -76,6 +76,7 @@ class Checker {
     bool descends(Hash from, const Hash& ancestor) const;
     void check_next(const engine::Document& before, const engine::Document& next);
     void check_owner(const engine::Document& before, const engine::Document& next, const std::string& group);
+    void check_apart(const engine::Document& next, const std::string& group);
     void check_voters(const engine::Document& next);
     void check_single_effects(const std::string& group);
     void check_leader(const Node& node);

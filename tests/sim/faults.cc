@@ -4,10 +4,7 @@
 
 namespace kagami::sim {
 
-using engine::OperatorRequest;
-using engine::OperatorVerb;
-
-Faults::Faults(World& world, Shape shape) : world_(world), shape_(std::move(shape)), mirrors_(world) {}
+Faults::Faults(World& world, Shape shape) : world_(world), persons_(world, std::move(shape)), mirrors_(world) {}
 
 void Faults::schedule(int count, Moment from, Moment to) {
     for (int i = 0; i < count; ++i) {
@@ -27,7 +24,7 @@ void Faults::inject() {
     if (dice < 65) return network_fault();
     if (dice < 75) return store_fault();
     if (dice < 88) return service_fault();
-    person();
+    persons_.act();
 }
 
 void Faults::one() {
@@ -235,62 +232,6 @@ void Faults::service_fault() {
 }
 
 // ---- people ----
-
-void Faults::apply_configuration() {
-    Node* node = someone_running();
-    if (node == nullptr) return;
-    ++shape_.comment;
-    if (random().chance(0.3)) shape_.monitors = !shape_.monitors;
-    if (random().chance(0.2)) shape_.manual_group = !shape_.manual_group;
-    OperatorRequest request;
-    request.verb = OperatorVerb::kConfigApply;
-    request.bundle = pack_configuration(write_toml(shape_)).bundle;
-    if (random().chance(0.1)) request.bundle.pop_back();  // damaged
-    world_.note_fault("a person applies a configuration on " + world_.name(node->id()));
-    world_.ask(*node, request);
-}
-
-void Faults::group_command() {
-    Node* node = someone_running();
-    if (node == nullptr) return;
-    OperatorRequest request;
-    const std::vector<OperatorVerb> verbs = {OperatorVerb::kGroupStart, OperatorVerb::kGroupStop,
-                                             OperatorVerb::kGroupMove, OperatorVerb::kGroupMove};
-    request.verb = random().pick(verbs);
-    request.subject = random().chance(0.95) ? any_group() : "nonsense";
-    if (random().chance(0.5)) request.node = random().chance(0.95) ? any_node().id() : NodeId{17};
-    request.force = random().chance(0.1);
-    world_.note_fault("a person gives group command " + std::to_string(static_cast<int>(request.verb)) + " for " +
-                      request.subject + " on " + world_.name(node->id()));
-    world_.ask(*node, request);
-}
-
-void Faults::node_command() {
-    Node* node = someone_running();
-    if (node == nullptr) return;
-    OperatorRequest request;
-    const Node& target = any_node();
-    request.subject = world_.name(target.id());
-    request.node = target.id();
-    const uint64_t dice = random().below(10);
-    request.verb = dice < 4   ? OperatorVerb::kNodeShutdown
-                   : dice < 7 ? OperatorVerb::kNodeReturn
-                   : dice < 8 ? OperatorVerb::kClusterStart
-                              : OperatorVerb::kClusterStop;
-    request.reboot = random().chance(0.4);
-    request.halt = !request.reboot && random().chance(0.5);
-    if (!target.powered() && dice < 7) request.verb = OperatorVerb::kConfirmDown;
-    world_.note_fault("a person gives node command " + std::to_string(static_cast<int>(request.verb)) + " for " +
-                      request.subject + " on " + world_.name(node->id()));
-    world_.ask(*node, request);
-}
-
-void Faults::person() {
-    const uint64_t dice = random().below(10);
-    if (dice < 6) return group_command();
-    if (dice < 9) return node_command();
-    apply_configuration();
-}
 
 void Faults::caretaker(Moment until) {
     if (over_ || world_.now() >= until) return;

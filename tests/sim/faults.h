@@ -1,5 +1,5 @@
-// What goes wrong in a run, drawn from the seed: machines, processes, networks, disks, scripts, and people with good
-// and foolish commands. It stays within the fault model of protocol.md 2: one store at a time is put back or lost, and
+// What goes wrong in a run, drawn from the seed: machines, processes, networks, disks, scripts, and people (persons.h).
+// It stays within the fault model of protocol.md 2: one store at a time is put back or lost, and
 // never the witness's; a node is confirmed as down only while it is off; an image that is put back is older than the
 // node's last admission.
 #pragma once
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/sim/mirror_faults.h"
+#include "tests/sim/persons.h"
 #include "tests/sim/setup.h"
 #include "tests/sim/world.h"
 
@@ -20,6 +21,7 @@ class Faults {
     void one();                                        // a single fault of a random machine kind, for calm clusters
     void heal();  // everything works again, whatever was switched off is switched on
     MirrorFaults& mirrors() { return mirrors_; }
+    Persons& persons() { return persons_; }
     uint64_t injected() const { return injected_; }
 
  private:
@@ -29,7 +31,6 @@ class Faults {
     void network_fault();
     void store_fault();
     void service_fault();
-    void person();
     void power_cycle(Node& node, Duration away);
     void everybody_loses_power();
     void freeze(Node& node);
@@ -38,9 +39,6 @@ class Faults {
     void slow_disk(Node& node);
     void restore(Node& node);
     void lose(Node& node);
-    void apply_configuration();
-    void group_command();
-    void node_command();
     void caretaker(Moment until);  // switches on again what shut itself down
 
     Random& random() { return world_.random(); }
@@ -51,7 +49,7 @@ class Faults {
     bool others_sound(const Node& node) const;
 
     World& world_;
-    Shape shape_;
+    Persons persons_;
     MirrorFaults mirrors_;
     uint64_t injected_ = 0;
     bool over_ = false;

@@ -1,5 +1,6 @@
 #include "tests/sim/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <set>
@@ -144,6 +145,7 @@ class Run {
             request.node = known.id;
             world_.ask(*node, request);
         }
+        faults_.persons().help();
         faults_.mirrors().help();
         run_for(faults_.mirrors().possible() ? 15s : 1s);
         start_groups();
@@ -188,7 +190,19 @@ class Run {
     bool wanted(const engine::GroupEntry& entry, const config::Group& group) const {
         const bool clean = !entry.held && !entry.stop_failed && entry.failed_on.empty() && entry.failovers == 0;
         return clean && group.start == config::StartAttribute::kAuto &&
-               group.failover == config::FailoverAttribute::kAuto;
+               group.failover != config::FailoverAttribute::kManual && left_to_itself(entry);
+    }
+
+    // Nobody's order keeps the cluster from running it.
+    bool left_to_itself(const engine::GroupEntry& entry) const {
+        const engine::Document& document = world_.checker().chosen();
+        const auto managed = [](const engine::Maintenance& m) { return m.kind == engine::MaintenanceKind::kNone; };
+        const bool nodes = std::all_of(document.nodes.begin(), document.nodes.end(), [&](const auto& item) {
+            return managed(item.second.maintenance) && item.second.reserved_minutes == 0;
+        });
+        const bool apart = shape_.exclusive == Exclusive::kAbsolute;  // more groups than nodes to hold them apart
+        return document.failover.on && managed(document.maintenance) && managed(entry.maintenance) && nodes &&
+               entry.stopped_resources.empty() && !(apart && shape_.nodes == 2);
     }
 
     bool everybody_is_in() const {
@@ -306,6 +320,10 @@ Shape draw_shape(const RunOptions& options) {
     shape.mirror = random.chance(0.7);
     shape.mirror_first = static_cast<int>(random.below(static_cast<uint64_t>(shape.nodes)));
     shape.initial_copy = random.chance(0.7);
+    shape.exclusive = random.chance(0.7) ? Exclusive::kNo : random.pick(std::vector{Exclusive::kNormal, Exclusive::kAbsolute});
+    shape.dynamic = random.chance(0.3);
+    shape.waits = random.chance(0.3);
+    shape.latch = random.chance(0.1);
     return shape;
 }
 

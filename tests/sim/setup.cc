@@ -109,13 +109,20 @@ std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
 std::string write_toml(const Shape& shape) {
     std::string text = "[cluster]\nname = \"sim\"\nprofile = \"" + shape.profile + "\"\nstartup_wait = \"" +
                        shape.startup_wait + "\"\nauto_return = " + (shape.auto_return ? "true" : "false") +
-                       "\ncomment = \"" + std::to_string(shape.comment) +
+                       "\nfailover_latch = " + (shape.latch ? "true" : "false") + "\ncomment = \"" +
+                       std::to_string(shape.comment) +
                        "\"\n[[network]]\nname = \"net1\"\n[[network]]\nname = \"net2\"\n";
     for (int id = 1; id <= shape.nodes; ++id) text += node_text(id);
     text += shape.witness
                 ? "[arbitration]\noption = \"witness\"\nwitness = [{ kind = \"server\", address = \"10.77.1.250\" }]\n"
                 : "[arbitration]\noption = \"tie\"\n";
-    text += group_text("web", "", shape.nodes, 0) + group_text("db", "", shape.nodes, 1);
+    if (shape.exclusive != Exclusive::kNo)
+        text += std::string("[[exclusive_rule]]\nname = \"apart\"\nkind = \"") +
+                (shape.exclusive == Exclusive::kAbsolute ? "absolute" : "normal") + "\"\ngroups = [\"web\", \"db\"]\n";
+    text += group_text("web", shape.dynamic ? "failover = \"dynamic\"\nforced_failover = true\n" : "", shape.nodes, 0);
+    if (shape.app_version != 0) text += "start = \"start" + std::to_string(shape.app_version) + ".sh\"\n";
+    text += group_text("db", shape.waits ? "start_wait = { groups = [\"web\"], timeout = \"20s\", on_timeout = \"go-on\" }\n" : "",
+                       shape.nodes, 1);
     if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
     if (shape.manual_group) text += group_text("batch", "failover = \"manual\"\n", shape.nodes, 1);
     if (shape.monitors) {

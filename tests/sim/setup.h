@@ -24,6 +24,8 @@ Packed pack_configuration(const std::string& toml);
 // As the engine's Settings::parse_config wants it; remembers what it has read, for the same bytes come again and again.
 std::shared_ptr<const config::Config> parse_packed(const Bytes& packed);
 
+enum class Exclusive { kNo, kNormal, kAbsolute };
+
 // What a random run needs of a cluster.
 struct Shape {
     int nodes = 2;
@@ -37,6 +39,11 @@ struct Shape {
     bool mirror = false;  // one more group, with a mirror disk, on two of the nodes
     bool initial_copy = true;
     int mirror_first = 0;  // the first of them
+    Exclusive exclusive = Exclusive::kNo;  // of web and db
+    bool dynamic = false;                  // web, with forced failover
+    bool waits = false;                    // db starts after web
+    bool latch = false;
+    int app_version = 0;  // a value of web's resource: another one restarts the group
     int comment = 0;       // changes the text, and so the hash
 };
 std::string write_toml(const Shape& shape);
