@@ -43,6 +43,7 @@ tl::unexpected<Error> usage(const std::string& form) {
 Player::Player(const Case& played)
     : case_(played), world_(calm_world(played)), replicas_(world_, [this](const std::string& text) { write(text); }) {
     world_.on_decision = [this](const sim::Node& node, const engine::Decision& decision) {
+        played_.reasons.insert(decision.reason);
         write(world_.name(node.id()) + ": " + decision.sentence);
         for (const std::string& rejected : decision.rejected) write("        not " + rejected);
     };

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace kagami::golden {
 struct Played {
     std::string transcript;
     std::vector<std::string> failures;  // commands that cannot be carried out, expectations not met, invariants broken
+    std::set<engine::Reason> reasons;   // of everything that was decided
 };
 
 class Player {
