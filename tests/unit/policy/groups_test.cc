@@ -344,6 +344,7 @@ TEST_CASE("the storm brake holds a group that has failed over too often, whoever
     CHECK(s.entry().storm == 1);
     s.report_state(n1, GroupState::kActive);
     s.alive.insert(n2);
+    s.reported(n2).state = GroupState::kStopped;
     s.settle();
     s.self = n2;
     s.policy.reset();

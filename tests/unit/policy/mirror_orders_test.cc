@@ -30,6 +30,7 @@ void stop_group(Mirrored& s) {
     s.entry().owner.reset();
     s.entry().goal = Goal::kStopped;
     s.entry().held = true;
+    s.reported(n1).state = GroupState::kStopped;
     s.replica(n1).role = mirror::Role::kSecondary;
 }
 
