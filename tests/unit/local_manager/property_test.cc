@@ -14,18 +14,23 @@ class Story {
     explicit Story(uint32_t seed) : random_(seed) {
         b_.resource("md");
         b_.resource("fip");
-        b_.resource("db", {"md"}).on_activation_failure.retry = 1;
+        config::Resource& db = b_.resource("db", {"md"});
+        db.on_activation_failure.retry = 1;
+        db.scripts = {"before.sh", "after.sh", "prestop.sh", "poststop.sh", "final.sh", 30s};
         b_.resource("app", {"db", "fip"}).on_deactivation_failure.final = config::FinalAction::kStay;
         b_.monitor("alive", "db").interval = 1s;
     }
     void go_on() {
         size_t known = b_.running.size();
+        const size_t scripts = b_.around.size();
         known -= happen();
         b_.advance();
         check_activations(known);
+        check_scripts(scripts);
         check_stopped();
         std::set<std::string> busy;
         for (const RunResource& run : b_.running) CHECK(busy.insert(run.resource).second);  // one operation at a time
+        for (const RunResourceScript& run : b_.around) CHECK(busy.insert(run.resource).second);
     }
 
  private:
@@ -34,7 +39,7 @@ class Story {
 
     // Something that can happen; how many running operations it ended.
     size_t happen() {
-        const uint32_t what = pick(10);
+        const uint32_t what = pick(12);
         if (what == 0) b_.start();
         if (what == 1 && has_group()) b_.order_stop();
         if (what >= 2 && what <= 4) return finish_one();
@@ -44,6 +49,8 @@ class Story {
             b_.check(b_.checks[0].monitor, pick(2) == 0 ? MonitorState::kNormal : MonitorState::kError);
         if (what == 8 && has_group() && pick(4) == 0) b_.assign_elsewhere();
         if (what == 9) guard_acts();
+        if (what == 10 && !b_.around.empty()) b_.finish_script(b_.around[0].resource, pick(6) != 0);
+        if (what == 11 && has_group()) person_stops();
         return 0;
     }
     size_t finish_one() {
@@ -54,6 +61,15 @@ class Story {
         if (ok && run.action == ResourceAction::kDeactivate) up_[run.resource] = false;
         b_.finish(run.resource, ok, ok ? "" : "failed", up_[run.resource] ? ProbeResult::kActive : ProbeResult::kInactive);
         return 1;
+    }
+    void person_stops() {
+        std::set<std::string>& stopped = b_.document.groups["web"].stopped_resources;
+        if (!stopped.empty())
+            stopped.clear();
+        else if (pick(2) == 0)
+            stopped = {"fip", "app"};
+        else
+            stopped = {"db", "app"};
     }
     void guard_acts() {
         const auto guarded = b_.manager.guarded();
@@ -79,6 +95,12 @@ class Story {
             CHECK(b_.document.groups["web"].owner == b_.self);
             CHECK(b_.document.groups["web"].goal == Goal::kStarted);
             CHECK(b_.manager.groups().at("web").running == b_.document.groups["web"].token);
+            CHECK_FALSE(b_.manager.guarded().empty());
+        }
+    }
+    void check_scripts(size_t known) {
+        for (size_t s = std::min(known, b_.around.size()); s < b_.around.size(); ++s) {
+            if (b_.around[s].moment == ScriptMoment::kBeforeActivation) CHECK(b_.now < b_.run_until);
             CHECK_FALSE(b_.manager.guarded().empty());
         }
     }
