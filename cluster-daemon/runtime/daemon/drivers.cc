@@ -52,6 +52,19 @@ engine::ProbeResult to_engine(resources::Probe probe) {
     return engine::ProbeResult::kPartial;
 }
 
+std::optional<monitors::Health> from_engine(engine::MonitorState state) {
+    switch (state) {
+        case engine::MonitorState::kNormal: return monitors::Health::kNormal;
+        case engine::MonitorState::kCaution: return monitors::Health::kCaution;
+        case engine::MonitorState::kError: return monitors::Health::kError;
+        case engine::MonitorState::kUnused:
+        case engine::MonitorState::kOffline:
+        case engine::MonitorState::kUnknown:
+        case engine::MonitorState::kSuspended: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 engine::MonitorState to_engine(monitors::Health health) {
     switch (health) {
         case monitors::Health::kNormal: return engine::MonitorState::kNormal;
@@ -186,7 +199,11 @@ struct Drivers::Impl {
             done.message = fmt::format("monitor {} is not in the configuration in force", command.monitor);
             return done;
         }
-        const auto finding = type->make(host)->check(monitor_context(in_force, *monitor, command.timeout));
+        monitors::Context context = monitor_context(in_force, *monitor, command.timeout);
+        for (const auto& [name, state] : command.others) {
+            if (const auto health = from_engine(state)) context.others[name] = *health;
+        }
+        const auto finding = type->make(host)->check(context);
         if (finding) {
             done.state = to_engine(finding->health);
             done.message = finding->message;
@@ -203,10 +220,15 @@ struct Drivers::Impl {
         const monitors::Type* type = monitor != nullptr ? monitors::find(monitor->type) : nullptr;
         if (type == nullptr) return;
         const std::shared_ptr<monitors::Monitor> driver = type->make(host);
-        auto handle = driver->subscribe(monitor_context(in_force, *monitor, monitor->timeout),
-                                        [this, name] { post(engine::MonitorStirred{name}); });
+        monitors::Context context = monitor_context(in_force, *monitor, monitor->timeout);
+        auto handle = driver->subscribe(context, [this, name] { post(engine::MonitorStirred{name}); });
         const std::lock_guard lock(mutex);
-        subscriptions[name] = {driver, handle};
+        subscriptions[name] = {driver, handle, std::move(context)};
+    }
+
+    // As it was configured when it was switched on: the configuration in force may not have it any more.
+    static void stop(monitors::Monitor& driver, const monitors::Context& context) {
+        if (const Status stopped = driver.stop(context); !stopped) spdlog::warn("monitor {}: {}", context.monitor, sentence(stopped.error()));
     }
 
     engine::ScriptDone run_script(const config::Config& in_force, const engine::RunRecoveryScript& command) {
@@ -262,6 +284,7 @@ struct Drivers::Impl {
     struct Subscription {
         std::shared_ptr<monitors::Monitor> driver;
         std::shared_ptr<void> handle;
+        monitors::Context context;
     };
     std::map<std::string, Subscription> subscriptions;
     std::function<std::optional<std::string>(const std::string& group)> uncovered;
@@ -291,13 +314,17 @@ void Drivers::watch(const engine::WatchMonitor& command) {
         impl_->submit([this, command](const config::Config& config) { impl_->subscribe(config, command.monitor); });
         return;
     }
-    // The handle is dropped outside the lock: its destructor may wait for a callback that is running.
     Impl::Subscription ended;
-    const std::lock_guard lock(impl_->mutex);
-    const auto at = impl_->subscriptions.find(command.monitor);
-    if (at == impl_->subscriptions.end()) return;
-    ended = std::move(at->second);
-    impl_->subscriptions.erase(at);
+    {
+        const std::lock_guard lock(impl_->mutex);
+        const auto at = impl_->subscriptions.find(command.monitor);
+        if (at == impl_->subscriptions.end()) return;
+        ended = std::move(at->second);
+        impl_->subscriptions.erase(at);
+    }
+    // Outside the lock: its destructor may wait for a callback that is running.
+    ended.handle.reset();
+    impl_->submit([driver = ended.driver, context = ended.context](const config::Config&) { Impl::stop(*driver, context); });
 }
 
 void Drivers::run_script(const engine::RunRecoveryScript& command) {
