@@ -45,7 +45,8 @@ class Monitor {
     virtual std::shared_ptr<void> subscribe(const Context&, const std::function<void()>& /*changed*/) {
         return nullptr;
     }
-    // The monitor is switched off (target no longer active, suspended, removed): ends what its checks left running.
+    // The monitor is switched off (its target is no longer active, or it was removed): ends what its checks
+    // left running.
     virtual Status stop(const Context&) { return {}; }
 };
 

@@ -128,7 +128,7 @@ class Script : public Monitor {
         const std::string& script = context.values.text("script");
         if (started->active && started->main_alive)
             return Finding{Health::kNormal, fmt::format("process {} of {} is alive", started->main, script)};
-        if (started->active) end_rest(context);
+        end_rest(context);
         const auto again = start(context);
         if (!again) return tl::unexpected(again.error());
         if (!again->empty()) return Finding{Health::kError, *again};
