@@ -177,11 +177,12 @@ void GroupMachine::on_script_done(const ScriptDone& done, const std::string& nam
 void GroupMachine::script_passed(Run& run, const config::Resource& r, ScriptMoment moment, const ScriptDone& done,
                                  LocalContext& context) {
     const ResourceDone passed{done.operation, true, ProbeResult::kActive, ""};
-    const bool ends = phase_ == Phase::kStopping || phase_ == Phase::kCleaning || broken_;
+    const bool ends = phase_ == Phase::kStopping || phase_ == Phase::kCleaning || broken_ || !ours(context.input);
     switch (moment) {
         case ScriptMoment::kBeforeActivation:
-            if (!ends) return this->run(r.name, ResourceAction::kActivate, context);
-            run.state = ResourceState::kOnlineFailure;  // its deactivation undoes what the script did
+            if (!ends && may_activate(context)) return this->run(r.name, ResourceAction::kActivate, context);
+            // Begun anew when there is a lease again; or its deactivation undoes what the script did.
+            run.state = ends ? ResourceState::kOnlineFailure : ResourceState::kOffline;
             return;
         case ScriptMoment::kAfterActivation: return activated(run, r, passed, context);
         case ScriptMoment::kBeforeDeactivation:
