@@ -56,6 +56,7 @@ Player::Player(const Case& played)
     add_service_commands();
     add_person_commands();
     add_mirror_commands();
+    add_operation_commands();
     actions_["expect"] = [this](const Words& words) { return expect(words); };
 }
 

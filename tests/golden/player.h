@@ -34,6 +34,7 @@ class Player {
     void add_service_commands();
     void add_person_commands();
     void add_mirror_commands();
+    void add_operation_commands();
     void carry_out(const Command& command);
     void write(const std::string& text);
     void write_places();
@@ -43,6 +44,11 @@ class Player {
     Status apply(const Words& words);
     Status trouble(const Words& words, bool hangs);
     Status impostor(const Words& words);
+    Status measure(const Words& words);
+    Status maintenance(const Words& words);
+    Status failover(const Words& words);
+    Status reserved_reboot(const Words& words);
+    Status tell(engine::OperatorVerb verb, const Words& words, engine::OperatorRequest request);
     Result<sim::Node*> node(const Words& words, size_t index);
     void for_node(const std::string& command, std::function<void(sim::Node&)> action);  // NODE or "all"
     std::string option(const Words& words, const std::string& key) const;               // the word after `key`
@@ -51,6 +57,7 @@ class Player {
     sim::World world_;
     Replicas replicas_;
     std::map<std::string, Action> actions_;
+    std::map<NodeId, engine::MachineMeasured> measured_;
     Played played_;
 };
 

@@ -1,0 +1,91 @@
+// What persons and machines do in an everyday cluster: the failover switch, maintenance, planned reboots, memory.
+#include <algorithm>
+
+#include "tests/golden/player.h"
+
+namespace kagami::golden {
+namespace {
+
+using engine::MaintenanceKind;
+using engine::MaintenanceScope;
+using engine::OperatorVerb;
+
+tl::unexpected<Error> usage(const std::string& form) {
+    return fail(ErrorCode::kUsage, "write: " + form);
+}
+
+bool has(const std::vector<std::string>& words, const char* word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+uint32_t number(const std::string& word) {
+    return word.empty() ? 0 : static_cast<uint32_t>(std::stoul(word));
+}
+
+}  // namespace
+
+// memory NODE MIB | disk-space NODE MIB: what is free there from now on.
+Status Player::measure(const Words& words) {
+    auto found = node(words, 1);
+    if (!found || words.size() != 3) return usage(words[0] + " NODE MIB");
+    engine::MachineMeasured& measured = measured_[(*found)->id()];
+    (words[0] == "memory" ? measured.memory_free_mib : measured.disk_free_mib) = number(words[2]);
+    (*found)->feed(measured);
+    return {};
+}
+
+// maintenance begin|end [node NODE|group GROUP] [unmanaged] [minutes N]
+Status Player::maintenance(const Words& words) {
+    if (words.size() < 2 || (words[1] != "begin" && words[1] != "end"))
+        return usage("maintenance begin|end [node NODE|group GROUP] [unmanaged] [minutes N]");
+    engine::OperatorRequest request;
+    request.maintenance = has(words, "unmanaged") ? MaintenanceKind::kUnmanaged : MaintenanceKind::kObserve;
+    request.minutes = number(option(words, "minutes"));
+    const std::string of_node = option(words, "node");
+    const std::string of_group = option(words, "group");
+    request.scope = !of_node.empty()    ? MaintenanceScope::kNode
+                    : !of_group.empty() ? MaintenanceScope::kGroup
+                                        : MaintenanceScope::kCluster;
+    request.subject = of_node + of_group;
+    return tell(words[1] == "begin" ? OperatorVerb::kMaintenanceBegin : OperatorVerb::kMaintenanceEnd, words, request);
+}
+
+Status Player::failover(const Words& words) {
+    if (words.size() < 2) return usage("failover on|off|force");
+    const OperatorVerb verb = words[1] == "on"    ? OperatorVerb::kFailoverOn
+                              : words[1] == "off" ? OperatorVerb::kFailoverOff
+                                                  : OperatorVerb::kFailoverForce;
+    return tell(verb, words, {});
+}
+
+// reboot NODE reserve MINUTES
+Status Player::reserved_reboot(const Words& words) {
+    if (words.size() < 2) return usage("reboot NODE [reserve MINUTES]");
+    engine::OperatorRequest request;
+    request.subject = words[1];
+    request.reboot = true;
+    request.minutes = number(option(words, "reserve"));
+    return tell(OperatorVerb::kNodeShutdown, words, request);
+}
+
+// To the first daemon that runs, or to the one named by `via`.
+Status Player::tell(OperatorVerb verb, const Words& words, engine::OperatorRequest request) {
+    request.verb = verb;
+    const std::string via = option(words, "via");
+    for (size_t i = 0; i < world_.configured(); ++i) {
+        sim::Node& node = world_.at(i);
+        if (!node.running() || (!via.empty() && world_.name(node.id()) != via)) continue;
+        world_.ask(node, request);
+        return {};
+    }
+    return fail("no daemon runs that could take the command");
+}
+
+void Player::add_operation_commands() {
+    actions_["memory"] = actions_["disk-space"] = [this](const Words& words) { return measure(words); };
+    actions_["maintenance"] = [this](const Words& words) { return maintenance(words); };
+    actions_["failover"] = [this](const Words& words) { return failover(words); };
+    actions_["reboot"] = [this](const Words& words) { return reserved_reboot(words); };
+}
+
+}  // namespace kagami::golden
