@@ -35,8 +35,10 @@ class ProcessName : public Monitor {
             return Finding{Health::kNormal, fmt::format("{} of \"{}\", at least {} wanted",
                                                         *count == 1 ? "1 process" : fmt::format("{} processes", *count),
                                                         name, minimum)};
-        const std::string found = *count == 0 ? "no process" : fmt::format("only {} of {} processes", *count, minimum);
-        return Finding{Health::kError, fmt::format("{} of \"{}\" is alive on this node; compare with ps -ef", found, name)};
+        if (*count == 0)
+            return Finding{Health::kError, fmt::format("no process of \"{}\" is alive on this node; compare with ps -ef", name)};
+        return Finding{Health::kError, fmt::format("only {} of {} processes of \"{}\" are alive on this node; compare with ps -ef",
+                                                   *count, minimum, name)};
     }
 
  private:
