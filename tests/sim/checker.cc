@@ -302,9 +302,15 @@ void Checker::on_run(const Node& node, const engine::RunResource& command) {
     check_startup(node);
 }
 
+// The chosen document has let its services run whatever becomes of the daemon: nobody takes them over by expiry.
+bool Checker::unmanaged(const Node& node) const {
+    const engine::NodeEntry& entry = chosen_.node(node.id());
+    return entry.boot == node.boot() && !entry.armed && entry.maintenance.kind == engine::MaintenanceKind::kUnmanaged;
+}
+
 void Checker::on_publish(const Node& node, const engine::SetGuard& plan) {
     for (const std::string& group : node.machine().groups()) {
-        if (!plan.armed && node.machine().anything(group))
+        if (!plan.armed && !unmanaged(node) && node.machine().anything(group))
             violation("I19", world_.name(node.id()) + " disarms its watchdog while group " + group + " is there");
     }
     if (plan.deadline > node.local_now()) check_lease(node, plan);
@@ -354,7 +360,7 @@ Instant Checker::leader_lease(const Node& node) {
 }
 
 void Checker::on_system_action(const Node& node, const engine::ActOnSystem& action) {
-    if (action.action != engine::SystemAction::kStopDaemon) return;
+    if (action.action != engine::SystemAction::kStopDaemon || unmanaged(node)) return;
     for (const std::string& group : node.machine().groups()) {
         if (node.machine().effects(group))
             violation("I19", world_.name(node.id()) + " stops its daemon while group " + group + " runs");

@@ -86,6 +86,7 @@ class Checker {
     void check_durable_first(const Node& from, const engine::Message& message);
     void check_startup(const Node& node);
     bool excused(const Node& node) const;
+    bool unmanaged(const Node& node) const;
     bool cluster_lives() const;
     void note_cold();
     View& view(const Node& node);

@@ -156,7 +156,8 @@ class Run {
         if (failed() || !node->running()) return;
         OperatorRequest request;
         request.verb = OperatorVerb::kGroupStart;
-        for (const auto& [name, entry] : world_.checker().chosen().groups) {
+        const auto groups = world_.checker().chosen().groups;  // of now: it goes on to change
+        for (const auto& [name, entry] : groups) {
             if (places(name) == 1) continue;
             if (entry.stop_failed) {  // the stop works now
                 request.verb = OperatorVerb::kGroupStop;
