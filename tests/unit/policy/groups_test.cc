@@ -76,6 +76,7 @@ TEST_CASE("the loss of an unarmed incarnation proves nothing until a person conf
     Scene s;
     s.run_on(n2);
     s.node(n2).armed = false;
+    s.unguarded.insert(n2);
     s.settle();
     s.lose(n2);
     s.now += 1h;

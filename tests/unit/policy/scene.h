@@ -208,6 +208,25 @@ class Scene {
         entry(name).goal = Goal::kStarted;
         report_state(id, GroupState::kActive, name);
     }
+    // A monitor that checks wherever its node runs, unless it is bound to an active target.
+    void add_monitor(const std::string& name, bool only_while_active = false) {
+        config::Monitor monitor;
+        monitor.name = name;
+        monitor.only_while_active = only_while_active;
+        config.monitors.push_back(monitor);
+    }
+    void monitor_state(NodeId id, const std::string& name, MonitorState state) {
+        MonitorReport report;
+        report.name = name;
+        report.state = state;
+        std::erase_if(monitors[id], [&](const MonitorReport& r) { return r.name == name; });
+        monitors[id].push_back(report);
+    }
+    std::vector<std::string> rejected(Reason reason) const {
+        for (const Decision& d : decisions)
+            if (d.reason == reason) return d.rejected;
+        return {};
+    }
     NodeReport report(NodeId id) {
         NodeReport report;
         report.incarnation = {id, boots[id]};
@@ -218,6 +237,9 @@ class Scene {
         report.groups = reports[id];
         report.monitors = monitors[id];
         report.mirrors = replicas[id];
+        report.memory_free_mib = memory[id];
+        report.disk_free_mib = disk[id];
+        report.bad_paths = bad_paths[id];
         return report;
     }
 
@@ -270,6 +292,8 @@ class Scene {
     std::map<NodeId, std::vector<GroupReport>> reports;
     std::map<NodeId, std::vector<MonitorReport>> monitors;
     std::map<NodeId, std::vector<mirror::Report>> replicas;
+    std::map<NodeId, uint64_t> memory, disk;  // MiB free
+    std::map<NodeId, std::vector<PathReport>> bad_paths;
     std::vector<PendingRequest> requests;
     std::vector<Decision> decisions;
     std::vector<std::pair<NodeId, OperatorReply>> replies;
