@@ -24,7 +24,7 @@ struct Network {
 };
 
 struct Node {
-    NodeId id;                                   // 1, 2, ... in order of the file
+    NodeId id;                                   // its `id`; default: 1, 2, ... in order of the file
     std::string name;
     std::string comment;
     std::map<std::string, std::string> address;  // network name -> IP without prefix

@@ -74,7 +74,7 @@ void add_networks(const Config& config, Objects& objects) {
 void add_nodes(const Config& config, Objects& objects) {
     const Scope all{kCluster, ""};
     for (const Node& node : config.nodes) {
-        Object object{"", all, all, {}};
+        Object object{"", {}, {}, {}};  // nodes come and go while the cluster runs
         object.fields["id"] = {std::to_string(node.id.value), all};
         object.fields["comment"] = {node.comment, {}};
         for (const auto& [network, address] : node.address) object.fields["address." + network] = {address, all};
@@ -305,6 +305,14 @@ bool has_parent_in(const std::string& path, const Objects& own, const Objects& o
     return own.contains(parent) && !other.contains(parent);
 }
 
+// A value on a node that comes or goes: nothing runs there yet, or any more.
+bool is_of_one_side(const Config& from, const Config& to, const std::string& path) {
+    const size_t at = path.find('[');
+    if (at == std::string::npos || path.back() != ']') return false;
+    const std::string node = path.substr(at + 1, path.size() - at - 2);
+    return from.node(node) == nullptr || to.node(node) == nullptr;
+}
+
 }  // namespace
 
 std::vector<Change> diff(const Config& from, const Config& to) {
@@ -323,6 +331,8 @@ std::vector<Change> diff(const Config& from, const Config& to) {
         if (olds.contains(path) || has_parent_in(path, news, olds)) continue;
         changes.push_back(change(ChangeKind::kAdded, path, "", object.shown, object.added));
     }
+    for (Change& found : changes)
+        if (is_of_one_side(from, to, found.path)) found.restarts = RestartScope::kNothing;
     return changes;
 }
 

@@ -85,6 +85,8 @@ constexpr Key kNetwork[] = {
 };
 constexpr Key kNode[] = {
     {"name", K::kName, true, "", 0, 0, "Name of the node."},
+    {"id", K::kInteger, false, "", 1, 32,
+     "Its number, which it keeps for good; default: its position among the nodes. Give it before a node is removed."},
     {"comment", K::kString, false, "", 0, 0, "Free text, shown by clpstat."},
     {"address", K::kAddresses, true, "", 0, 0, "The node's IP address on each network: { net1 = \"10.77.1.1\" }."},
 };

@@ -139,7 +139,13 @@ void read_node(const Item& table, ReadContext& context, NameBook& names) {
     check_unknown(table, section.keys, section.title, context.problems);
     const Values values = read_values(table, section.keys, where, context.problems);
     Node node;
-    node.id = NodeId{static_cast<uint16_t>(context.config.nodes.size() + 1)};
+    const auto position = static_cast<int64_t>(context.config.nodes.size() + 1);
+    node.id = NodeId{static_cast<uint16_t>(values.has("id") ? values.integer("id") : position)};
+    if (const Node* other = context.config.node(node.id); other != nullptr)
+        context.problems.add(place(table, values.has("id") ? "id" : "name"),
+                             where + " has the number " + std::to_string(node.id.value) + ", which " + other->name +
+                                 " has already",
+                             "give each node an id of its own; without one its position counts");
     node.name = values.text("name");
     node.comment = values.text("comment");
     names.claim(node.name, place(table, "name"), context.problems);

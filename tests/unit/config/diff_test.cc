@@ -71,3 +71,14 @@ TEST_CASE("changed scripts are listed") {
     CHECK((found[1].kind == ChangeKind::kChanged && found[1].path == "script.web/nginx/start.sh"));
     CHECK((found[2].kind == ChangeKind::kAdded && found[2].path == "script.web/nginx/new.sh"));
 }
+
+TEST_CASE("a node that comes or goes restarts nothing, one that changes its number or address restarts the cluster") {
+    const std::string node3 = "[[node]]\nname = \"node3\"\naddress = { net1 = \"10.77.1.3\", net2 = \"10.77.2.3\" }\n";
+    const std::string before = kSample.substr(kSample.find("[arbitration]"));
+    const auto added = changes(before, node3 + before);
+    CHECK(std::find(added.begin(), added.end(), "+ node.node3:  ->  (nothing restarts)") != added.end());
+    for (const std::string& line : added) CHECK(line.find("(restarts") == std::string::npos);
+    CHECK(changes("name = \"node2\"", "name = \"node2\"\nid = 2").empty());
+    CHECK(changes("name = \"node2\"", "name = \"node2\"\nid = 7") ==
+          Lines{"~ node.node2.id: 2 -> 7 (restarts the cluster)"});
+}
