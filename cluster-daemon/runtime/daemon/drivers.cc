@@ -8,7 +8,7 @@
 #include <boost/asio/thread_pool.hpp>
 #include <mutex>
 
-#include "cluster-daemon/runtime/daemon/clp_environment.h"
+#include "cluster-daemon/runtime/daemon/script_runs.h"
 #include "monitors/monitor.h"
 
 namespace kagami::runtime {
@@ -19,28 +19,9 @@ using ConfigPointer = std::shared_ptr<const config::Config>;
 
 constexpr size_t kWorkers = 16;  // resources of one level start in parallel; a hanging script holds one until its time-out
 
-struct FoundResource {
-    const config::Group* group = nullptr;
-    const config::Resource* resource = nullptr;
-};
-
-FoundResource find_resource(const config::Config& config, const std::string& group, const std::string& resource) {
-    const config::Group* found = config.group(group);
-    if (found == nullptr) return {};
-    for (const auto& candidate : found->resources) {
-        if (candidate.name == resource) return {found, &candidate};
-    }
-    return {};
-}
-
 const config::Monitor* find_monitor(const config::Config& config, const std::string& name) {
     const auto at = std::find_if(config.monitors.begin(), config.monitors.end(), [&](const auto& m) { return m.name == name; });
     return at == config.monitors.end() ? nullptr : &*at;
-}
-
-config::Values values_on(const std::map<NodeId, config::Values>& values, NodeId node) {
-    const auto at = values.find(node);
-    return at == values.end() ? config::Values{} : at->second;
 }
 
 engine::ProbeResult to_engine(resources::Probe probe) {
@@ -74,47 +55,6 @@ engine::MonitorState to_engine(monitors::Health health) {
     return engine::MonitorState::kUnknown;
 }
 
-const std::string& script_of(const config::ResourceScripts& scripts, engine::ScriptMoment moment) {
-    switch (moment) {
-        case engine::ScriptMoment::kBeforeActivation: return scripts.before_activation;
-        case engine::ScriptMoment::kAfterActivation: return scripts.after_activation;
-        case engine::ScriptMoment::kBeforeDeactivation: return scripts.before_deactivation;
-        case engine::ScriptMoment::kAfterDeactivation: return scripts.after_deactivation;
-        case engine::ScriptMoment::kBeforeFinal: return scripts.before_final;
-    }
-    return scripts.before_final;
-}
-
-const char* timing_word(engine::ScriptMoment moment) {  // CLP_TIMING
-    switch (moment) {
-        case engine::ScriptMoment::kBeforeActivation: return "PRESTART";
-        case engine::ScriptMoment::kAfterActivation: return "POSTSTART";
-        case engine::ScriptMoment::kBeforeDeactivation: return "PRESTOP";
-        case engine::ScriptMoment::kAfterDeactivation: return "POSTSTOP";
-        case engine::ScriptMoment::kBeforeFinal: return "STOP";
-    }
-    return "";
-}
-
-// The step that the script belongs to, for its environment.
-engine::RunResource step_of(const engine::RunResourceScript& script) {
-    engine::RunResource step;
-    step.group = script.group;
-    step.resource = script.resource;
-    const bool starts = script.moment == engine::ScriptMoment::kBeforeActivation ||
-                        script.moment == engine::ScriptMoment::kAfterActivation;
-    step.action = starts ? engine::ResourceAction::kActivate : engine::ResourceAction::kDeactivate;
-    step.failover = script.failover;
-    step.stop_reason = script.stop_reason;
-    step.last_action = script.last_action;
-    step.previous = script.previous;
-    return step;
-}
-
-std::string sentence(const Error& error) {
-    return error.remedy.empty() ? error.message : error.message + " (" + error.remedy + ")";
-}
-
 }  // namespace
 
 struct Drivers::Impl {
@@ -143,7 +83,7 @@ struct Drivers::Impl {
         context.group = command.group;
         context.resource = command.resource;
         context.values = values_on(found.resource->values, self);
-        context.environment = clp_environment(in_force, *found.group, self, command, script_directory);
+        context.environment = clp_environment(scene(in_force), *found.group, command);
         context.proven_stopped = command.proven_stopped;
         context.script_directory = script_directory;
         context.deadline = host.now() + command.timeout;
@@ -231,48 +171,16 @@ struct Drivers::Impl {
         if (const Status stopped = driver.stop(context); !stopped) spdlog::warn("monitor {}: {}", context.monitor, sentence(stopped.error()));
     }
 
+    ScriptScene scene(const config::Config& in_force) const { return {in_force, self, script_directory, this_os()}; }
+
     engine::ScriptDone run_script(const config::Config& in_force, const engine::RunRecoveryScript& command) {
-        const config::Monitor* monitor = find_monitor(in_force, command.monitor);
-        if (monitor == nullptr) return {command.operation, false, fmt::format("monitor {} is unknown", command.monitor)};
-        host::ScriptRequest request;
-        // In the group's cgroup, so that whatever it starts is covered by the guard and ends with the group.
-        request.group = monitor->target_group.empty() ? "monitors" : monitor->target_group;
-        request.resource = monitor->target.empty() ? command.monitor : monitor->target;
-        request.argv = {fmt::format("{}/monitors/{}/recovery.sh", script_directory, command.monitor)};
-        request.environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
-                               {"CLP_MONITORNAME", command.monitor},
-                               {"CLP_ACTION", "RECOVERY"},
-                               {"CLP_RECOVERYCOUNT", std::to_string(command.count)}};
-        request.log_name = "monitors." + command.monitor;
-        const auto result = host.scripts->run(request, host.now() + monitor->timeout);
-        if (monitor->target_group.empty()) {
-            // Nothing covers what it may have left.
-            const Status ended = host.scripts->kill_all(request.group, request.resource, host.now() + monitor->timeout);
-            if (!ended) spdlog::error("monitor {}: {}", command.monitor, sentence(ended.error()));
-        }
-        if (!result) return {command.operation, false, sentence(result.error())};
-        const bool ok = result->exit_code == 0 && !result->timed_out;
-        return {command.operation, ok, ok ? "" : fmt::format("recovery script of monitor {} failed: {}", command.monitor, result->last_output)};
+        return runtime::run_script(host, scene(in_force), command);
     }
 
-    // A person's script around a step of a resource, in the resource's cgroup.
     engine::ScriptDone run_script(const config::Config& in_force, const engine::RunResourceScript& command) {
-        const auto [group, resource] = find_resource(in_force, command.group, command.resource);
-        if (resource == nullptr) return {command.operation, false, fmt::format("resource {} is unknown", command.resource)};
-        const std::string& script = script_of(resource->scripts, command.moment);
-        host::ScriptRequest request;
-        request.group = command.group;
-        request.resource = command.resource;
-        request.argv = {script.starts_with('/') ? script
-                                                : fmt::format("{}/{}/{}/{}", script_directory, command.group, command.resource, script)};
-        request.environment = clp_environment(in_force, *group, self, step_of(command), script_directory);
-        request.environment["CLP_TIMING"] = timing_word(command.moment);
-        request.log_name = command.group + "." + command.resource;
-        const auto result = host.scripts->run(request, host.now() + command.timeout);
-        if (!result) return {command.operation, false, sentence(result.error())};
-        const bool ok = result->exit_code == 0 && !result->timed_out;
-        const std::string how = result->timed_out ? "timed out" : fmt::format("ended with {}", result->exit_code);
-        return {command.operation, ok, ok ? "" : fmt::format("script {} of resource {} {}: {}", script, command.resource, how, result->last_output)};
+        const auto why = !command.deactivating && uncovered ? uncovered(command.group) : std::nullopt;
+        if (why) return {command.operation, false, fmt::format("resource {} is not activated: {}", command.resource, *why)};
+        return runtime::run_script(host, scene(in_force), command);
     }
 
     host::Host host;
@@ -288,6 +196,7 @@ struct Drivers::Impl {
     };
     std::map<std::string, Subscription> subscriptions;
     std::function<std::optional<std::string>(const std::string& group)> uncovered;
+    std::function<void(const std::string& monitor, Duration took, bool timed_out)> checked;
     asio::thread_pool pool;  // last: its workers use what stands above
 };
 
@@ -306,7 +215,12 @@ void Drivers::run(const engine::RunResource& command) {
 }
 
 void Drivers::check(const engine::CheckMonitor& command) {
-    impl_->submit([this, command](const config::Config& config) { impl_->post(impl_->check(config, command)); });
+    impl_->submit([this, command](const config::Config& config) {
+        const Instant begun = impl_->host.now();
+        engine::MonitorDone done = impl_->check(config, command);
+        if (impl_->checked) impl_->checked(command.monitor, impl_->host.now() - begun, done.timed_out);
+        impl_->post(std::move(done));
+    });
 }
 
 void Drivers::watch(const engine::WatchMonitor& command) {
@@ -347,6 +261,10 @@ void Drivers::announce(const std::string& group) {
 
 void Drivers::set_guard_check(std::function<std::optional<std::string>(const std::string& group)> uncovered) {
     impl_->uncovered = std::move(uncovered);
+}
+
+void Drivers::set_check_listener(std::function<void(const std::string& monitor, Duration took, bool timed_out)> checked) {
+    impl_->checked = std::move(checked);
 }
 
 Result<resources::Footprint> Drivers::footprint(const std::string& group) const {

@@ -33,6 +33,8 @@ class Drivers {
     Result<resources::Footprint> footprint(const std::string& group) const;
     // Asked before every activation: why the guard does not cover the group, or nothing. Set it before the first command.
     void set_guard_check(std::function<std::optional<std::string>(const std::string& group)> uncovered);
+    // Told after every check how long it took; from any thread. Set it before the first command.
+    void set_check_listener(std::function<void(const std::string& monitor, Duration took, bool timed_out)> checked);
 
  private:
     struct Impl;
