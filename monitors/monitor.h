@@ -1,7 +1,7 @@
 // A monitor type: `check` answers once within its deadline; a subscribing type also reports at once when something
 // happened. Intervals, retries, thresholds and recovery are engine policy. Adding a type = one folder here and one line
-// in registry.cc. An error of `check` is a check that could not be made (kTimedOut: not in time); what it found out is a
-// Finding, an error of the object included.
+// in registry.cc. An error of `check` is a check that could not be made (kTimedOut: not in time); what it found out is
+// a Finding, an error of the object included.
 #pragma once
 
 #include <functional>

@@ -160,8 +160,8 @@ struct Load {
     uint64_t write_bytes = 0;  // written to it and synced
     bool thread = false;       // one is made and ended
 };
-// Questions that may wait in the kernel for ever: for a disk that does not answer, a file system on a stalled mirror, a
-// process whose memory is locked. A process of its own (kagami-check) puts each of them, and the call returns at the
+// Questions that may wait in the kernel for ever: for a disk that does not answer, a file system on a stalled mirror,
+// a process whose memory is locked. A process of its own (kagami-check) puts each of them, and the call returns at the
 // deadline (kTimedOut) whatever becomes of that process. As long as it waits, the same question is kTimedOut at once.
 class Checks {
  public:

@@ -47,7 +47,8 @@ tl::unexpected<Error> failure(const HttpRequest& request, CURLcode code, const s
     const std::string message = request.url + ": " + why;
     switch (static_cast<int>(code)) {
         case CURLE_OPERATION_TIMEDOUT: return fail(ErrorCode::kTimedOut, message);
-        case CURLE_COULDNT_CONNECT: return fail(ErrorCode::kUnreachable, message, "see whether the server runs and listens there");
+        case CURLE_COULDNT_CONNECT:
+            return fail(ErrorCode::kUnreachable, message, "see whether the server runs and listens there");
         case CURLE_COULDNT_RESOLVE_HOST:
             return fail(ErrorCode::kUnreachable, message, "correct the name, or see to the name service of this node");
         case CURLE_URL_MALFORMAT:

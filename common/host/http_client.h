@@ -11,7 +11,8 @@ constexpr size_t kMaxBodyBytes = size_t{4} << 20U;
 
 class HttpClient : public Http {
  public:
-    // kTimedOut: no answer until the deadline. kUnreachable: no connection. kRefused: the certificate. kUsage: not a URL.
+    // kTimedOut: no answer until the deadline. kUnreachable: no connection. kRefused: the certificate. kUsage: not a
+    // URL.
     Result<int> ask(const HttpRequest& request, Instant deadline) override;
 };
 

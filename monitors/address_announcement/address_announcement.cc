@@ -29,8 +29,8 @@ class AddressAnnouncement : public Monitor {
 
  private:
     static Finding missing(const Context& context, const host::Address& address) {
-        return {Health::kCaution, fmt::format("address {} of {} is not on this node, nothing was announced", address.text,
-                                              context.target_resource)};
+        return {Health::kCaution, fmt::format("address {} of {} is not on this node, nothing was announced",
+                                              address.text, context.target_resource)};
     }
     host::Network& network_;
 };

@@ -67,8 +67,11 @@ class Disk : public Monitor {
         if (!good) return tl::unexpected(good.error());
         if (*good) return Finding{Health::kNormal, fmt::format("{} {}", test.object, what_worked(test.method))};
         const std::string& full = context.values.text("disk_full");
-        return Finding{full == "error" ? Health::kError : full == "caution" ? Health::kCaution : Health::kNormal,
-                       fmt::format("{}: no room to write {} bytes: delete what is not needed there", test.object, test.bytes)};
+        return Finding{
+            full == "error"     ? Health::kError
+            : full == "caution" ? Health::kCaution
+                                : Health::kNormal,
+            fmt::format("{}: no room to write {} bytes: delete what is not needed there", test.object, test.bytes)};
     }
 
  private:

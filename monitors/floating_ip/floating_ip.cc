@@ -56,7 +56,8 @@ class FloatingIp : public Monitor {
 
 Result<host::Address> find_target_address(host::Network& network, const Context& context) {
     if (!context.target_values.has("address"))
-        return fail(ErrorCode::kUsage, "monitor " + context.monitor + ": " + context.target_resource + " has no address",
+        return fail(ErrorCode::kUsage,
+                    "monitor " + context.monitor + ": " + context.target_resource + " has no address",
                     "let its target name a fip resource");
     auto wanted = host::parse_floating_address(context.target_values.text("address"));
     if (!wanted) return wanted;

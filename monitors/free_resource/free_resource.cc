@@ -12,8 +12,10 @@ using config::ParameterKind;
 
 constexpr double kMost = 1e9;
 constexpr std::array<config::Parameter, 3> kParameters = {{
-    {"minimum_memory", ParameterKind::kInteger, false, "0", 0, kMost, "MiB of memory that must be free; 0 = not watched."},
-    {"minimum_disk", ParameterKind::kInteger, false, "0", 0, kMost, "MiB that must be free on a file system; 0 = not watched."},
+    {"minimum_memory", ParameterKind::kInteger, false, "0", 0, kMost,
+     "MiB of memory that must be free; 0 = not watched."},
+    {"minimum_disk", ParameterKind::kInteger, false, "0", 0, kMost,
+     "MiB that must be free on a file system; 0 = not watched."},
     {"path", ParameterKind::kPath, false, "/", 0, 0, "A path on that file system."},
 }};
 
@@ -46,7 +48,8 @@ class FreeResource : public Monitor {
         if (disk > 0) {
             const auto free = host_.checks->free_bytes(path, context.deadline);
             if (!free) return tl::unexpected(free.error());
-            const Finding other = judge(*free, disk, "are free on the file system of " + path, "delete what is not needed there");
+            const Finding other =
+                judge(*free, disk, "are free on the file system of " + path, "delete what is not needed there");
             found = {std::max(found.health, other.health),
                      found.message.empty() ? other.message : found.message + "; " + other.message};
         }

@@ -18,7 +18,8 @@ using config::ParameterKind;
 constexpr size_t kMaxPasswordBytes = 1024;
 
 bool word_character(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_';
 }
 
 Status check_server(std::string_view text) {
@@ -31,7 +32,8 @@ Status check_server(std::string_view text) {
 Status check_uri(std::string_view text) {
     const bool printable = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 127; });
     if (text.starts_with('/') && printable) return {};
-    return fail(ErrorCode::kUsage, "is not a path of a URL", "begin with /, and write other characters as %XX: \"/health?full=1\"");
+    return fail(ErrorCode::kUsage, "is not a path of a URL",
+                "begin with /, and write other characters as %XX: \"/health?full=1\"");
 }
 
 Status check_method(std::string_view text) {
@@ -58,7 +60,8 @@ std::optional<Range> parse_range(std::string_view text) {
 
 Status check_expected(std::string_view text) {
     if (parse_range(text)) return {};
-    return fail(ErrorCode::kUsage, "is not a status of HTTP or a range of them", "write expect = [\"200\", \"300-399\"]");
+    return fail(ErrorCode::kUsage, "is not a status of HTTP or a range of them",
+                "write expect = [\"200\", \"300-399\"]");
 }
 
 constexpr std::array<config::Parameter, 10> kParameters = {{
@@ -67,9 +70,11 @@ constexpr std::array<config::Parameter, 10> kParameters = {{
     {"uri", ParameterKind::kString, false, "/", 0, 0, "What is asked for, from the first / on.", check_uri},
     {"https", ParameterKind::kBoolean, false, "false", 0, 0, "Whether it is asked over TLS."},
     {"method", ParameterKind::kString, false, "HEAD", 0, 0, "\"HEAD\" or \"GET\".", check_method},
-    {"expect", ParameterKind::kStringList, false, "200-399", 0, 0, "Statuses and ranges of them that are normal.", check_expected},
+    {"expect", ParameterKind::kStringList, false, "200-399", 0, 0, "Statuses and ranges of them that are normal.",
+     check_expected},
     {"verify", ParameterKind::kBoolean, false, "true", 0, 0, "Whether certificate and name must be trusted (https)."},
-    {"ca_file", ParameterKind::kPath, false, "", 0, 0, "Certificates of the authorities that are trusted; default: the system's."},
+    {"ca_file", ParameterKind::kPath, false, "", 0, 0,
+     "Certificates of the authorities that are trusted; default: the system's."},
     {"user", ParameterKind::kString, false, "", 0, 0, "Name of a user, for basic authentication."},
     {"password_file", ParameterKind::kPath, false, "", 0, 0,
      "File whose first line is that user's password, readable by root only; on every node."},
@@ -115,9 +120,8 @@ class HttpMonitor : public Monitor {
         if (good) return Finding{Health::kNormal, fmt::format("{} answers {}", request->url, *status)};
         std::string wanted;
         for (const std::string& text : expected) wanted += (wanted.empty() ? "" : ", ") + text;
-        return Finding{Health::kError,
-                       fmt::format("{} answers {}, expected is {}; look into the log of the web server", request->url,
-                                   *status, wanted)};
+        return Finding{Health::kError, fmt::format("{} answers {}, expected is {}; look into the log of the web server",
+                                                   request->url, *status, wanted)};
     }
 
  private:

@@ -51,8 +51,9 @@ class Ip : public Monitor {
             if (!good) silent += (silent.empty() ? "" : ", ") + (answers ? addresses[i] : answers.error().message);
         }
         if (silent.empty())
-            return Finding{Health::kNormal, addresses.size() == 1 ? addresses[0] + " answers"
-                                                                  : std::to_string(addresses.size()) + " addresses answer"};
+            return Finding{Health::kNormal, addresses.size() == 1
+                                                ? addresses[0] + " answers"
+                                                : std::to_string(addresses.size()) + " addresses answer"};
         return Finding{Health::kError, "no answer to a ping: " + silent};
     }
 

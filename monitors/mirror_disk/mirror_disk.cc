@@ -32,13 +32,15 @@ Finding of_primary(const mirror::Report& report) {
             return {Health::kCaution,
                     with_message(fmt::format("{}: this node alone holds the data, {}", name, behind), report)};
         case mirror::Mode::kSyncing:
-            return {Health::kCaution, with_message(fmt::format("{}: the other copy is being brought up to date, {} %, {}",
-                                                               name, report.percent, behind),
-                                                   report)};
+            return {Health::kCaution,
+                    with_message(fmt::format("{}: the other copy is being brought up to date, {} %, {}", name,
+                                             report.percent, behind),
+                                 report)};
         case mirror::Mode::kJoining:
             return {Health::kCaution, name + ": the other copy is complete and waits to be admitted"};
         case mirror::Mode::kHalted:
-            return {Health::kError, with_message(name + ": the cluster took the disk away, nothing is written", report)};
+            return {Health::kError,
+                    with_message(name + ": the cluster took the disk away, nothing is written", report)};
     }
     return {Health::kError, name};
 }

@@ -49,12 +49,15 @@ class MultiTarget : public Monitor {
             if (at->second == Health::kCaution) in_caution.push_back(member);
         }
         const auto& values = context.values;
-        const size_t wanted = values.has("error_threshold") ? static_cast<size_t>(values.integer("error_threshold")) : members.size();
+        const size_t wanted =
+            values.has("error_threshold") ? static_cast<size_t>(values.integer("error_threshold")) : members.size();
         // A threshold above their number means all of them.
         const bool error = in_error.size() >= std::min(wanted, members.size());
-        const bool caution = in_error.size() + in_caution.size() >= static_cast<size_t>(values.integer("caution_threshold"));
+        const bool caution =
+            in_error.size() + in_caution.size() >= static_cast<size_t>(values.integer("caution_threshold"));
         if (in_error.empty() && in_caution.empty())
-            return Finding{Health::kNormal, fmt::format("{} of {} monitors are running, none in error", known, members.size())};
+            return Finding{Health::kNormal,
+                           fmt::format("{} of {} monitors are running, none in error", known, members.size())};
         std::string message = fmt::format("{} of {} monitors in error", in_error.size(), members.size());
         if (!in_error.empty()) message += ": " + joined(in_error);
         if (!in_caution.empty()) message += "; in caution: " + joined(in_caution);

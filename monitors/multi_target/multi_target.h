@@ -1,7 +1,7 @@
 // mtw: several monitors of this node as one. Error when `error_threshold` of them are in error (default: all of them);
 // caution when `caution_threshold` of them are in error or caution. It reads what the engine has last judged of them
-// (Context::others); a member that is off or has not been checked yet counts as normal, and if that holds for all, nothing
-// is known and all is normal. Usually the members have no recovery of their own (on_error with zeros).
+// (Context::others); a member that is off or has not been checked yet counts as normal, and if that holds for all,
+// nothing is known and all is normal. Usually the members have no recovery of their own (on_error with zeros).
 #pragma once
 
 #include <memory>

@@ -7,10 +7,12 @@ namespace kagami::monitors {
 namespace {
 
 Status check_interface(std::string_view text) {
-    const bool good = !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
-                      std::none_of(text.begin(), text.end(), [](char c) { return c == '/' || c == ':' || c <= ' ' || c == 127; });
+    const bool good =
+        !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
+        std::none_of(text.begin(), text.end(), [](char c) { return c == '/' || c == ':' || c <= ' ' || c == 127; });
     if (good) return {};
-    return fail(ErrorCode::kUsage, "is not the name of an interface", "write it as ip link shows it, for example \"eth0\"");
+    return fail(ErrorCode::kUsage, "is not the name of an interface",
+                "write it as ip link shows it, for example \"eth0\"");
 }
 
 constexpr std::array<config::Parameter, 2> kParameters = {{
@@ -29,7 +31,9 @@ class NicLink : public Monitor {
         const auto links = network_.links();
         if (!links) return tl::unexpected(links.error());
         const auto link = std::find_if(links->begin(), links->end(), [&](const auto& l) { return l.name == name; });
-        if (link == links->end()) return Finding{Health::kError, "there is no interface " + name + " on this node: correct `interface`, or see to its driver"};
+        if (link == links->end())
+            return Finding{Health::kError, "there is no interface " + name +
+                                               " on this node: correct `interface`, or see to its driver"};
         if (!link->up) return Finding{Health::kError, "interface " + name + " is down: ip link set " + name + " up"};
         if (!link->carrier)
             return Finding{Health::kError, "interface " + name + " has no link: check its cable and switch port"};

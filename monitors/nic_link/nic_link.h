@@ -1,6 +1,6 @@
 // miiw: does a network interface have a link? The kernel's word (carrier) counts, and with `ethtool` also the driver's
-// own, asked at each check, for drivers that do not keep the kernel informed. The subscription calls back at every change
-// of links (netlink).
+// own, asked at each check, for drivers that do not keep the kernel informed. The subscription calls back at every
+// change of links (netlink).
 #pragma once
 
 #include <memory>

@@ -32,13 +32,15 @@ class ProcessName : public Monitor {
         if (!count) return tl::unexpected(count.error());
         const int64_t minimum = context.values.integer("minimum");
         if (*count >= minimum)
-            return Finding{Health::kNormal, fmt::format("{} of \"{}\", at least {} wanted",
-                                                        *count == 1 ? "1 process" : fmt::format("{} processes", *count),
-                                                        name, minimum)};
+            return Finding{Health::kNormal,
+                           fmt::format("{} of \"{}\", at least {} wanted",
+                                       *count == 1 ? "1 process" : fmt::format("{} processes", *count), name, minimum)};
         if (*count == 0)
-            return Finding{Health::kError, fmt::format("no process of \"{}\" is alive on this node; compare with ps -ef", name)};
-        return Finding{Health::kError, fmt::format("only {} of {} processes of \"{}\" are alive on this node; compare with ps -ef",
-                                                   *count, minimum, name)};
+            return Finding{Health::kError,
+                           fmt::format("no process of \"{}\" is alive on this node; compare with ps -ef", name)};
+        return Finding{Health::kError,
+                       fmt::format("only {} of {} processes of \"{}\" are alive on this node; compare with ps -ef",
+                                   *count, minimum, name)};
     }
 
  private:

@@ -19,7 +19,8 @@ Status check_status(std::string_view text) {
     if (parsed.ec == std::errc{} && parsed.ptr == text.data() + text.size() && value >= 0 && value <= 255 &&
         std::to_string(value) == text)
         return {};
-    return fail(ErrorCode::kUsage, "is not an exit status", "write numbers from 0 to 255 as texts: normal = [\"0\", \"3\"]");
+    return fail(ErrorCode::kUsage, "is not an exit status",
+                "write numbers from 0 to 255 as texts: normal = [\"0\", \"3\"]");
 }
 
 Status check_mode(std::string_view text) {
@@ -105,10 +106,12 @@ class Script : public Monitor {
                         told(context, *result, fmt::format("did not end within {:.3g} s", seconds(limit))),
                         "look into " + log_of(context));
         if (result->signal != 0)
-            return Finding{Health::kError, told(context, *result, fmt::format("was ended by signal {}", result->signal))};
+            return Finding{Health::kError,
+                           told(context, *result, fmt::format("was ended by signal {}", result->signal))};
         const std::string ended = fmt::format("ended with exit status {}", result->exit_code);
         if (holds(context.values.list("normal"), result->exit_code))
-            return Finding{Health::kNormal, result->last_output.empty() ? told(context, *result, ended) : result->last_output};
+            return Finding{Health::kNormal,
+                           result->last_output.empty() ? told(context, *result, ended) : result->last_output};
         const bool caution = holds(context.values.list("caution"), result->exit_code);
         return Finding{caution ? Health::kCaution : Health::kError, told(context, *result, ended)};
     }
@@ -145,8 +148,10 @@ class Script : public Monitor {
         const auto result = host_.scripts->run(request, context.deadline);
         if (!result) return tl::unexpected(result.error());
         if (result->timed_out) return told(context, *result, "did not start in time");
-        if (result->signal != 0) return told(context, *result, fmt::format("was ended at once by signal {}", result->signal));
-        if (result->exit_code != 0) return told(context, *result, fmt::format("ended at once with exit status {}", result->exit_code));
+        if (result->signal != 0)
+            return told(context, *result, fmt::format("was ended at once by signal {}", result->signal));
+        if (result->exit_code != 0)
+            return told(context, *result, fmt::format("ended at once with exit status {}", result->exit_code));
         return std::string();
     }
 

@@ -40,8 +40,10 @@ class UserSpace : public Monitor {
         std::string message = fmt::format("{} {} ms late, the limit is {}", worst.what, milliseconds(worst.late),
                                           config::format_duration(limit));
         if (worst.late >= limit)
-            return Finding{Health::kError, message + ": look for what takes processors, memory or the disk (top, vmstat)"};
-        return Finding{worst.late >= limit * kCautionPercent / 100 ? Health::kCaution : Health::kNormal, std::move(message)};
+            return Finding{Health::kError,
+                           message + ": look for what takes processors, memory or the disk (top, vmstat)"};
+        return Finding{worst.late >= limit * kCautionPercent / 100 ? Health::kCaution : Health::kNormal,
+                       std::move(message)};
     }
 
  private:
@@ -49,7 +51,8 @@ class UserSpace : public Monitor {
         host::Load load;
         load.write_bytes = static_cast<uint64_t>(context.values.integer("write_bytes"));
         load.thread = context.values.boolean("make_thread");
-        if (context.values.boolean("open_file") || load.write_bytes > 0) load.directory = context.values.text("directory");
+        if (context.values.boolean("open_file") || load.write_bytes > 0)
+            load.directory = context.values.text("directory");
         if (load.directory.empty() && !load.thread) return Duration(0ns);
         const Instant begun = host_.now();
         if (const Status done = host_.checks->carry(load, context.deadline); !done) return tl::unexpected(done.error());

@@ -1,5 +1,6 @@
 // userw: does user space of this node still run on time? The worst of these measures counts:
-// - how much later than asked this check itself runs again after a pause of kPause: what an ordinary thread of the daemon
+// - how much later than asked this check itself runs again after a pause of kPause: what an ordinary thread of the
+// daemon
 //   suffers now;
 // - the largest lateness of the guard's loop since the last check, when the guard tells it (guard_lateness in host.h):
 //   continuous, but of a real-time process, which suffers later than others;

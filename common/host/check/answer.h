@@ -6,8 +6,8 @@
 
 namespace kagami::host::answer {
 
-constexpr std::string_view kOk = "ok";            // then a number in the second line
-constexpr std::string_view kFull = "full";        // no room to write
+constexpr std::string_view kOk = "ok";      // then a number in the second line
+constexpr std::string_view kFull = "full";  // no room to write
 constexpr std::string_view kFailed = "failed";
 constexpr std::string_view kUsage = "usage";
 constexpr std::string_view kNotFound = "not-found";

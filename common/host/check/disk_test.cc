@@ -33,7 +33,7 @@ tl::unexpected<Error> failure(const std::string& object, const std::string& what
 struct Opened {
     UniqueFd fd;
     bool no_room = false;  // it could not be made
-    struct stat about {};
+    struct stat about{};
 };
 
 bool no_room(int error_number) {
@@ -111,7 +111,8 @@ Result<bool> read_object(const DiskTest& test) {
         left -= std::min<uint64_t>(left, static_cast<uint64_t>(got));
     }
     if (done == 0)
-        return fail(ErrorCode::kUsage, test.object + " is empty, there is nothing to read", "name a device or a file with content");
+        return fail(ErrorCode::kUsage, test.object + " is empty, there is nothing to read",
+                    "name a device or a file with content");
     return true;
 }
 
@@ -167,7 +168,7 @@ Result<bool> test_disk(const DiskTest& test) {
 }
 
 Result<uint64_t> free_bytes(const std::string& path) {
-    struct statvfs about {};
+    struct statvfs about{};
     if (::statvfs(path.c_str(), &about) != 0) return failure(path, "ask for the free space of its file system", errno);
     return uint64_t{about.f_bavail} * about.f_frsize;
 }

@@ -194,7 +194,8 @@ Result<std::optional<std::string>> LinuxChecks::ask(const std::vector<std::strin
 }
 
 Result<bool> LinuxChecks::test_disk(const DiskTest& test, Instant deadline) {
-    const auto answered = ask({"disk", word_of(test.method), test.object, std::to_string(test.bytes)}, test.object, deadline);
+    const auto answered =
+        ask({"disk", word_of(test.method), test.object, std::to_string(test.bytes)}, test.object, deadline);
     if (!answered) return tl::unexpected(answered.error());
     return answered->has_value();
 }
@@ -210,7 +211,9 @@ Result<int> LinuxChecks::count_processes(const std::string& pattern, Instant dea
 Status LinuxChecks::carry(const Load& load, Instant deadline) {
     const bool file = !load.directory.empty();
     const auto answered = ask({"load", file ? load.directory : "/", std::to_string(load.write_bytes),
-                               file && load.thread ? "both" : file ? "file" : "thread"},
+                               file && load.thread ? "both"
+                               : file              ? "file"
+                                                   : "thread"},
                               file ? load.directory : "a thread", deadline);
     if (!answered) return tl::unexpected(answered.error());
     return {};

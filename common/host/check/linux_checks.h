@@ -1,7 +1,7 @@
-// Checks by processes of their own: one kagami-check for each question, started without waiting for its exec (that, too,
-// may wait for a disk), killed at the deadline. One that even SIGKILL does not end is left behind and remembered: until
-// it has gone the same question is answered kTimedOut at once, so that a dead disk gathers one process and not one for
-// each interval. Thread-safe.
+// Checks by processes of their own: one kagami-check for each question, started without waiting for its exec (that,
+// too, may wait for a disk), killed at the deadline. One that even SIGKILL does not end is left behind and remembered:
+// until it has gone the same question is answered kTimedOut at once, so that a dead disk gathers one process and not
+// one for each interval. Thread-safe.
 #pragma once
 
 #include <map>

@@ -40,7 +40,8 @@ Status use_thread() {
     pthread_t thread{};
     const int refused = ::pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
     if (refused != 0)
-        return fail("cannot make a thread: " + errno_text(refused), "look for what uses up threads or memory of this node");
+        return fail("cannot make a thread: " + errno_text(refused),
+                    "look for what uses up threads or memory of this node");
     ::pthread_join(thread, nullptr);
     return {};
 }

@@ -51,7 +51,8 @@ TEST_CASE("diskw reads a file through and past the page cache, and writes one th
     CHECK(machine.look("diskw", {{"object", {other}}, {"method", {"write"}}})->message == other + " can be written");
     CHECK_FALSE(std::filesystem::exists(other));
     std::ofstream(other) << "made by kagami";  // a test that was killed while it wrote
-    CHECK(machine.look("diskw", {{"object", {other}}, {"method", {"write"}}, {"size", {"1"}}})->health == Health::kNormal);
+    CHECK(machine.look("diskw", {{"object", {other}}, {"method", {"write"}}, {"size", {"1"}}})->health ==
+          Health::kNormal);
     CHECK_FALSE(std::filesystem::exists(other));
 }
 
@@ -69,10 +70,12 @@ TEST_CASE("diskw refuses what its method cannot do, and leaves a user's file alo
     CHECK_THAT(refusal("/dev/no-such-disk", "read").message, Contains("/dev/no-such-disk: cannot open"));
     CHECK_THAT(refusal("/dev/null", "read").message, Contains("neither a block device nor a regular file"));
     CHECK_THAT(refusal("/dev/null", "write").message, Contains("is not a regular file"));
-    CHECK_THAT(refusal(machine.directory.path(), "read").message, Contains("neither a block device nor a regular file"));
+    CHECK_THAT(refusal(machine.directory.path(), "read").message,
+               Contains("neither a block device nor a regular file"));
     CHECK_THAT(refusal(machine.file("empty", ""), "read").message, Contains("is empty"));
     REQUIRE(::mkfifo((machine.directory / "pipe").c_str(), 0600) == 0);
-    CHECK_THAT(refusal(machine.directory / "pipe", "read").message, Contains("neither a block device nor a regular file"));
+    CHECK_THAT(refusal(machine.directory / "pipe", "read").message,
+               Contains("neither a block device nor a regular file"));
     std::filesystem::create_symlink(file, machine.directory / "link");
     CHECK_FALSE(machine.look("diskw", {{"object", {machine.directory / "link"}}, {"method", {"write"}}}));
     CHECK(read_file(file, 100) == "precious");
@@ -115,7 +118,8 @@ TEST_CASE("a disk that stalls costs one process and no worker, and is well again
     const Duration took = host::boot_now() - begun;
     const auto again = machine.look("diskw", values);
     const Duration at_once = host::boot_now() - begun - took;
-    const auto file_stalled = machine.look("diskw", {{"object", {machine.directory / "mounted/test"}}, {"method", {"write"}}}, 500ms);
+    const auto file_stalled =
+        machine.look("diskw", {{"object", {machine.directory / "mounted/test"}}, {"method", {"write"}}}, 500ms);
     disk.go_on();
     REQUIRE_FALSE(stalled);
     CHECK(stalled.error().code == ErrorCode::kTimedOut);
@@ -134,7 +138,8 @@ TEST_CASE("a disk that stalls costs one process and no worker, and is well again
 
 TEST_CASE("a check program that is missing or says nonsense is told") {
     host::LinuxChecks missing("/usr/sbin/no-such-program");
-    CHECK_THAT(missing.free_bytes("/", host::boot_now() + 5s).error().message, Contains("/usr/sbin/no-such-program cannot be run"));
+    CHECK_THAT(missing.free_bytes("/", host::boot_now() + 5s).error().message,
+               Contains("/usr/sbin/no-such-program cannot be run"));
     host::LinuxChecks silent("/usr/bin/true");
     CHECK_THAT(silent.free_bytes("/", host::boot_now() + 5s).error().message, Contains("ended without an answer"));
     host::LinuxChecks endless("/usr/bin/yes");
@@ -175,7 +180,10 @@ TEST_CASE("psw counts real processes by name and by command line, and no corpses
 
 TEST_CASE("userw carries its load, and tells where it cannot") {
     const Machine machine;
-    const Texts load{{"write_bytes", {"200000"}}, {"make_thread", {"true"}}, {"directory", {machine.directory.path()}}, {"limit", {"5s"}}};
+    const Texts load{{"write_bytes", {"200000"}},
+                     {"make_thread", {"true"}},
+                     {"directory", {machine.directory.path()}},
+                     {"limit", {"5s"}}};
     const auto found = machine.look("userw", load);
     REQUIRE(found);
     CHECK(found->health == Health::kNormal);

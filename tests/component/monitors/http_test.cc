@@ -127,7 +127,8 @@ TEST_CASE("httpw logs in with a password that stands in no message") {
     const testing::TemporaryDirectory directory;
     REQUIRE(write_file_atomically(directory / "password", "top secret\n"));
     CHECK_THAT(client.ask({{"uri", {"/secret"}}})->message, Contains("answers 401"));
-    const auto found = client.ask({{"uri", {"/secret"}}, {"user", {"kagami"}}, {"password_file", {directory / "password"}}});
+    const auto found =
+        client.ask({{"uri", {"/secret"}}, {"user", {"kagami"}}, {"password_file", {directory / "password"}}});
     CHECK(found->health == Health::kNormal);
     CHECK_THAT(found->message, !Contains("secret@") && !Contains("top"));
 }
@@ -136,10 +137,11 @@ TEST_CASE("httpw over TLS trusts the named authority, the name included, unless 
     const testing::TemporaryDirectory directory;
     const std::string certificate = directory / "cert.pem";
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    const pid_t made = spawn({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                              "-keyout", directory / "key.pem", "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-                              "-addext", "subjectAltName=DNS:localhost"},
-                             null.get(), null.get());
+    const pid_t made =
+        spawn({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+               "-keyout", directory / "key.pem", "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext",
+               "subjectAltName=DNS:localhost"},
+              null.get(), null.get());
     int status = 0;
     ::waitpid(made, &status, 0);
     REQUIRE(status == 0);

@@ -55,7 +55,8 @@ TEST_CASE("genw judges real scripts by exit status and last line, in a cgroup an
     CHECK(scripts.look("echo begin; echo all is well")->message == "all is well");
     CHECK(scripts.look("exit 3")->health == Health::kError);
     CHECK(scripts.look("exit 3", {{"normal", {"0", "3"}}})->health == Health::kNormal);
-    CHECK(scripts.look("echo slow; exit 7", {{"caution", {"7"}}})->message == "slow (check.sh ended with exit status 7)");
+    CHECK(scripts.look("echo slow; exit 7", {{"caution", {"7"}}})->message ==
+          "slow (check.sh ended with exit status 7)");
     CHECK(scripts.look("kill -9 $$")->message == "check.sh was ended by signal 9");
     CHECK_THAT(scripts.look("grep -c checks/watch /proc/self/cgroup")->message, Contains("1"));
     CHECK(scripts.look("echo $CLP_MONITORNAME")->message == "watch");

@@ -18,7 +18,8 @@ inline Context context_of(const std::string& word, const testing::Texts& values,
     return context;
 }
 
-inline Result<Finding> check(host::Host& host, const std::string& word, const testing::Texts& values, Duration timeout = 10s) {
+inline Result<Finding> check(host::Host& host, const std::string& word, const testing::Texts& values,
+                             Duration timeout = 10s) {
     return find(word)->make(host)->check(context_of(word, values, timeout));
 }
 

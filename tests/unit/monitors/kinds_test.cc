@@ -67,13 +67,15 @@ TEST_CASE("a process is meant by its short name, its program, its first argument
     const auto nginx = [](const char* pattern) {
         return host::matches_process(pattern, "nginx", "/usr/sbin/nginx", "/usr/sbin/nginx -g daemon off;");
     };
-    for (const char* good : {"nginx", "/usr/sbin/nginx", "/usr/sbin/nginx -g daemon off;", "*daemon off*", "/usr/sbin/*",
-                             "*off;", "ngi*", "*", "*n*x*;"})
+    for (const char* good : {"nginx", "/usr/sbin/nginx", "/usr/sbin/nginx -g daemon off;", "*daemon off*",
+                             "/usr/sbin/*", "*off;", "ngi*", "*", "*n*x*;"})
         CHECK(nginx(good));
-    for (const char* bad : {"ngin", "nginx ", "sbin/nginx", "/usr/*/apache*", "*off", "daemon*", ""}) CHECK_FALSE(nginx(bad));
+    for (const char* bad : {"ngin", "nginx ", "sbin/nginx", "/usr/*/apache*", "*off", "daemon*", ""})
+        CHECK_FALSE(nginx(bad));
     CHECK(host::matches_process("kworker*", "kworker/0:1", "", ""));
     CHECK_FALSE(host::matches_process("", "kworker/0:1", "x", "x"));
-    CHECK(host::matches_process("*/opt/app/run.py*", "python3", "/usr/bin/python3", "/usr/bin/python3 /opt/app/run.py -v"));
+    CHECK(host::matches_process("*/opt/app/run.py*", "python3", "/usr/bin/python3",
+                                "/usr/bin/python3 /opt/app/run.py -v"));
 }
 
 TEST_CASE("arpw announces an address that is here, and only cautions about any other") {
@@ -98,7 +100,8 @@ TEST_CASE("mtw combines what the engine says of others") {
     Bench mtw("mtw", Texts{{"monitors", {"a", "b", "c"}}});
     CHECK(mtw.health() == Health::kNormal);
     CHECK_THAT(mtw.message(), Equals("0 of 3 monitors are running, none in error"));
-    mtw.context.others = {{"a", Health::kNormal}, {"b", Health::kNormal}, {"c", Health::kNormal}, {"d", Health::kError}};
+    mtw.context.others = {
+        {"a", Health::kNormal}, {"b", Health::kNormal}, {"c", Health::kNormal}, {"d", Health::kError}};
     CHECK(mtw.health() == Health::kNormal);
     mtw.context.others["b"] = Health::kCaution;
     CHECK(mtw.health() == Health::kCaution);
@@ -193,7 +196,8 @@ TEST_CASE("resw compares free memory and free space with their minimum") {
     both.fake.checks.space = uint64_t{100} << 20U;
     CHECK(both.health() == Health::kError);
     CHECK(both.fake.checks.paths.at(0) == "/data");
-    CHECK_THAT(both.message(), Contains("of memory are free") && Contains("100 MiB are free on the file system of /data"));
+    CHECK_THAT(both.message(),
+               Contains("of memory are free") && Contains("100 MiB are free on the file system of /data"));
     both.fake.checks.space = fail(ErrorCode::kTimedOut, "/data: no answer within 60 s");
     CHECK(both.error().code == ErrorCode::kTimedOut);
     Bench nothing("resw");

@@ -55,7 +55,8 @@ TEST_CASE("mdw cautions while one copy serves alone") {
     b.report.percent = 42;
     b.report.dirty_bytes = 3U << 20U;
     b.report.message = "slow network";
-    CHECK(b.look().message == "md1: the other copy is being brought up to date, 42 %, 3 MiB are to be copied: slow network");
+    CHECK(b.look().message ==
+          "md1: the other copy is being brought up to date, 42 %, 3 MiB are to be copied: slow network");
     b.report.mode = Mode::kSolo;
     CHECK_THAT(b.look().message, Contains("this node alone holds the data"));
 }

@@ -46,8 +46,8 @@ TEST_CASE("every monitor type has a word, a summary and helped parameters") {
             if (known.check != nullptr && !known.default_text.empty()) CHECK(known.check(known.default_text));
         }
     }
-    CHECK(words == std::set<std::string_view>{"pidw", "fipw", "miiw", "ipw", "mdw", "mdnw", "userw", "genw", "diskw", "psw",
-                                              "arpw", "mtw", "httpw", "resw"});
+    CHECK(words == std::set<std::string_view>{"pidw", "fipw", "miiw", "ipw", "mdw", "mdnw", "userw", "genw", "diskw",
+                                              "psw", "arpw", "mtw", "httpw", "resw"});
     CHECK(find("pidw")->description.needs_target);
     CHECK(find("fipw")->description.needs_target);
     CHECK_FALSE(find("miiw")->description.needs_target);
@@ -110,7 +110,8 @@ TEST_CASE("fipw tells an address that has gone, and a lost link only when asked 
     MonitorFixture fipw("fipw");
     fipw.context.target_values = config::Values(testing::Texts{{"address", {"FD00:0::100/64"}}});
     CHECK(fipw.health() == Health::kError);
-    CHECK_THAT(fipw.message(), Equals("address fd00::100 of nginx is not on this node any more: another program has removed it"));
+    CHECK_THAT(fipw.message(),
+               Equals("address fd00::100 of nginx is not on this node any more: another program has removed it"));
     fipw.fake.network.known_addresses = {{"fd00::100", 64, "eth0"}};
     CHECK(fipw.health() == Health::kNormal);
     fipw.fake.network.known_links = {{"eth0", 2, true, false}};

@@ -43,7 +43,8 @@ name = "m0"
 name = "m1"
 )" + lines;
     std::string all;
-    for (const auto& problem : config::parse(text, "cluster.toml", catalogue(), scripts).problems) all += to_string(problem) + "\n";
+    for (const auto& problem : config::parse(text, "cluster.toml", catalogue(), scripts).problems)
+        all += to_string(problem) + "\n";
     return all;
 }
 
@@ -70,9 +71,11 @@ TEST_CASE("what a kind cannot use is refused with what to write instead") {
         {"type = \"genw\"\nscript = \"../x.sh\"", "is neither a stored script nor an absolute path"},
         {"type = \"diskw\"", "has no \"object\""},
         {"type = \"diskw\"\nobject = \"sdb\"", "is not an absolute path"},
-        {"type = \"diskw\"\nobject = \"/dev/sdb\"\nmethod = \"look\"", "write one of \"tur\", \"read\", \"read-direct\", \"write\""},
+        {"type = \"diskw\"\nobject = \"/dev/sdb\"\nmethod = \"look\"",
+         "write one of \"tur\", \"read\", \"read-direct\", \"write\""},
         {"type = \"diskw\"\nobject = \"/dev/sdb\"\nsize = 0", "out of range 1 to 99999999"},
-        {"type = \"diskw\"\nobject = \"/dev/sdb\"\ndisk_full = \"ignore\"", "write one of \"error\", \"caution\", \"normal\""},
+        {"type = \"diskw\"\nobject = \"/dev/sdb\"\ndisk_full = \"ignore\"",
+         "write one of \"error\", \"caution\", \"normal\""},
         {"type = \"psw\"", "has no \"process\""},
         {"type = \"psw\"\nprocess = \"\"", "means every process"},
         {"type = \"psw\"\nprocess = \"* *\"", "means every process"},
@@ -115,8 +118,10 @@ TEST_CASE("what a kind cannot use is refused with what to write instead") {
 TEST_CASE("scripts of monitors are stored with the configuration, or named by an absolute path") {
     const std::set<std::string> none;
     const std::set<std::string> stored = {"monitors/m1/check.sh", "monitors/m1/recovery.sh"};
-    CHECK_THAT(problems("type = \"genw\"", &none), Contains("monitor m1: the script monitors/m1/genw.sh is not stored"));
-    CHECK_THAT(problems("type = \"genw\"", &none), Contains("put it at scripts/monitors/m1/genw.sh beside cluster.toml"));
+    CHECK_THAT(problems("type = \"genw\"", &none),
+               Contains("monitor m1: the script monitors/m1/genw.sh is not stored"));
+    CHECK_THAT(problems("type = \"genw\"", &none),
+               Contains("put it at scripts/monitors/m1/genw.sh beside cluster.toml"));
     CHECK(problems("type = \"genw\"\nscript = \"check.sh\"", &stored) == "");
     CHECK(problems("type = \"genw\"\nscript = \"/opt/check\"", &none) == "");
     CHECK_THAT(problems("type = \"genw\"\nscript = \"check.sh\"\nnode.node2 = { script = \"other.sh\" }", &stored),
