@@ -5,6 +5,8 @@
 #include <deque>
 #include <mutex>
 
+#include "cluster-daemon/runtime/daemon/journal.h"
+#include "common/config/nearest.h"
 #include "common/text.h"
 #include "proto/control.pb.h"
 
@@ -94,7 +96,44 @@ proto::Progress to_dry_run(const engine::OperatorReply& reply, const std::vector
     return progress;
 }
 
+Result<engine::Level> level_of(const std::string& word) {
+    if (word.empty() || word == "INFO") return engine::Level::kInfo;
+    if (word == "WARN") return engine::Level::kWarning;
+    if (word == "ERROR") return engine::Level::kError;
+    return fail(ErrorCode::kUsage, "\"" + one_line(word) + "\" is not a level", "levels: INFO, WARN, ERROR");
+}
+
+Status add_channel(const std::string& word, UserMessage& message) {
+    if (word == "alert") message.history = true;
+    else if (word == "syslog") message.syslog = true;
+    else if (word == "mail") message.mail = true;
+    else if (word == "webhook") message.webhook = true;
+    else return fail(ErrorCode::kUsage, "\"" + one_line(word) + "\" is not a channel", config::nearest(word, {"alert", "syslog", "mail", "webhook"}, "channels"));
+    return {};
+}
+
+Result<UserMessage> read_message(const proto::NotifyRequest& in) {
+    UserMessage message;
+    const auto level = level_of(in.level());
+    if (!level) return tl::unexpected<Error>(level.error());
+    if (in.message().empty()) return fail(ErrorCode::kUsage, "the message is empty", "say what has to be told");
+    message.level = *level;
+    message.id = in.id();
+    message.text = in.message();
+    message.person = in.person();
+    for (const std::string& word : in.channels()) {
+        if (const Status added = add_channel(word, message); !added) return tl::unexpected<Error>(added.error());
+    }
+    return message;
+}
+
 }  // namespace
+
+void notify(const ControlBackend& backend, const proto::NotifyRequest& in, proto::NotifyAnswer& answer) {
+    const auto message = read_message(in);
+    const Status taken = message ? backend.notify(*message) : Status(tl::unexpected<Error>(message.error()));
+    if (!taken) fill_refused(*answer.mutable_refused(), taken.error());
+}
 
 void fill_refused(proto::Refused& out, const Error& error) {
     out.set_code(static_cast<uint32_t>(error.code));

@@ -11,6 +11,8 @@
 
 namespace kagami::control::v1 {
 class ChangeOptions;
+class NotifyAnswer;
+class NotifyRequest;
 class Progress;
 class Refused;
 }  // namespace kagami::control::v1
@@ -31,5 +33,8 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
 // A step that has to be accepted before the change itself is asked for. False when it was refused (that has been written)
 // or the caller is gone.
 bool carry_out_first(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request);
+
+// A person's own message, on the way of the alerts.
+void notify(const ControlBackend& backend, const control::v1::NotifyRequest& in, control::v1::NotifyAnswer& answer);
 
 }  // namespace kagami::runtime

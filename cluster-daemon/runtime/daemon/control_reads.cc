@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <set>
 #include <thread>
 
+#include "cluster-daemon/runtime/daemon/log_merge.h"
 #include "common/text.h"
 #include "proto/control.pb.h"
 
@@ -13,7 +16,9 @@ namespace {
 
 namespace proto = control::v1;
 
-constexpr Duration kLogPeriod = 250ms;  // how soon a new line shows
+constexpr Duration kLogPeriod = 500ms;  // how soon a new line shows
+constexpr size_t kLogLimit = 200;
+constexpr size_t kWhyLimit = 10;
 
 const char* word(engine::Level level) {
     switch (level) {
@@ -36,7 +41,32 @@ void forget_measures(proto::Path& path) {
     path.set_loss_percent(0);
 }
 
+proto::LogEntry to_entry(const LogLine& line) {
+    proto::LogEntry entry;
+    entry.set_time_unix_ms(line.unix_ms);
+    entry.set_node(line.node);
+    entry.set_level(word(line.level));
+    entry.set_subject(valid_utf8(line.subject));
+    entry.set_code(line.code);
+    entry.set_message(valid_utf8(line.message));
+    return entry;
+}
+
+// Stands in the log for lines that could not be asked for.
+proto::LogEntry missing(const std::string& node) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    proto::LogEntry entry;
+    entry.set_time_unix_ms(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+    entry.set_node(node);
+    entry.set_level(word(engine::Level::kWarning));
+    entry.set_subject("node " + node);
+    entry.set_code("log-missing");
+    entry.set_message(node + " did not answer: its lines are missing here");
+    return entry;
+}
+
 void fill_decision(const LogLine& line, proto::Decision& out) {
+    out.set_node(line.node);
     out.set_time_unix_ms(line.unix_ms);
     out.set_reason(line.code);
     out.set_subject(line.subject);
@@ -63,35 +93,35 @@ Status answer_why(const ControlBackend& backend, const proto::WhyRequest& in, pr
     if (!build_why(backend.status(), in.subject(), answer)) return fail(ErrorCode::kNotFound, fmt::format("nothing is named {}", in.subject()));
     LogQuery query;
     query.subject = in.subject();
-    query.limit = in.limit() == 0 ? 10 : in.limit();
-    std::vector<LogLine> lines = backend.log(query);
-    std::reverse(lines.begin(), lines.end());
-    for (const LogLine& line : lines) {
-        fill_decision(line, *answer.add_decisions());
-        answer.mutable_decisions()->rbegin()->set_node(backend.own_name);
-    }
-    if (answer.sentence().empty() && !lines.empty()) answer.set_sentence(valid_utf8(lines.front().message));
+    query.limit = in.limit() == 0 ? kWhyLimit : in.limit();
+    GatheredLog log = backend.log(query, {});
+    log.lines = merge_logs(std::move(log.lines), query.limit);
+    std::reverse(log.lines.begin(), log.lines.end());
+    for (const LogLine& line : log.lines) fill_decision(line, *answer.add_decisions());
+    for (const std::string& node : log.silent) answer.add_silent_nodes(node);
+    if (answer.sentence().empty() && !log.lines.empty()) answer.set_sentence(valid_utf8(log.lines.front().message));
     return {};
 }
 
 void read_log(const ControlBackend& backend, const proto::LogRequest& in, const LogReader& reader) {
     LogQuery query;
     query.since_unix_ms = in.since_unix_ms();
-    query.limit = in.limit() == 0 ? 200 : in.limit();
+    query.limit = in.limit() == 0 ? kLogLimit : in.limit();
     query.minimum = parse_level(in.minimum_level());
     query.subject = in.subject();
+    LogCursor cursor;
+    std::set<std::string> silent;
+    std::map<std::string, int64_t> since;
     while (!reader.gone()) {
-        for (const LogLine& line : backend.log(query)) {
-            proto::LogEntry entry;
-            entry.set_time_unix_ms(line.unix_ms);
-            entry.set_node(backend.own_name);
-            entry.set_level(word(line.level));
-            entry.set_subject(line.subject);
-            entry.set_code(line.code);
-            entry.set_message(valid_utf8(line.message));
-            if (!reader.write(entry)) return;
-            query.since_unix_ms = line.unix_ms + 1;
+        const GatheredLog log = backend.log(query, since);
+        for (const LogLine& line : merge_logs(cursor.take_new(log.lines), query.limit)) {
+            if (!reader.write(to_entry(line))) return;
+            since[line.node] = cursor.since(line.node, query.since_unix_ms);
         }
+        for (const std::string& node : log.silent) {
+            if (silent.insert(node).second && !reader.write(missing(node))) return;
+        }
+        std::erase_if(silent, [&](const std::string& node) { return std::find(log.silent.begin(), log.silent.end(), node) == log.silent.end(); });
         if (!in.follow()) return;
         std::this_thread::sleep_for(kLogPeriod);
     }

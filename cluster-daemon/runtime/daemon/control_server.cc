@@ -160,6 +160,16 @@ class Service final : public proto::Control::Service {
         return to_grpc(config_history(backend_, in->limit() == 0 ? 20 : in->limit(), *answer));
     }
 
+    grpc::Status GetStatistics(ServerContext*, const proto::StatisticsRequest*, proto::Statistics* answer) override {
+        backend_.statistics(*answer);
+        return grpc::Status::OK;
+    }
+
+    grpc::Status Notify(ServerContext*, const proto::NotifyRequest* in, proto::NotifyAnswer* answer) override {
+        notify(backend_, *in, *answer);
+        return grpc::Status::OK;
+    }
+
     grpc::Status CreateToken(ServerContext*, const proto::TokenRequest* in, proto::TokenAnswer* answer) override {
         const auto token = backend_.create_token(in->node(), std::chrono::seconds(in->valid_seconds() == 0 ? 900 : in->valid_seconds()));
         if (!token) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 namespace kagami::runtime {
 
 struct LogLine {
+    std::string node;  // whose journal it is from; empty: this node's
     int64_t unix_ms = 0;
     engine::Level level = engine::Level::kInfo;
     std::string subject;
@@ -27,6 +29,11 @@ struct LogQuery {
     engine::Level minimum = engine::Level::kInfo;
     std::string subject;  // a bare name; empty = all
 };
+// The journals of all nodes that answered, as one.
+struct GatheredLog {
+    std::vector<LogLine> lines;        // oldest first, each with its node
+    std::vector<std::string> silent;   // nodes that did not answer
+};
 struct ConfigRecord {
     uint64_t version = 0;
     std::string hash;
@@ -40,6 +47,8 @@ struct IssuedToken {
     int64_t expires_unix_ms = 0;
 };
 
+struct UserMessage;  // journal.h
+
 // What the service asks of the daemon; each may be called from any thread.
 struct ControlBackend {
     using ReplyHandler = std::function<void(const engine::OperatorReply&)>;
@@ -49,9 +58,12 @@ struct ControlBackend {
     // Hands the request to the engine under a fresh id and returns that id; `reply` runs for each answer, on the engine's thread.
     std::function<uint64_t(engine::OperatorRequest, ReplyHandler reply)> ask;
     std::function<void(uint64_t id)> forget;  // nobody waits for this request any more
-    std::function<std::vector<LogLine>(const LogQuery&)> log;                   // oldest first
+    // Asks every node, each from where `since` says (by name) or the query; blocks for about a second at most.
+    std::function<GatheredLog(const LogQuery&, const std::map<std::string, int64_t>& since)> log;
     std::function<Result<std::vector<ConfigRecord>>(size_t limit)> config_history;  // newest first
     std::function<Result<Bytes>(uint64_t version)> config_version;                  // packed
+    std::function<Status(const UserMessage&)> notify;
+    std::function<void(control::v1::Statistics&)> statistics;
     std::function<Result<IssuedToken>(const std::string& node, Duration valid)> create_token;
 };
 

@@ -20,8 +20,13 @@
 #include "cluster-daemon/runtime/daemon/enrolment.h"
 #include "cluster-daemon/runtime/daemon/guard_link.h"
 #include "cluster-daemon/runtime/daemon/journal.h"
+#include "cluster-daemon/runtime/daemon/log_gather.h"
+#include "cluster-daemon/runtime/daemon/machine_measures.h"
 #include "cluster-daemon/runtime/daemon/mirror_link.h"
+#include "cluster-daemon/runtime/daemon/os_shutdown.h"
 #include "cluster-daemon/runtime/daemon/peer_link.h"
+#include "cluster-daemon/runtime/daemon/peer_questions.h"
+#include "cluster-daemon/runtime/daemon/statistics.h"
 #include "cluster-daemon/runtime/daemon/system_executor.h"
 #include "cluster-daemon/runtime/pki.h"
 #include "cluster-daemon/runtime/register_store.h"
@@ -37,7 +42,9 @@ namespace asio = boost::asio;
 
 constexpr const char* kBootIdPath = "/proc/sys/kernel/random/boot_id";
 constexpr Duration kWatchPeriod = 1s;
+constexpr Duration kMeasurePeriod = 10s;
 constexpr Duration kLoopAnswer = 5s;
+constexpr Duration kPeerPatience = 1s;  // for what only other nodes know
 constexpr Duration kMirrorPatience = 200ms;  // a status does not wait longer for what only the mirror driver knows
 constexpr int kSystemActionFailed = 1;  // still here after a halt or reboot: the supervisor starts the daemon again
 
@@ -54,15 +61,33 @@ uint64_t fresh_seed() {
     return static_cast<uint64_t>(device()) << 32U | device();
 }
 
-int64_t unix_ms() {
-    const auto since = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+int64_t unix_ms_of(std::chrono::system_clock::time_point time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
+
+int64_t unix_ms() { return unix_ms_of(std::chrono::system_clock::now()); }
 
 // Of a loop that may just be ending: then an empty value, and the caller's connection ends with the daemon.
 template <typename T>
 T wait_for(std::future<T>& future) {
     return future.wait_for(kLoopAnswer) == std::future_status::ready ? future.get() : T{};
+}
+
+// Heartbeat paths to other nodes on which nothing arrives now, and nodes that are heard but not connected.
+std::vector<engine::PathReport> bad_paths_of(const std::vector<PathView>& paths) {
+    std::vector<engine::PathReport> bad;
+    std::map<NodeId, const PathView*> unconnected;  // heard; the first path of it
+    std::set<NodeId> connected;
+    for (const PathView& path : paths) {
+        if (path.peer == kWitnessId) continue;
+        if (!path.alive) bad.push_back({path.peer, path.network, false});
+        if (path.alive) unconnected.try_emplace(path.peer, &path);
+        if (path.control) connected.insert(path.peer);
+    }
+    for (const auto& [peer, path] : unconnected) {
+        if (!connected.contains(peer)) bad.push_back({peer, path->network, true});
+    }
+    return bad;
 }
 
 Error no_configuration() {
@@ -87,10 +112,17 @@ struct Daemon::Impl {
     void act_on_system(const engine::ActOnSystem& command);
     void observe(engine::GuardObserved observed);
     void answer(const engine::OperatorReply& reply);
+    void map_os_shutdown(engine::OperatorRequest& request) const;
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
-    StatusInput status();  // not on the loop
+    void watch_paths();
+    void measure();
+    PeerHealth health();   // not on the loop, like the next four
+    GatheredLog log(const LogQuery& query, const std::map<std::string, int64_t>& since);
+    StatusInput status();
+    StatusInput look_now();
     StatusInput look(const engine::Engine& engine);  // on the loop
     engine::Snapshot snapshot();
+    std::unique_ptr<PeerQuestions> open_questions();
     ControlBackend backend();
 
     DaemonPaths paths;
@@ -100,9 +132,11 @@ struct Daemon::Impl {
     std::shared_ptr<const config::Config> config;
     std::optional<RegisterStore> store;
     std::unique_ptr<Journal> journal;
+    Statistics statistics;
     std::unique_ptr<Drivers> drivers;
     std::unique_ptr<GuardLink> guard;
     std::unique_ptr<EngineShell> shell;
+    std::unique_ptr<PeerQuestions> questions;
     std::unique_ptr<PeerLink> peers;
     std::unique_ptr<Enrolment> enrolment;
     std::unique_ptr<ControlServer> control;
@@ -116,6 +150,8 @@ struct Daemon::Impl {
     uint64_t next_request = fresh_seed() >> 16U;
     std::atomic<uint64_t> sequence = 0;
     std::map<std::string, std::pair<std::string, Instant>> situations;  // of groups, and since when; on the loop
+    std::vector<engine::PathReport> bad_paths;                         // last told to the engine; on the loop
+    std::atomic<bool> measuring = false;
     std::optional<engine::StoreConfig> unstored;  // could not be written; on the loop
     std::set<std::string> resumed;  // groups that the guard let go on and that have announced themselves since
     std::optional<engine::ActOnSystem> system_action;  // done once the loop has ended: it may block
@@ -163,6 +199,8 @@ Status Daemon::Impl::open_machine(const Incarnation& self) {
     drivers = std::make_unique<Drivers>(machine->host(), self.node, active_script_directory(paths.state),
                                         [this](engine::Event event) { shell->post(std::move(event)); });
     drivers->set_config(config);
+    statistics.set_config(*config);
+    drivers->set_check_listener([this](const std::string& monitor, Duration took, bool timed_out) { statistics.checked(monitor, took, timed_out); });
     auto link = GuardLink::open(paths.runtime + "/guard.page", self.boot, [this](const std::string& group) { return drivers->footprint(group); });
     if (!link) return tl::unexpected<Error>(link.error());
     guard = std::move(*link);
@@ -176,6 +214,10 @@ Status Daemon::Impl::open_network() {
     callbacks.run_on_loop = [this](std::function<void()> work) { shell->on_loop([work = std::move(work)](const engine::Engine&) { work(); }); };
     callbacks.on_message = [this](NodeId from, engine::Message message) { shell->post(engine::Received{from, std::move(message)}); };
     callbacks.on_connection = [this](NodeId peer, bool connected) { shell->post(engine::PeerConnected{peer, connected}); };
+    if (!witness) {
+        questions = open_questions();
+        callbacks.on_word = [this](NodeId from, PeerWord word, std::span<const uint8_t> content) { questions->receive(from, word, content); };
+    }
     if (enrolment && enrolment->holds_ca_key()) {
         callbacks.on_join = [this](const JoinAttempt& attempt, const JoinReplier& reply) { reply(enrolment->admit(attempt)); };
     }
@@ -184,11 +226,21 @@ Status Daemon::Impl::open_network() {
     peers = std::move(*started);
     for (const int fd : peers->descriptors()) shell->watch_readable(fd, [this] { peers->receive(EngineShell::now()); });
     shell->every(kWatchPeriod, [this] {
-        peers->watch_paths(EngineShell::now());
+        watch_paths();
         if (const auto again = std::exchange(unstored, std::nullopt)) store_config(*again);
         if (!witness) shell->on_loop([this](const engine::Engine& engine) { look(engine); });  // notices since when groups are as they are
     });
+    if (!witness) shell->every(kMeasurePeriod, [this] { measure(); });
     return {};
+}
+
+std::unique_ptr<PeerQuestions> Daemon::Impl::open_questions() {
+    PeerQuestions::Hands hands;
+    hands.send = [this](NodeId to, PeerWord word, const Bytes& content) { return peers->tell(to, word, content); };
+    hands.log = [this](const LogQuery& query) { return journal->lines(query); };
+    hands.health = [this] { return health(); };
+    hands.unix_ms = unix_ms;
+    return std::make_unique<PeerQuestions>(std::move(hands));
 }
 
 Status Daemon::Impl::open_control() {
@@ -236,7 +288,10 @@ ShellActions Daemon::Impl::actions() {
     ShellActions all;
     all.send = [this](NodeId to, const engine::Message& message) { peers->send(to, message, EngineShell::now()); };
     all.act = [this](const engine::Command& command) { act(command); };
-    all.tell = [this](const engine::Decision& decision) { journal->record(decision); };
+    all.tell = [this](const engine::Decision& decision, const engine::Engine& engine) {
+        journal->record(decision, engine.epoch(), engine.chosen().version);
+        statistics.decided(decision, EngineShell::now());
+    };
     all.make_durable = [this](const engine::DurableState& state) -> Status {
         const auto written = store->write(engine::encode(state));
         if (!written) return tl::unexpected<Error>(written.error().error);
@@ -284,6 +339,7 @@ void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::sh
     config = parsed;
     timing = engine::Timing::derive(parsed->timing);
     drivers->set_config(parsed);
+    statistics.set_config(*parsed);
     mirrors->set_config(*parsed);
     guard->forget_footprints();
     guard->set_timing(timing);
@@ -310,6 +366,27 @@ void Daemon::Impl::observe(engine::GuardObserved observed) {
     shell->post(std::move(observed));
 }
 
+// ---- watching ----
+
+void Daemon::Impl::watch_paths() {
+    const Instant now = EngineShell::now();
+    peers->watch_paths(now);
+    if (witness) return;
+    std::vector<engine::PathReport> bad = bad_paths_of(peers->paths(now));
+    if (bad == bad_paths) return;
+    bad_paths = bad;
+    shell->post(engine::PathsSeen{std::move(bad)});
+}
+
+// Not on the engine's thread: a stalled disk blocks the question for its space. While one waits, none is asked anew.
+void Daemon::Impl::measure() {
+    if (measuring.exchange(true)) return;
+    asio::post(disk_worker, [this] {
+        shell->post(measure_machine(paths.state));
+        measuring = false;
+    });
+}
+
 // ---- people ----
 
 void Daemon::Impl::answer(const engine::OperatorReply& reply) {
@@ -323,7 +400,17 @@ void Daemon::Impl::answer(const engine::OperatorReply& reply) {
     handler(reply);
 }
 
+// `kagami-stop.service` only says that this node leaves: how the operating system ends is systemd's to tell.
+void Daemon::Impl::map_os_shutdown(engine::OperatorRequest& request) const {
+    const bool bare = request.verb == engine::OperatorVerb::kNodeShutdown && !request.halt && !request.reboot;
+    if (!bare || request.dry_run || request.subject != keys.info.identity.name) return;
+    const OsEnd end = os_end_under_way();
+    request.halt = end == OsEnd::kHalt;
+    request.reboot = end == OsEnd::kReboot;
+}
+
 uint64_t Daemon::Impl::ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply) {
+    map_os_shutdown(request);
     {
         const std::lock_guard lock(mutex);
         request.id = ++next_request;
@@ -341,11 +428,15 @@ engine::Snapshot Daemon::Impl::snapshot() {
     return wait_for(future);
 }
 
-StatusInput Daemon::Impl::status() {
+StatusInput Daemon::Impl::look_now() {
     auto promise = std::make_shared<std::promise<StatusInput>>();
     auto future = promise->get_future();
     shell->on_loop([this, promise](const engine::Engine& engine) { promise->set_value(look(engine)); });
-    StatusInput input = wait_for(future);
+    return wait_for(future);
+}
+
+StatusInput Daemon::Impl::status() {
+    StatusInput input = look_now();
     if (witness || !input.snapshot.config) return input;
     for (const auto& mirror : mirror_configuration(*input.snapshot.config, input.snapshot.self.node).mirrors) {
         if (auto known = mirrors->status(mirror.name, kMirrorPatience)) input.mirrors[mirror.name] = std::move(*known);
@@ -372,6 +463,24 @@ StatusInput Daemon::Impl::look(const engine::Engine& engine) {
     return input;
 }
 
+PeerHealth Daemon::Impl::health() {
+    const StatusInput now = look_now();
+    PeerHealth health;
+    health.binary_version = KAGAMI_VERSION;
+    health.configuration_hash = to_hex(now.snapshot.document.config.hash.data(), now.snapshot.document.config.hash.size());
+    health.guard_alive = now.guard.alive;
+    health.guard_armed = now.guard.armed;
+    health.watchdog = now.guard.watchdog;
+    health.certificate_until_unix_ms = unix_ms_of(keys.info.validity.until);
+    health.unix_ms = unix_ms();
+    return health;
+}
+
+GatheredLog Daemon::Impl::log(const LogQuery& query, const std::map<std::string, int64_t>& since) {
+    const LogSources sources{keys.info.identity.name, [this](const LogQuery& own) { return journal->lines(own); }, journal_keepers(snapshot())};
+    return gather_logs(*questions, sources, query, since, kPeerPatience);
+}
+
 ControlBackend Daemon::Impl::backend() {
     ControlBackend all;
     all.own_name = keys.info.identity.name;
@@ -382,7 +491,9 @@ ControlBackend Daemon::Impl::backend() {
         const std::lock_guard lock(mutex);
         waiting.erase(id);
     };
-    all.log = [this](const LogQuery& query) { return journal->lines(query); };
+    all.log = [this](const LogQuery& query, const std::map<std::string, int64_t>& since) { return log(query, since); };
+    all.statistics = [this](control::v1::Statistics& out) { statistics.fill(out); };
+    all.notify = [this](const UserMessage& message) { return journal->note(message); };
     all.config_history = [this](size_t limit) { return journal->configurations(limit); };
     all.config_version = [this](uint64_t version) { return journal->configuration(version); };
     all.create_token = [this](const std::string& node, Duration valid) { return enrolment->create_token(node, valid); };
@@ -396,6 +507,7 @@ Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Daemon::~Daemon() {
     // Channels first: their threads post to the shell.
     impl_->control.reset();
+    if (impl_->questions) impl_->questions->stop();
     impl_->peers.reset();
     impl_->disk_worker.join();
     impl_->drivers.reset();
@@ -418,7 +530,9 @@ int Daemon::run() {
     impl_->journal->flush();
     const auto& action = impl_->system_action;
     if (!action || action->action == engine::SystemAction::kStopDaemon) return 0;
-    halt_or_reboot(action->action, action->why);
+    const Status done = make_system_executor()->carry_out(action->action, action->why);
+    if (done) return 0;
+    spdlog::critical("{} ({})", done.error().message, done.error().remedy);
     return kSystemActionFailed;
 }
 

@@ -104,7 +104,7 @@ struct EngineShell::Impl {
     }
 
     void carry_out(engine::Output output) {
-        for (const auto& decision : output.decisions) actions.tell(decision);
+        for (const auto& decision : output.decisions) actions.tell(decision, engine);
         if (output.persist) persist_thread.submit(std::move(*output.persist));
         for (auto& envelope : output.messages) {
             if (envelope.after_persist <= durable_serial) {

@@ -16,7 +16,7 @@ namespace kagami::runtime {
 struct ShellActions {
     std::function<void(NodeId to, const engine::Message&)> send;
     std::function<void(const engine::Command&)> act;
-    std::function<void(const engine::Decision&)> tell;
+    std::function<void(const engine::Decision&, const engine::Engine&)> tell;  // the engine after the step that decided
     // Writes the state; returns once it is durable. Called on the persist thread. A failure ends the process (assumption A3).
     std::function<Status(const engine::DurableState&)> make_durable;
 };

@@ -111,6 +111,7 @@ LogLine to_line(const HistoryRecord& record) {
     line.subject = record.subject;
     line.code = record.reason;
     line.message = record.sentence;
+    if (record.epoch != Epoch{}) line.epoch = to_string(record.epoch);
     const auto inputs = nlohmann::json::parse(record.inputs_json, nullptr, false);
     if (inputs.is_array()) {
         for (const auto& input : inputs) {
@@ -142,10 +143,12 @@ std::unique_ptr<Journal> Journal::open(const std::string& path) {
     return std::unique_ptr<Journal>(new Journal(std::move(impl)));
 }
 
-void Journal::record(const engine::Decision& decision) {
+void Journal::record(const engine::Decision& decision, const Epoch& epoch, const Version& version) {
     const engine::Level level = engine::level_of(decision.reason);
     write_log(level, decision.subject, decision.sentence, engine::name_of(decision.reason));
     HistoryRecord row = row_of(level, engine::name_of(decision.reason), decision.subject, decision.sentence);
+    row.epoch = epoch;
+    row.version = version;
     row.inputs_json = nlohmann::json(decision.rejected).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     impl_->history->record(std::move(row));
     if (impl_->alerts) impl_->alerts->post(alert_of(decision));

@@ -33,7 +33,8 @@ class Journal {
     // From now on each decision is an alert, too. `node`: this one's name.
     void start_alerts(const std::string& path, const std::string& node, const config::Config& config);
     void set_config(const config::Config& config);
-    void record(const engine::Decision& decision);
+    // `epoch` and `version`: of the document it was decided on; none: by something else than the engine.
+    void record(const engine::Decision& decision, const Epoch& epoch = {}, const Version& version = {});
     Status note(const UserMessage& message);  // kUsage when the id is no number of at most four digits
     void flush();  // waits a moment for what is not written yet
     void record_config(const engine::StoreConfig& config);

@@ -11,7 +11,7 @@
 namespace kagami::runtime {
 namespace {
 
-enum class FrameKind : uint8_t { kEngineMessage = 1, kDatagramKey = 2 };
+enum class FrameKind : uint8_t { kEngineMessage = 1, kDatagramKey = 2, kQuestion = 3, kAnswer = 4 };
 
 struct Machine {
     NodeId id;
@@ -48,10 +48,10 @@ std::optional<PairKey> read_key_frame(std::span<const uint8_t> frame) {
     return key;
 }
 
-Bytes message_frame(std::span<const uint8_t> encoded) {
+Bytes frame_of(FrameKind kind, std::span<const uint8_t> encoded) {
     Bytes frame;
     frame.reserve(encoded.size() + 1);
-    frame.push_back(static_cast<uint8_t>(FrameKind::kEngineMessage));
+    frame.push_back(static_cast<uint8_t>(kind));
     frame.insert(frame.end(), encoded.begin(), encoded.end());
     return frame;
 }
@@ -110,7 +110,7 @@ struct PeerLink::Impl {
 
     PeerCallbacks channel_callbacks() {
         PeerCallbacks all;
-        all.on_message = [this](NodeId from, Bytes frame) { on_frame(from, std::move(frame)); };
+        all.on_message = [this](NodeId from, const Bytes& frame) { on_frame(from, frame); };
         all.on_connected = [this](NodeId peer, size_t) {
             callbacks.run_on_loop([this, peer] { hand_over_key(peer); });
         };
@@ -135,15 +135,25 @@ struct PeerLink::Impl {
         callbacks.on_connection(peer, true);
     }
 
-    void on_frame(NodeId from, Bytes frame) {
+    void on_frame(NodeId from, const Bytes& frame) {
         if (frame.empty()) return;
-        if (frame.front() == static_cast<uint8_t>(FrameKind::kDatagramKey)) {
-            const auto key = read_key_frame(frame);
-            if (key) callbacks.run_on_loop([this, from, key = *key] { datagrams.install_send_key(from, key); });
-            return;
+        const auto content = std::span<const uint8_t>(frame).subspan(1);
+        switch (FrameKind{frame.front()}) {
+            case FrameKind::kEngineMessage: return deliver(from, content);
+            case FrameKind::kDatagramKey: return take_key(from, frame);
+            case FrameKind::kQuestion: return on_word(from, PeerWord::kQuestion, content);
+            case FrameKind::kAnswer: return on_word(from, PeerWord::kAnswer, content);
         }
-        if (frame.front() != static_cast<uint8_t>(FrameKind::kEngineMessage)) return;
-        deliver(from, std::span<const uint8_t>(frame).subspan(1));
+    }
+
+    void take_key(NodeId from, const Bytes& frame) {
+        const auto key = read_key_frame(frame);
+        if (key) callbacks.run_on_loop([this, from, key = *key] { datagrams.install_send_key(from, key); });
+    }
+
+    // The witness is a voter and nothing more: it neither asks nor answers.
+    void on_word(NodeId from, PeerWord word, std::span<const uint8_t> content) {
+        if (from != kWitnessId && callbacks.on_word) callbacks.on_word(from, word, content);
     }
 
     void deliver(NodeId from, std::span<const uint8_t> encoded) {
@@ -202,8 +212,15 @@ void PeerLink::send(NodeId to, const engine::Message& message, Instant now) {
     if (engine::is_datagram(message) && encoded.size() <= kDatagramPayloadLimitBytes) {
         impl_->datagrams.send(to, encoded, now);
     } else {
-        impl_->network->send(to, message_frame(encoded));
+        impl_->network->send(to, frame_of(FrameKind::kEngineMessage, encoded));
     }
+}
+
+bool PeerLink::tell(NodeId to, PeerWord word, const Bytes& content) {
+    const std::vector<PeerStatus> links = impl_->network->status();
+    const auto link = std::find_if(links.begin(), links.end(), [&](const auto& l) { return l.node == to; });
+    if (link == links.end() || link->outgoing != PeerLinkState::kUp) return false;
+    return impl_->network->send(to, frame_of(word == PeerWord::kQuestion ? FrameKind::kQuestion : FrameKind::kAnswer, content));
 }
 
 std::vector<int> PeerLink::descriptors() const { return impl_->datagrams.descriptors(); }

@@ -13,6 +13,7 @@
 
 namespace kagami::control::v1 {
 class Status;
+class Statistics;
 class Paths;
 class WhyAnswer;
 }  // namespace kagami::control::v1

@@ -68,7 +68,7 @@ TEST_CASE("a message that waits for the disk is held back until the state is dur
         if (!is_open) ++sent_early;
     };
     actions.act = [](const engine::Command&) {};
-    actions.tell = [](const engine::Decision&) {};
+    actions.tell = [](const engine::Decision&, const engine::Engine&) {};
     actions.make_durable = [&](const engine::DurableState&) { return disk.write(); };
     EngineShell shell(witness_settings(), std::move(actions));
     std::thread loop([&] { shell.run(); });

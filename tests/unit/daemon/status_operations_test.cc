@@ -196,7 +196,8 @@ TEST_CASE("a guard that is not armed is a warning, but not on a node that a pers
     input.guard.armed = false;
     CHECK(status_of(input).alerts(0).severity() == "WARN");
     input.snapshot.document.nodes[NodeId{1}].maintenance = {engine::MaintenanceKind::kUnmanaged, 5};
-    for (const auto& alert : status_of(input).alerts()) CHECK(alert.severity() == "INFO");
+    const proto::Status status = status_of(input);
+    for (const auto& alert : status.alerts()) CHECK(alert.severity() == "INFO");
 }
 
 TEST_CASE("what is worst stands first among the alerts") {
