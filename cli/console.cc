@@ -117,7 +117,7 @@ std::string age_text(int64_t milliseconds) {
 
 std::string left_text(int64_t milliseconds) {
     const int64_t seconds = (milliseconds + 999) / 1000;
-    if (seconds < 60) return fmt::format("{} s", std::max<int64_t>(seconds, 0));
+    if (seconds < 120) return fmt::format("{} s", std::max<int64_t>(seconds, 0));
     const int64_t minutes = (seconds + 59) / 60;
     if (minutes < 120) return fmt::format("{} min", minutes);
     return minutes % 60 == 0 ? fmt::format("{} h", minutes / 60)

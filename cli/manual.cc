@@ -58,8 +58,7 @@ std::string common_options(Effect effect) {
     return text;
 }
 
-constexpr const char* kPageHead = R"('\" t
-.TH KAGAMI 1 "November 2026" "Kagami )" KAGAMI_VERSION R"(" "Kagami"
+constexpr const char* kPageHead = R"(.TH KAGAMI 1 "November 2026" "Kagami )" KAGAMI_VERSION R"(" "Kagami"
 .\" Written by `kagami man` from the table of commands.
 .SH NAME
 kagami \- set up, watch and command a high\-availability cluster

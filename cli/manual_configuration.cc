@@ -5,8 +5,7 @@
 namespace kagami::cli {
 namespace {
 
-constexpr const char* kHead = R"('\" t
-.TH CLUSTER.TOML 5 "November 2026" "Kagami )" KAGAMI_VERSION R"(" "Kagami"
+constexpr const char* kHead = R"(.TH CLUSTER.TOML 5 "November 2026" "Kagami )" KAGAMI_VERSION R"(" "Kagami"
 .\" Written by `kagami man` from the tables of keys.
 .SH NAME
 cluster.toml \- configuration of a Kagami cluster

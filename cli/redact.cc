@@ -101,8 +101,10 @@ std::string without_url_parts(std::string_view text) {
         const size_t at_sign = rest.substr(0, slash).rfind('@');
         out += text.substr(at, begin - at);
         if (at_sign != std::string_view::npos) out += kRemoved;
-        out += rest.substr(at_sign == std::string_view::npos ? 0 : at_sign, slash - (at_sign == std::string_view::npos ? 0 : at_sign));
-        if (rest.size() > slash + 1) out += std::string("/") + kRemoved;
+        const size_t host = at_sign == std::string_view::npos ? 0 : at_sign;
+        out += rest.substr(host, slash - host);
+        if (slash < rest.size()) out += "/";
+        if (slash + 1 < rest.size()) out += kRemoved;
         at = end;
     }
     return out + std::string(text.substr(at));

@@ -193,7 +193,8 @@ std::string render_simulate(const pb::SimulateAnswer& answer, bool colour) {
     for (const std::string& each : answer.unmet()) unmet += note_below(2, each, colour);
     std::string decisions;
     for (const pb::Decision& decision : answer.decisions())
-        decisions += wrapped(decision.reason() + (decision.reason().empty() ? "" : "  ") + decision.sentence(), 2);
+        decisions +=
+            wrapped(decision.sentence() + (decision.reason().empty() ? "" : " (" + decision.reason() + ")"), 2);
     return text + block("What keeps it from going well:", unmet) + block("Decisions, in order:", decisions);
 }
 

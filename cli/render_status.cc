@@ -105,7 +105,10 @@ std::string groups_text(const pb::Status& status, bool colour) {
         table.row({group.name(), "", state_cell(group.state()), or_dash(group.current_node()), group.safety_class(),
                    group.since_ms() < 0 ? "" : age_text(group.since_ms()), group.comment()});
         if (!group.message().empty()) table.note(note_line(4, group.message(), colour));
-        if (!group.waiting().empty()) table.note(note_line(4, group.waiting(), colour));
+        if (!group.waiting().empty()) {
+            const std::string lines = note_below(4, group.waiting(), colour);
+            table.note(lines.substr(0, lines.size() - 1));
+        }
         for (const pb::Resource& resource : group.resources()) {
             const std::string& about = resource.comment().empty() ? resource.detail() : resource.comment();
             table.row({"  " + resource.name(), resource.type(), state_cell(resource.state()), "", "", "", about});
