@@ -51,11 +51,13 @@ void Plan::admit(NodeId node) {
     admitted.state = NodeState::kMember;
     admitted.boot = boot;
     admitted.maintenance = entry.maintenance;
+    if (entry.state == NodeState::kLeft) admitted.reserved_minutes = entry.reserved_minutes;  // until its groups start
     admitted.final_actions_cleared = entry.final_actions_cleared;
     // docs/decisions: armed = its guard covered it at admission; a watchdog decides the safety class only. A boot that
     // was unmanaged may not know yet that it no longer is.
     const bool same_boot = entry.state != NodeState::kAbsent && entry.boot == boot;
     admitted.armed = entry.maintenance.kind != MaintenanceKind::kUnmanaged && (entry.armed || !same_boot);
+    if (entry.reserved_minutes != 0) come_home(node);
     entry = admitted;
     entry.isolated = !input_.config->auto_return && !clean;
     next_.last_standing.reset();

@@ -166,6 +166,7 @@ class Plan {
     bool restrained(const config::Group& group, const GroupEntry& entry, Automatic what, const std::string& would);
     std::string would_go(const config::Group& group, const GroupEntry& entry, const std::string& verb,
                          const std::string& cause) const;
+    void come_home(NodeId node);
     void note_failover(const config::Group& group, NodeId from, NodeId to);
     void plan_latch();
     bool failovers_under_way();
@@ -258,6 +259,7 @@ class Plan {
     bool settle_leader_move(const OwedReply& owed);
     void plan_switches();
     bool count_down(const std::string& key, uint32_t& left, uint32_t step, Duration every);
+    void end_reservation(NodeId node);
     void end_maintenance(const std::string& subject, const std::string& name, Maintenance& entry);
     void arm_again(NodeId node);
     void forget_leader_wish();

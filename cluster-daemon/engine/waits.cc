@@ -15,8 +15,8 @@ const GroupEntry* entry_of(const Document& document, const std::string& group) {
     return at == document.groups.end() ? nullptr : &at->second;
 }
 
-bool is_active(const PolicyInput& input, const std::string& group, const GroupEntry& entry) {
-    if (!entry.owner || entry.goal != Goal::kStarted) return false;
+bool is_active(const PolicyInput& input, const Document& document, const std::string& group, const GroupEntry& entry) {
+    if (!entry.owner || !document.names(*entry.owner) || entry.goal != Goal::kStarted) return false;
     const auto facts = input.facts.find(entry.owner->node);
     if (facts == input.facts.end() || !facts->second.report || facts->second.report->incarnation != *entry.owner)
         return false;
@@ -68,7 +68,7 @@ std::vector<std::string> start_waits_for(const PolicyInput& input, const Documen
         const GroupEntry* entry = entry_of(document, name);
         if (entry == nullptr) continue;
         if (group.start_wait.same_node && !comes_to(input.config->group(name), *entry, node)) continue;
-        if (!is_active(input, name, *entry)) missing.push_back(name);
+        if (!is_active(input, document, name, *entry)) missing.push_back(name);
     }
     return missing;
 }

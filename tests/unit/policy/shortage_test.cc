@@ -74,7 +74,9 @@ TEST_CASE("a node that recovers in time keeps its groups; disk space counts as w
         s.settle();
         wait(s, 10s);
         CHECK(s.entry("a").target == n2);
-        CHECK(s.said(Reason::kNodeShort) == false);  // said when it moved
+        CHECK(s.sentence(Reason::kNodeShort) ==
+              "node1 is short: less disk space is free there than minimum_disk (1000 MiB) demands. Its groups go to a "
+              "node with more. Find out what uses it, or lower the limit.");
     }
     SECTION("not measured") {
         s.memory[n1] = 0;
