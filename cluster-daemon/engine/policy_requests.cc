@@ -59,6 +59,8 @@ void Plan::take_requests() {
 Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
     const OperatorRequest& request = pending.request;
     const Document before = next_;
+    const size_t said = out_.decisions.size();
+    const size_t replied = out_.replies.size();
     const auto carry_out = [&]() -> Status {
         switch (request.verb) {
             case OperatorVerb::kGroupStart: return group_start(request, owed);
@@ -95,6 +97,11 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
         return {};
     };
     const Status done = carry_out();
+    if (!done) {  // it may have been found half-way
+        next_ = before;
+        out_.decisions.resize(said);
+        out_.replies.resize(replied);
+    }
     owed.changes = next_ != before;
     return done;
 }

@@ -318,6 +318,20 @@ void Plan::arm_again(NodeId node) {
     say(Reason::kNodeArmed, "node " + name_of(node), "The guard of " + name_of(node) + " covers its groups again.");
 }
 
+// The node is back: the reservation has served once its groups have started there, or cannot.
+void Plan::end_reservation(NodeId node) {
+    NodeEntry& entry = next_.nodes[node];
+    if (entry.reserved_minutes == 0 || entry.state != NodeState::kMember || entry.leaving != Leaving::kNo) return;
+    for (const config::Group& group : input_.config->groups) {
+        const auto at = next_.groups.find(group.name);
+        if (at == next_.groups.end() || at->second.owner || at->second.held || at->second.last_owner != node ||
+            at->second.goal != Goal::kStarted)
+            continue;
+        if (judge(input_, next_, group, node).fitness != Fitness::kUnfit) return;
+    }
+    entry.reserved_minutes = 0;
+}
+
 void Plan::plan_switches() {
     if (chosen_.cluster_stopped && !next_.cluster_stopped && !next_.failover.on) {
         next_.failover = FailoverSwitch{};
@@ -335,6 +349,7 @@ void Plan::plan_switches() {
         NodeEntry& entry = next_.nodes[node.id];
         end_maintenance("node " + node.name, node.name, entry.maintenance);
         arm_again(node.id);
+        end_reservation(node.id);
         if (count_down("reserved" + node.name, entry.reserved_minutes, 1, 1min))
             say(Reason::kReservationOver, "node " + node.name,
                 node.name + " is not back in the time that was reserved for it: its groups go elsewhere.");

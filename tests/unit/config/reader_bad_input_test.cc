@@ -330,7 +330,7 @@ TEST_CASE("a group does not take the name under which scripts of monitors run") 
 
 TEST_CASE("the number of a node is its own") {
     CHECK(with("name = \"node2\"", "name = \"node2\"\nid = 1").front() ==
-          "cluster.toml:12:6: node node2 has the number 1, which node1 has already; give each node an id of its own; "
+          "cluster.toml:13:6: [[node]] node2 has the number 1, which node1 has already; give each node an id of its own; "
           "without one its position counts");
     CHECK(with("name = \"node1\"", "name = \"node1\"\nid = 2").size() == 1);
     CHECK(with("name = \"node2\"", "name = \"node2\"\nid = 33").size() == 1);

@@ -83,6 +83,7 @@ TEST_CASE("a node that was lost does not keep failover from being switched on") 
     Scene s;
     s.run_on(n1);
     s.document.failover.on = false;
+    s.settle();
     s.lose(n2);
     s.settle();
     CHECK(answer_to(s, request_of(OperatorVerb::kFailoverOn)).outcome == OperatorOutcome::kDone);
@@ -142,6 +143,7 @@ TEST_CASE("a forced failover is refused when a group cannot go, with the reason"
               "node2 cannot lead: group db cannot move to node2: not a server of group db");
     }
     SECTION("to any node") {
+        s.settle();
         s.lose(n3);
         const std::string why = refusal_of(s, request_of(OperatorVerb::kFailoverForce)).message;
         CHECK(why.find("no other node can lead: node2: group db cannot move to node2") == 0);
@@ -357,6 +359,7 @@ TEST_CASE("a planned reboot reserves the node for its groups until it is back") 
     CHECK(s.node(n2).reserved_minutes == 10);
     CHECK(s.node(n2).leaving == Leaving::kReboot);
     CHECK(s.said(Reason::kNodeReserved));
+    s.leaving.insert(n2);
     s.report_state(n2, GroupState::kStopped);
     s.settle();
     CHECK(s.owner() == kNobody);
@@ -365,6 +368,7 @@ TEST_CASE("a planned reboot reserves the node for its groups until it is back") 
     s.settle();
     CHECK(s.owner() == kNobody);
     s.config.auto_return = false;
+    s.leaving.clear();
     s.reboot(n2, 2);
     s.settle();
     CHECK(s.node(n2).reserved_minutes == 0);
@@ -377,6 +381,7 @@ TEST_CASE("the reservation of a node that does not come back runs out") {
     s.run_on(n2);
     s.settle();
     answer_to(s, reboot_of("node2", 2));
+    s.leaving.insert(n2);
     s.report_state(n2, GroupState::kStopped);
     s.settle();
     s.silence(n2);
