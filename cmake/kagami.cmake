@@ -45,6 +45,8 @@ endfunction()
 function(kagami_test name)
   cmake_parse_arguments(A "" "LABEL" "SOURCES;LIBS" ${ARGN})
   kagami_program(${name} SOURCES ${A_SOURCES} LIBS kagami_test_main ${A_LIBS})
+  # Compiled once and run shortly; what it tests has the flags of the product.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${A_LABEL} TIMEOUT 600)
   if(NOT TARGET tests_${A_LABEL})

@@ -16,6 +16,7 @@ from devcluster.cluster import default_bin  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by scripts/test --quick")
+    config.addinivalue_line("markers", "alone: looks at the clock closely; no other test runs beside it")
 
 
 def pytest_collection_modifyitems(items):

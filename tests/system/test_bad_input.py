@@ -34,7 +34,15 @@ def with_group(cluster, name, scripts, resource_lines="", fip=""):
 
 
 def apply(cluster, path):
-    return cluster.exec("node1", ["kagami", "config", "apply", path, "--yes", "--wait", "--timeout", "30s"])
+    done = cluster.exec("node1", ["kagami", "config", "apply", path, "--yes", "--wait", "--timeout", "30s"])
+
+    def both_know():
+        versions = {cluster.cluster_status(node)["configuration_version"] for node in ("node1", "node2")}
+        return len(versions) == 1
+
+    # The node that was asked learns with the leader's next renewal what is in force, and refuses to build on less.
+    wait_until(both_know, 10, "one configuration on both nodes")
+    return done
 
 
 def restore(cluster):

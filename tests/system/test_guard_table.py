@@ -62,6 +62,7 @@ def test_a_restarted_script_helper_still_runs_scripts(cluster):
     web.move(cluster, owner)
 
 
+@pytest.mark.alone
 def test_a_node_that_stands_still_for_less_than_t_hold_keeps_its_group(cluster):
     settle(cluster)
     owner = group_of(cluster.cluster_status(), "web")["current_node"]
@@ -77,6 +78,7 @@ def test_a_node_that_stands_still_for_less_than_t_hold_keeps_its_group(cluster):
     assert service(cluster, owner) == before
 
 
+@pytest.mark.alone
 def test_a_node_that_stands_still_for_longer_than_t_grant_loses_its_group_and_kills_it_on_waking(cluster):
     settle(cluster)
     owner = group_of(cluster.cluster_status(), "web")["current_node"]

@@ -57,6 +57,7 @@ def test_two_sides_that_serve_at_once_are_seen_although_only_one_has_the_address
     assert prober.summary["both_sides"][0]["servers"] == ["node1", "node2"]
 
 
+@pytest.mark.alone
 def test_a_frozen_service_completes_handshakes_and_does_not_count_as_serving(bare):
     take_address(bare, "node1")
     service = serve(bare, "node1")

@@ -28,6 +28,7 @@ def faults(cluster, random_source):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_twenty_random_rounds_never_have_two_sides_and_always_end_well(new_cluster):
     seed = int(os.environ.get("KAGAMI_SEED", random.SystemRandom().randrange(10**6)))
     print(f"seed {seed} (KAGAMI_SEED repeats it)")

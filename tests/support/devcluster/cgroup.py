@@ -38,7 +38,7 @@ class Cgroup:
     def create(self):
         self.remove()
         for path in (self.init, self.system, self.groups):
-            path.mkdir(parents=True)
+            self._make(path)
 
     def remove(self):
         """Ends whatever is left in it."""
@@ -78,6 +78,16 @@ class Cgroup:
     def _event(self, key):
         words = dict(line.split() for line in (self.top / "cgroup.events").read_text().splitlines())
         return words[key]
+
+    @staticmethod
+    def _make(path, tries=100):
+        """Another cluster that goes may take kagami.dev away in the moment before something is in it."""
+        try:
+            path.mkdir(parents=True)
+        except FileNotFoundError:
+            if tries == 0:
+                raise
+            Cgroup._make(path, tries - 1)
 
     @staticmethod
     def _remove_if_empty(path):
