@@ -172,6 +172,8 @@ bool Engine::Impl::ask_here(const OperatorRequest& request, Instant now) {
         const config::Node* node = out.config ? out.config->node(request.subject) : nullptr;
         if (node == nullptr)
             return answer(fail(ErrorCode::kNotFound, "There is no node \"" + request.subject + "\"."), {});
+        if (request.dry_run)
+            return answer({}, "Nothing was done. It would be: " + node->name + " is noted as down.");
         confirmed_down.insert(node->id);
         confirmed_down_at = now;
         out.say(Reason::kConfirmedDown, "node " + node->name,
@@ -180,6 +182,11 @@ bool Engine::Impl::ask_here(const OperatorRequest& request, Instant now) {
                               " is noted as down; `kagami cluster start --alone --confirm-down` goes on without it.");
     }
     if (request.verb != OperatorVerb::kClusterStart || !(request.force || request.alone)) return false;
+    if (request.dry_run)
+        return answer({}, request.alone ? "Nothing was done. It would be: the cluster starts without the nodes confirmed "
+                                          "down, if every other one is heard."
+                                        : "Nothing was done. It would be: the cluster starts without waiting for the "
+                                          "nodes that are not heard, if a majority is.");
     if (request.alone && !confirmed_down.empty())
         return answer(reg.force_start(std::exchange(confirmed_down, {}), now),
                       "The cluster starts without the nodes confirmed down.");

@@ -72,9 +72,11 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
     own.without_leader_since = now;
     if (own.accepted) {
         if (own.sent_under == leader.epoch) return false;
+        const std::string moved = "the leadership has moved to " + out_.name(leader.node);
         answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
-               "Accepted; the leadership has moved to " + out_.name(leader.node) +
-                   ", which carries it out: see `kagami status`.",
+               own.request.verb == OperatorVerb::kLeaderMove
+                   ? "Done: " + moved + "."
+                   : "Accepted; " + moved + ", which carries it out: see `kagami status`.",
                {});
         return true;
     }

@@ -12,6 +12,13 @@ bool keeps_weight(const NodeEntry& entry) {
     return entry.state != NodeState::kLeft && entry.leaving == Leaving::kNo;
 }
 
+// A node that was added to a running cluster is listened to, but counts only once it is a member: until then it could
+// only be missed.
+bool counts(const NodeEntry& entry, const Voter* present) {
+    const bool never_voted = present == nullptr || present->weight == 0;
+    return keeps_weight(entry) && !(entry.state == NodeState::kAbsent && never_voted);
+}
+
 size_t groups_owned(const Document& document, NodeId node) {
     return static_cast<size_t>(std::count_if(document.groups.begin(), document.groups.end(), [&](const auto& g) {
         return g.second.owner && g.second.owner->node == node;
@@ -55,8 +62,8 @@ Voters wanted_voters(const Document& document, const VoterFacts& facts) {
     for (const auto& [node, entry] : document.nodes) {
         const Voter* present = document.voter(node);
         Voter voter = present != nullptr ? *present : Voter{{node, 0}, 0, {}, {}};
-        if (keeps_weight(entry)) members.push_back(node);
-        voter.weight = keeps_weight(entry) ? 1 : 0;
+        if (counts(entry, present)) members.push_back(node);
+        voter.weight = counts(entry, present) ? 1 : 0;
         wanted.push_back(voter);
     }
     if (members.empty()) return document.voters;  // all leave: the last ones keep what they have

@@ -1,7 +1,7 @@
 // Who votes with which weight: pure functions from document to document, combined with the policy's plan by the engine.
 // protocol.md 3, 7.
 //
-// Rules:   every node that has not left and does not leave has weight 1; an odd number of them needs nobody else; with
+// Rules:   every node that has not left and does not leave has weight 1 (one that was added later: once it is a member); an odd number of them needs nobody else; with
 // an even number the witness has 1 as
 //          long as it lives, else one node more: the tie holder (the node that owns most groups, then the leader).
 //          The witness is written off (weight 0) when it has not voted for max(5 T_hold, 10 s) while all others do; it

@@ -94,6 +94,13 @@ Document document_of(Random& r) {
     }
     if (r.coin()) d.last_standing = LastStanding{r.node(), Epoch{r.below(1U << 30U)}};
     d.cluster_stopped = r.coin();
+    d.leader_wish = r.node();
+    if (r.coin()) {
+        d.pending = PendingChange{{r.below(9), r.array<32>(), r.bytes(99)}, r.text(99), {}, {}, 7, r.coin(), r.coin()};
+        d.pending->stops = {r.text(9), r.text(9)};
+        d.pending->ran = {r.text(9)};
+    }
+    if (r.coin()) d.unconfirmed = Unconfirmed{{r.below(9), r.array<32>(), r.bytes(99)}, 60};
     return d;
 }
 

@@ -145,3 +145,18 @@ TEST_CASE("what a leader has not looked at when it leads no more is forgotten, a
     REQUIRE(taken.size() == 1);
     CHECK(taken[0].request.id == 2);
 }
+
+TEST_CASE("a leadership that has moved is what was asked for") {
+    Outbox out;
+    Requests requests(kOne, out);
+    OperatorRequest request = move_of(1);
+    request.verb = OperatorVerb::kLeaderMove;
+    requests.ask(request, Instant{100s});
+    requests.advance(kTwoLeads, kTiming, Instant{100s});
+    requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kAccepted));
+    requests.advance({kThree, Epoch::make(6, kThree), false}, kTiming, Instant{101s});
+    const auto answers = requests.take_answers();
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[1].outcome == OperatorOutcome::kDone);
+    CHECK(answers[1].message.find("Done: the leadership has moved to") == 0);
+}

@@ -148,6 +148,42 @@ TEST_CASE("the tie weight follows the groups, and stays when nothing tips the ba
     CHECK(weight(next, kOne) == 1);
 }
 
+TEST_CASE("a node that was added is listened to at once and votes once it is a member; a removed one is gone") {
+    Document d = running(2, true);
+    d.nodes[kThree] = NodeEntry{};
+    keep_voters(d, facts_of(d, {kOne, kTwo, kWitnessId}));
+    REQUIRE(d.voter(kThree) != nullptr);
+    CHECK(weight(d, kThree) == 0);
+    CHECK(weight(d, kWitnessId) == 1);
+    CHECK(total(d) == 3);
+    keep_voters(d, facts_of(d, {kOne, kTwo, kWitnessId}));
+    CHECK(d.previous_voters.empty());
+    d.nodes[kThree].state = NodeState::kMember;
+    d.nodes[kThree].boot = boot_of(kThree, 1);
+    keep_voters(d, facts_of(d, {kOne, kTwo, kThree, kWitnessId}));
+    CHECK(weight(d, kThree) == 1);
+    CHECK(weight(d, kWitnessId) == 0);
+    CHECK(total(d) == 3);
+    CHECK_FALSE(d.previous_voters.empty());
+    keep_voters(d, facts_of(d, {kOne, kTwo, kThree, kWitnessId}));
+    d.nodes[kTwo].state = NodeState::kLeft;
+    keep_voters(d, facts_of(d, {kOne, kThree, kWitnessId}));
+    keep_voters(d, facts_of(d, {kOne, kThree, kWitnessId}));
+    CHECK(weight(d, kTwo) == 0);
+    d.nodes.erase(kTwo);
+    keep_voters(d, facts_of(d, {kOne, kThree, kWitnessId}));
+    CHECK(d.voter(kTwo) == nullptr);
+    CHECK(weight(d, kThree) == 1);
+    CHECK(total(d) == 3);
+}
+
+TEST_CASE("the nodes of a new cluster vote before they were ever admitted") {
+    Document d = document_of(3, false);
+    const Document before = d;
+    keep_voters(d, facts_of(d, {kOne, kTwo, kThree}));
+    CHECK(d.voters == before.voters);
+}
+
 TEST_CASE("a nonce is admitted beside the present one and replaces it once the voter uses it") {
     Document d = running(2, true);
     VoterFacts facts = facts_of(d, {kOne, kTwo, kWitnessId});
