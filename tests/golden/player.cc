@@ -57,6 +57,7 @@ Player::Player(const Case& played)
     add_person_commands();
     add_mirror_commands();
     add_operation_commands();
+    add_detail_commands();
     actions_["expect"] = [this](const Words& words) { return expect(words); };
 }
 

@@ -35,6 +35,7 @@ class Player {
     void add_person_commands();
     void add_mirror_commands();
     void add_operation_commands();
+    void add_detail_commands();
     void carry_out(const Command& command);
     void write(const std::string& text);
     void write_places();
@@ -45,6 +46,8 @@ class Player {
     Status trouble(const Words& words, bool hangs);
     Status impostor(const Words& words);
     Status measure(const Words& words);
+    Status resource(const Words& words);
+    Status monitor(const Words& words);
     Status maintenance(const Words& words);
     Status failover(const Words& words);
     Status reserved_reboot(const Words& words);

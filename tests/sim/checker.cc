@@ -487,7 +487,7 @@ void Checker::tick() {
     for (size_t i = 0; i < world_.configured(); ++i) {
         const Node& node = world_.at(i);
         // Without a guard the watchdog resets the machine; until then its lease goes on or I14 tells.
-        if (!node.powered() || node.frozen() || excused(node) || !node.guard().alive()) continue;
+        if (!node.powered() || node.frozen() || excused(node) || !node.guard().alive() || unmanaged(node)) continue;
         for (const std::string& group : node.machine().groups()) {
             if (!node.machine().effects(group)) continue;
             const Instant deadline = node.guard().page().deadline;

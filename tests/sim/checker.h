@@ -49,6 +49,7 @@ class Checker {
     uint64_t elections() const { return leaders_.size(); }
     uint64_t moves(const std::string& group) const;
     uint64_t suspensions() const { return suspensions_; }
+    bool unmanaged(const Node& node) const;
     bool store_sound(const Node& node) const;  // its voter is the one the newest document names
 
  private:
@@ -86,7 +87,6 @@ class Checker {
     void check_durable_first(const Node& from, const engine::Message& message);
     void check_startup(const Node& node);
     bool excused(const Node& node) const;
-    bool unmanaged(const Node& node) const;
     bool cluster_lives() const;
     void note_cold();
     View& view(const Node& node);

@@ -265,8 +265,15 @@ bool Machine::troubled(const std::string& name) const {
     return true;
 }
 
+bool Machine::next_script_ends_well(const std::string& name) {
+    const auto at = failing_scripts_.find(name);
+    return at == failing_scripts_.end() || at->second-- <= 0;
+}
+
 void Machine::check(const engine::CheckMonitor& command) {
-    queue_.after(1ms, [this, command, life = life_, daemon = hooks_.daemon_life()] {
+    const auto slow = check_takes_.find(command.monitor);
+    const Duration takes = slow == check_takes_.end() ? Duration(1ms) : std::min(slow->second, command.timeout);
+    queue_.after(takes, [this, command, life = life_, daemon = hooks_.daemon_life()] {
         if (life != life_ || daemon != hooks_.daemon_life()) return;
         engine::MonitorDone done;
         done.operation = command.operation;

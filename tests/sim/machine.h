@@ -68,6 +68,10 @@ class Machine {
     void forget_troubles();
     void service_dies(const std::string& group, const std::string& resource);
     void monitor_fails(const std::string& monitor, bool on);
+    void check_takes(const std::string& monitor, Duration takes) { check_takes_[monitor] = takes; }
+    // The next scripts around the steps of a resource, or of a monitor's recovery, fail.
+    void scripts_fail(const std::string& name, int times) { failing_scripts_[name] = times; }
+    bool next_script_ends_well(const std::string& name);
     void set_frozen(bool on) { frozen_ = on; }
 
  private:
@@ -110,6 +114,8 @@ class Machine {
     std::map<std::string, std::deque<Trouble>> troubles_;
     std::set<std::string> watched_;
     std::set<std::string> failing_;
+    std::map<std::string, Duration> check_takes_;
+    std::map<std::string, int> failing_scripts_;
     uint64_t life_ = 0;  // of the machine: power
     uint64_t tickets_ = 0;
     bool frozen_ = false;

@@ -30,7 +30,9 @@ Node::Node(World& world, NodeId id, size_t slot)
                   power_off();
                   world_.queue().after(world_.timing().inputs.reset + 10s, [this] { power_on(); });
               },
-              [this](const std::string& what) { world_.checker().violation("I15", world_.name(id_) + ": " + what); }}) {
+              [this](const std::string& what) {
+                  if (!world_.checker().unmanaged(*this)) world_.checker().violation("I15", world_.name(id_) + ": " + what);
+              }}) {
 }
 
 Instant Node::local_now() const {
@@ -251,11 +253,12 @@ void Node::run(const engine::Command& command) {
         }
         void operator()(const engine::CheckMonitor& c) const { node.machine_.check(c); }
         void operator()(const engine::WatchMonitor& c) const { node.machine_.watch(c); }
-        void operator()(const engine::RunRecoveryScript& c) const { script(c.operation); }
-        void operator()(const engine::RunResourceScript& c) const { script(c.operation); }
-        void script(uint64_t operation) const {
-            node.world_.queue().after(20ms, [n = &node, operation, life = node.daemon_life_] {
-                if (life == n->daemon_life_) n->feed(engine::ScriptDone{operation, true, ""});
+        void operator()(const engine::RunRecoveryScript& c) const { script(c.operation, c.monitor); }
+        void operator()(const engine::RunResourceScript& c) const { script(c.operation, c.resource); }
+        void script(uint64_t operation, const std::string& name) const {
+            const bool ok = node.machine_.next_script_ends_well(name);
+            node.world_.queue().after(20ms, [n = &node, operation, ok, life = node.daemon_life_] {
+                if (life == n->daemon_life_) n->feed(engine::ScriptDone{operation, ok, ok ? "" : "it ended with 1"});
             });
         }
         void operator()(const engine::SetGuard& c) const {
