@@ -1,7 +1,7 @@
 """A mail server or a web server that tests send alerts to. Every message it takes is one JSON line in OUT, which begins with
 {"port": N} once it listens.
 
-receivers.py smtp|http --out FILE [--port N] [--answers CODE,...] [--tls starttls|tls --certificate PREFIX]
+receivers.py smtp|http --out FILE [--host ADDRESS] [--port N] [--answers CODE,...] [--tls starttls|tls --certificate PREFIX]
              [--user NAME --password-file FILE --mechanism PLAIN|LOGIN|CRAM-MD5] [--silent]
 
 --answers  codes for the first messages (0 = the connection is closed), then all is well
@@ -29,6 +29,7 @@ def arguments():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("kind", choices=["smtp", "http"])
     parser.add_argument("--out", required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answers", default="")
     parser.add_argument("--tls", choices=["starttls", "tls"])
@@ -54,11 +55,11 @@ class Book:
         return self.answers.pop(0) if self.answers else None
 
 
-def tls_context(prefix):
+def tls_context(prefix, host):
     if not pathlib.Path(prefix + ".crt").exists():
         subprocess.run(["/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-keyout", prefix + ".key", "-out", prefix + ".crt", "-subj", "/CN=receiver", "-days", "2",
-                        "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+                        "-addext", "subjectAltName=IP:" + host], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(prefix + ".crt", prefix + ".key")
     return context
@@ -106,7 +107,7 @@ class Mailbox:
 def smtp_factory(options, book):
     mailbox = Mailbox(book, options)
     others = [name for name in ("PLAIN", "LOGIN", "CRAM-MD5") if name != options.mechanism]
-    context = tls_context(options.certificate) if options.tls == "starttls" else None
+    context = tls_context(options.certificate, options.host) if options.tls == "starttls" else None
     return lambda: SMTP(mailbox, hostname="receiver", tls_context=context, require_starttls=context is not None,
                         auth_required=options.user is not None, auth_require_tls=False, authenticator=mailbox.check,
                         auth_exclude_mechanism=others if options.user else ["PLAIN", "LOGIN", "CRAM-MD5"],
@@ -144,13 +145,13 @@ async def main():
     options = arguments()
     book = Book(options)
     loop = asyncio.get_running_loop()
-    context = tls_context(options.certificate) if options.tls == "tls" else None
+    context = tls_context(options.certificate, options.host) if options.tls == "tls" else None
     if options.silent:
-        server = await asyncio.start_server(stay_silent, "127.0.0.1", options.port)
+        server = await asyncio.start_server(stay_silent, options.host, options.port)
     elif options.kind == "http":
-        server = await asyncio.start_server(lambda r, w: serve_http(book, r, w), "127.0.0.1", options.port, ssl=context)
+        server = await asyncio.start_server(lambda r, w: serve_http(book, r, w), options.host, options.port, ssl=context)
     else:
-        server = await loop.create_server(smtp_factory(options, book), "127.0.0.1", options.port, ssl=context)
+        server = await loop.create_server(smtp_factory(options, book), options.host, options.port, ssl=context)
     book.note(port=server.sockets[0].getsockname()[1])
     await server.serve_forever()
 
