@@ -30,6 +30,7 @@ struct Footprint {
     bool cgroup = false;
     std::vector<host::Address> addresses;
     std::vector<std::string> mounts;
+    std::vector<std::string> units;    // cgroups of others that its processes live in: "system.slice/nginx.service"
     std::vector<std::string> mirrors;  // mirror disks: the guard fails their stalled I/O before it kills
 };
 

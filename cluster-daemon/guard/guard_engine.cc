@@ -53,7 +53,7 @@ void Engine::learn(const GuardPlan* plan) {
     }
     for (const auto& group : plan->groups) readable_ &= notice(group);
     for (auto& t : tracked_) {
-        if (!t.in_plan && settled(t.at.state) && !t.populated) t.used = false;
+        if (!t.in_plan && settled(t.at.state) && (!t.populated || terms_.unmanaged != 0)) t.used = false;
     }
     before_ = nullptr;
 }

@@ -15,6 +15,7 @@
 //           lease, or when every group is seen suspended or killed. What was not suspended within T_guard or killed
 //           within T_kill condemns the machine: never petted again, reset. Leases are kept whether armed or not.
 // Leaving   A group that leaves the plan stays guarded until its cgroup is empty: a daemon cannot forget what runs.
+//           Only a plan that says `unmanaged` lets go of what runs; what is suspended or being killed by then is not.
 // Restart   A guard that starts takes over states from its predecessor's report. Without a plan it neither arms nor
 //           pets.
 //

@@ -19,7 +19,7 @@ namespace kagami::guard {
 namespace {
 
 static_assert(std::is_trivially_copyable_v<GuardPlan> && std::is_trivially_copyable_v<GuardReport>);
-static_assert(sizeof(GuardGroup) == 5104 && sizeof(GuardPlan) == 326744 && sizeof(GuardReport) == 4744,
+static_assert(sizeof(GuardGroup) == 5624 && sizeof(GuardPlan) == 719960 && sizeof(GuardReport) == 9352,
               "the layout has changed: raise kPageVersion");
 static_assert(std::atomic_ref<uint64_t>::is_always_lock_free);
 
@@ -147,6 +147,10 @@ const char* defect(const GuardGroup& group) {
     if (!group.name.ok() || !valid_name(group.name.view())) return "the name is not valid";
     if (group.kind > GroupKind::kStrict || group.verdict > Verdict::kKill) return "unknown kind or verdict";
     if (!group.cgroup.ok() || !valid_cgroup(group.cgroup.view())) return "the cgroup path is not valid";
+    if (!group.units.ok()) return "more than 4 units";
+    for (const auto& unit : group.units) {
+        if (!unit.ok() || !valid_cgroup(unit.view())) return "the cgroup path of a unit is not valid";
+    }
     if (!group.addresses.ok()) return "more than 16 addresses";
     if (!group.mounts.ok()) return "more than 16 mounts";
     if (!group.mirrors.ok()) return "more than 8 mirror disks";
@@ -171,10 +175,11 @@ const char* defect(const GuardPlan& plan) {
         return "a timing value is out of range";
     }
     if (t.armed != 0 && t.watchdog_timeout == 0ns) return "armed without a watchdog time-out";
+    if (t.unmanaged != 0 && (t.armed != 0 || plan.groups.size() > 0)) return "unmanaged, yet armed or with groups";
     if (t.deadline < Instant{} || t.lease_sent_at < Instant{} || t.lease_sent_at > kNever - 1h) {
         return "a stamp is out of range";
     }
-    if (!plan.groups.ok()) return "more than 64 groups";
+    if (!plan.groups.ok()) return "more than 128 groups";
     for (const auto& group : plan.groups) {
         if (const char* what = defect(group)) return what;
     }
@@ -188,7 +193,7 @@ const char* defect(const GuardPlan& plan) {
 
 const char* defect(const GuardReport& report) {
     if (!report.device.ok() || report.watchdog > WatchdogKind::kSimulated) return "unknown watchdog";
-    if (!report.groups.ok()) return "more than 64 groups";
+    if (!report.groups.ok()) return "more than 128 groups";
     for (const auto& group : report.groups) {
         if (!group.name.ok() || group.state > GroupState::kKillFailed) return "unknown group state";
     }

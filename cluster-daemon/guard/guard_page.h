@@ -26,11 +26,12 @@
 namespace kagami::guard {
 
 constexpr const char* kPagePath = "/run/kagami/guard.page";
-constexpr uint32_t kPageVersion = 2;  // raise it with every change of a struct below
-constexpr size_t kMaxGroups = 64;
+constexpr uint32_t kPageVersion = 3;  // raise it with every change of a struct below
+constexpr size_t kMaxGroups = 128;
 constexpr size_t kMaxAddresses = 16;
 constexpr size_t kMaxMounts = 16;
 constexpr size_t kMaxMirrors = 8;
+constexpr size_t kMaxUnits = 4;
 
 // Text of at most kCapacity bytes, NUL-padded. Too long a text is kept as "not ok" and refused when it is published.
 template <size_t kCapacity>
@@ -100,6 +101,7 @@ struct GuardGroup {
     GroupKind kind = GroupKind::kData;
     Verdict verdict = Verdict::kNone;
     Text<127> cgroup;  // relative to the cgroup root; its children are covered
+    List<Text<127>, kMaxUnits> units;  // further cgroups, relative to the mount of cgroup2: "system.slice/nginx.service"
     List<GuardAddress, kMaxAddresses> addresses;
     List<Text<255>, kMaxMounts> mounts;  // in the order of mounting
     List<Text<31>, kMaxMirrors> mirrors;          // mirror disks, whose stalled I/O is failed before a kill
@@ -112,6 +114,7 @@ struct GuardTerms {
     Duration t_hold{}, t_guard{}, t_kill{};
     Duration watchdog_timeout{};
     uint8_t armed = 0;  // the document says ARMED; zero = UNARMED or LEFT
+    uint8_t unmanaged = 0;  // a person runs this node by hand: whatever runs is let go, nothing is armed
 };
 
 struct GuardPlan {

@@ -36,6 +36,21 @@ bool unmount_all(const char* path) {
     return errno == EINVAL || errno == ENOENT;
 }
 
+// Where the cgroup2 file system is mounted: the highest directory above ours that is still of that file system.
+UniqueFd open_top(int below) {
+    UniqueFd top(openat(below, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat here{};
+    for (int depth = 0; depth < 32 && fstat(top.get(), &here) == 0; ++depth) {
+        UniqueFd above(openat(top.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        struct stat there{};
+        const bool further = above.valid() && fstat(above.get(), &there) == 0 && there.st_dev == here.st_dev &&
+                             there.st_ino != here.st_ino;
+        if (!further) break;
+        top = std::move(above);
+    }
+    return top;
+}
+
 }  // namespace
 
 Status Unmounter::start() {
@@ -83,6 +98,7 @@ Status Hands::open(const char* cgroup_root) {
         return fail(std::string("guard: ") + cgroup_root + " is not a directory of cgroup v2",
                     "mount it (mount -t cgroup2 none /sys/fs/cgroup) or set KAGAMI_CGROUP_ROOT");
     }
+    top_ = open_top(root_.get());
     any_socket_ = UniqueFd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     netlink_ = UniqueFd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
     sockaddr_nl kernel{};
@@ -98,21 +114,31 @@ Sight Hands::look(size_t place, const GuardGroup& group) {
     Sight sight{.addresses_gone = outcomes_[place].addresses_gone,
                 .mounts_gone = outcomes_[place].mounts_gone,
                 .withdrawn = outcomes_[place].withdrawn};
-    char text[256] = {};
-    std::snprintf(text, sizeof(text), "%s/cgroup.events", group.cgroup.c_str());
-    const UniqueFd file(openat(root_.get(), text, O_RDONLY | O_CLOEXEC));
-    if (!file.valid() && errno == ENOENT) {  // no cgroup: nothing of it runs
-        sight.frozen = true;
-        sight.populated = false;
-    }
-    if (!file.valid()) return sight;
-    const ssize_t length = read(file.get(), text, sizeof(text) - 1);
-    if (length < 0) return sight;
-    text[length] = '\0';
-    sight.frozen = std::strstr(text, "frozen 1") != nullptr;
-    sight.populated = std::strstr(text, "populated 0") == nullptr;
-    if (!sight.frozen && group.mirrors.size() > 0) sight.frozen = stands_still(root_.get(), group.cgroup.c_str());
+    sight.frozen = true;
+    sight.populated = false;
+    look_at(root_.get(), group.cgroup.c_str(), group.mirrors.size() > 0, sight);
+    for (const auto& unit : group.units) look_at(top_.get(), unit.c_str(), group.mirrors.size() > 0, sight);
     return sight;
+}
+
+// One cgroup of a group: it adds to what was seen of the others. One that is not there runs nothing.
+void Hands::look_at(int base, const char* cgroup, bool mirrors, Sight& sight) {
+    char text[256] = {};
+    std::snprintf(text, sizeof(text), "%s/cgroup.events", cgroup);
+    const UniqueFd file(openat(base, text, O_RDONLY | O_CLOEXEC));
+    if (!file.valid() && errno == ENOENT) return;
+    const ssize_t length = file.valid() ? read(file.get(), text, sizeof(text) - 1) : -1;
+    if (length < 0) {
+        sight.frozen = false;
+        sight.populated = true;
+        return;
+    }
+    text[length] = '\0';
+    const bool populated = std::strstr(text, "populated 0") == nullptr;
+    bool frozen = std::strstr(text, "frozen 1") != nullptr;
+    if (!frozen && mirrors) frozen = stands_still(base, cgroup);
+    sight.populated |= populated;
+    sight.frozen &= frozen;
 }
 
 // Order: first what stops the group, last what may take its time.
@@ -120,28 +146,38 @@ void Hands::act(size_t place, const GuardGroup& group, const GroupOrders& orders
     Outcome& outcome = outcomes_[place];
     outcome = {};
     for (size_t i = 0; orders.abort && i < group.mirrors.size(); ++i) abort_mirror(group.mirrors[i].view());
-    if (orders.kill) write_cgroup(group, "cgroup.kill", "1");
-    if (orders.freeze) write_cgroup(group, "cgroup.freeze", "1");
+    if (orders.kill) write_cgroups(group, "cgroup.kill", "1");
+    if (orders.freeze) write_cgroups(group, "cgroup.freeze", "1");
     if (orders.kill || orders.freeze) {
-        boost_tasks(root_.get(), group.cgroup.c_str());
+        boost(group, true);
         calm_[place] = false;
     } else if (orders != GroupOrders{} && !std::exchange(calm_[place], true)) {
-        unboost_tasks(root_.get(), group.cgroup.c_str());
+        boost(group, false);
     }
     if (orders.withdraw) outcome.withdrawn = withdraw(group, outcome.addresses_gone);
-    if (orders.thaw) write_cgroup(group, "cgroup.freeze", "0");
+    if (orders.thaw) write_cgroups(group, "cgroup.freeze", "0");
     for (size_t i = 0; i < group.addresses.size(); ++i) {
         if ((orders.restore >> i & 1U) != 0) change_address(RTM_NEWADDR, group.addresses[i]);
     }
     if (orders.unmount) outcome.mounts_gone = unmounter_.unmount(place, group);
 }
 
-void Hands::write_cgroup(const GuardGroup& group, const char* file, const char* text) {
-    char path[256];
-    std::snprintf(path, sizeof(path), "%s/%s", group.cgroup.c_str(), file);
-    const UniqueFd fd(openat(root_.get(), path, O_WRONLY | O_CLOEXEC));
-    // Whether it worked the next look shows.
-    if (fd.valid()) std::ignore = write(fd.get(), text, std::strlen(text));
+void Hands::boost(const GuardGroup& group, bool on) {
+    const auto change = on ? boost_tasks : unboost_tasks;
+    change(root_.get(), group.cgroup.c_str());
+    for (const auto& unit : group.units) change(top_.get(), unit.c_str());
+}
+
+void Hands::write_cgroups(const GuardGroup& group, const char* file, const char* text) {
+    const auto write_one = [&](int base, const char* cgroup) {
+        char path[256];
+        std::snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+        const UniqueFd fd(openat(base, path, O_WRONLY | O_CLOEXEC));
+        // Whether it worked the next look shows.
+        if (fd.valid()) std::ignore = write(fd.get(), text, std::strlen(text));
+    };
+    write_one(root_.get(), group.cgroup.c_str());
+    for (const auto& unit : group.units) write_one(top_.get(), unit.c_str());
 }
 
 uint16_t Hands::withdraw(const GuardGroup& group, bool& all_gone) {

@@ -38,11 +38,13 @@ class Hands {
     void act(size_t place, const GuardGroup& group, const GroupOrders& orders);
 
  private:
-    void write_cgroup(const GuardGroup& group, const char* file, const char* text);
+    void look_at(int base, const char* cgroup, bool mirrors, Sight& sight);
+    void write_cgroups(const GuardGroup& group, const char* file, const char* text);
+    void boost(const GuardGroup& group, bool on);
     uint16_t withdraw(const GuardGroup& group, bool& all_gone);
     bool withdraw(const GuardAddress& address, bool& was_there);
     int change_address(uint16_t type, const GuardAddress& address);  // 0 or an errno
-    UniqueFd root_, netlink_;
+    UniqueFd root_, top_, netlink_;  // top_: where cgroup2 is mounted
     UniqueFd any_socket_;  // for interface indexes
     uint32_t sequence_ = 0;
     Unmounter unmounter_;

@@ -5,7 +5,7 @@
 namespace kagami::config {
 namespace {
 
-constexpr size_t kMaxGroups = 64;      // what the guard's page holds (guard_page.h)
+constexpr size_t kMaxGroups = 128;     // what the guard's page holds (guard_page.h)
 constexpr size_t kMaxAddresses = 16;   // of a group, likewise
 constexpr size_t kMaxResources = 128;  // of a group
 constexpr size_t kMaxMonitors = 1024;

@@ -287,6 +287,7 @@ Result<resources::Footprint> Drivers::footprint(const std::string& group) const 
         all.cgroup = all.cgroup || part->cgroup;
         all.addresses.insert(all.addresses.end(), part->addresses.begin(), part->addresses.end());
         all.mounts.insert(all.mounts.end(), part->mounts.begin(), part->mounts.end());
+        all.units.insert(all.units.end(), part->units.begin(), part->units.end());
         all.mirrors.insert(all.mirrors.end(), part->mirrors.begin(), part->mirrors.end());
     }
     return all;

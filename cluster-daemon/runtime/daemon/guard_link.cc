@@ -91,6 +91,7 @@ struct GuardLink::Impl {
             if (const auto known = to_guard(address)) out.addresses.push_back(*known);
         }
         for (const auto& mount : covered.mounts) out.mounts.push_back(guard::Text<255>(mount));
+        for (const auto& unit : covered.units) out.units.push_back(guard::Text<127>(unit));
         for (const auto& mirror : covered.mirrors) out.mirrors.push_back(guard::Text<31>(mirror));
         return out;
     }
@@ -168,6 +169,7 @@ void GuardLink::publish(const engine::SetGuard& plan) {
     page.terms.t_kill = impl_->timing.kill;
     page.terms.watchdog_timeout = impl_->timing.inputs.watchdog;
     page.terms.armed = plan.armed ? 1 : 0;
+    page.terms.unmanaged = plan.unmanaged ? 1 : 0;
     std::map<std::string, std::string> missing;
     for (const auto& group : plan.groups) page.groups.push_back(impl_->to_page(group, missing));
     impl_->last_plan = plan;

@@ -489,6 +489,59 @@ TEST_CASE("a group that leaves the plan stays guarded until its cgroup is empty"
     CHECK_FALSE(w.reported("db"));
 }
 
+TEST_CASE("an unmanaged node: what runs is let go, what is suspended is not, and nothing is armed") {
+    World w;
+    w.add("web");
+    w.add("db");
+    w.renew();
+    w.run(1s);
+    REQUIRE(w.orders.arm);
+    SECTION("all runs: without a lease nothing is suspended, and the watchdog is off") {
+        w.plan.groups.clear();
+        w.plan.terms.deadline = {};
+        w.plan.terms.armed = 0;
+        w.plan.terms.unmanaged = 1;
+        w.publish();
+        w.run(1h);
+        CHECK(w.runs("web"));
+        CHECK(w.runs("db"));
+        CHECK(w.report().groups.size() == 0);
+        CHECK_FALSE(w.orders.arm);
+        CHECK_FALSE(w.orders.reset);
+        // Managed again, under a lease: guarded as before.
+        w.plan.terms.unmanaged = 0;
+        w.plan.terms.armed = 1;
+        w.add("web");
+        w.renew();
+        w.run(100ms);
+        CHECK(w.orders.arm);
+        CHECK(w.state("web") == GroupState::kRunning);
+        w.run(5s);
+        CHECK(w.state("web") == GroupState::kSuspended);
+    }
+    SECTION("suspended: it stays so, until the minute of a suspension is over") {
+        w.run(3s);
+        REQUIRE(w.state("web") == GroupState::kSuspended);
+        w.plan.groups.clear();
+        w.plan.terms.armed = 0;
+        w.plan.terms.unmanaged = 1;
+        w.publish();
+        w.run(2min);
+        CHECK_FALSE(w.machine("web").populated);
+        CHECK_FALSE(w.orders.arm);
+    }
+}
+
+TEST_CASE("128 groups are guarded") {
+    World w;
+    for (int i = 0; i < 128; ++i) w.add(("g" + std::to_string(i)).c_str());
+    w.renew();
+    w.run(1s);
+    CHECK(w.report().plan_readable);
+    w.run(3s);
+    for (int i = 0; i < 128; ++i) CHECK(w.state("g" + std::to_string(i)) == GroupState::kSuspended);
+}
+
 TEST_CASE("a newer token takes over a running group, and kills what is left of a suspended one") {
     World w = running();
     SECTION("running") {

@@ -101,6 +101,18 @@ const Defect kDefects[] = {
     {"the cgroup root itself", [](GuardPlan& p) { p.groups[0].cgroup = "."; }},
     {"an empty part in a cgroup", [](GuardPlan& p) { p.groups[0].cgroup = "db//x"; }},
     {"no cgroup", [](GuardPlan& p) { p.groups[0].cgroup = ""; }},
+    {"a unit that climbs", [](GuardPlan& p) { p.groups[0].units.push_back("../x.service"); }},
+    {"a unit with too long a path", [](GuardPlan& p) { p.groups[0].units.push_back(std::string(128, 'u')); }},
+    {"too many units",
+     [](GuardPlan& p) {
+         for (size_t i = 0; i <= kMaxUnits; ++i) p.groups[0].units.push_back("system.slice/x.service");
+     }},
+    {"unmanaged with groups", [](GuardPlan& p) { p.terms.unmanaged = 1; }},
+    {"unmanaged and armed",
+     [](GuardPlan& p) {
+         p.groups.clear();
+         p.terms.unmanaged = p.terms.armed = 1;
+     }},
     {"an unknown kind", [](GuardPlan& p) { p.groups[0].kind = static_cast<GroupKind>(2); }},
     {"an unknown verdict", [](GuardPlan& p) { p.groups[0].verdict = static_cast<Verdict>(3); }},
     {"an unknown address family", [](GuardPlan& p) { p.groups[0].addresses[0].family = 5; }},
