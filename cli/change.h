@@ -28,7 +28,8 @@ int make_order(Session& session, const Arguments& arguments, const std::string& 
     return make_change(session, arguments, consequence, call, name);
 }
 
-// Whether a person has agreed: by --yes (with the right name, where one is to be typed), or by an answer to the question.
+// Whether a person has agreed: by --yes (with the right name, where one is to be typed), or by an answer to the
+// question.
 Result<bool> agreed(const Session& session, const Arguments& arguments, const std::string& consequence,
                     const std::string& name);
 

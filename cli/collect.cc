@@ -35,13 +35,27 @@ constexpr Duration kJournalTime = 30s;
 constexpr uint32_t kEvents = 10000;
 constexpr int kReadAllOfTheKernelLog = 3;  // SYSLOG_ACTION_READ_ALL
 
-constexpr const char* kFacts[] = {"/etc/os-release",      "/proc/version",          "/proc/cmdline",
-                                  "/proc/uptime",         "/proc/loadavg",          "/proc/meminfo",
-                                  "/proc/cpuinfo",        "/proc/mounts",           "/proc/partitions",
-                                  "/proc/diskstats",      "/proc/modules",          "/proc/net/dev",
-                                  "/proc/net/route",      "/proc/net/if_inet6",     "/proc/net/fib_trie",
-                                  "/proc/net/tcp",        "/proc/net/udp",          "/proc/pressure/cpu",
-                                  "/proc/pressure/io",    "/proc/pressure/memory",  "/proc/sys/kernel/random/boot_id",
+constexpr const char* kFacts[] = {"/etc/os-release",
+                                  "/proc/version",
+                                  "/proc/cmdline",
+                                  "/proc/uptime",
+                                  "/proc/loadavg",
+                                  "/proc/meminfo",
+                                  "/proc/cpuinfo",
+                                  "/proc/mounts",
+                                  "/proc/partitions",
+                                  "/proc/diskstats",
+                                  "/proc/modules",
+                                  "/proc/net/dev",
+                                  "/proc/net/route",
+                                  "/proc/net/if_inet6",
+                                  "/proc/net/fib_trie",
+                                  "/proc/net/tcp",
+                                  "/proc/net/udp",
+                                  "/proc/pressure/cpu",
+                                  "/proc/pressure/io",
+                                  "/proc/pressure/memory",
+                                  "/proc/sys/kernel/random/boot_id",
                                   "/proc/sys/kernel/hung_task_timeout_secs"};
 
 // The parts so far, and what became of each.
@@ -73,7 +87,7 @@ class Parts {
 // The end of a file, of at most `limit` bytes; also of files that do not know their size (/proc).
 Result<std::string> tail_of(const std::string& path, size_t limit) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    struct stat about {};
+    struct stat about{};
     if (!file.valid() || ::fstat(file.get(), &about) != 0) return fail(errno_text(errno));
     if (!S_ISREG(about.st_mode)) return fail("not a regular file");
     const auto size = static_cast<size_t>(about.st_size);
@@ -104,10 +118,10 @@ Result<std::string> listing_of(const std::string& directory) {
     std::vector<std::string> lines;
     for (fs::recursive_directory_iterator walk(directory, error), end; !error && walk != end; walk.increment(error)) {
         if (walk->path().filename() == "mirror") walk.disable_recursion_pending();  // a stalled disk would not answer
-        struct stat about {};
+        struct stat about{};
         if (::lstat(walk->path().c_str(), &about) != 0) continue;
-        lines.push_back(fmt::format("{:o} {}:{} {:>10} {}\n", about.st_mode, about.st_uid, about.st_gid,
-                                    about.st_size, walk->path().lexically_relative(directory).string()));
+        lines.push_back(fmt::format("{:o} {}:{} {:>10} {}\n", about.st_mode, about.st_uid, about.st_gid, about.st_size,
+                                    walk->path().lexically_relative(directory).string()));
     }
     if (error) return fail(directory + ": " + error.message());
     std::sort(lines.begin(), lines.end(), [](const std::string& a, const std::string& b) {

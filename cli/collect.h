@@ -1,6 +1,6 @@
-// One archive of what this node knows, for whoever helps: KAGAMI-NODE-TIME.tar.gz. Every part that cannot be had is named
-// in contents.txt with its reason, and the rest goes on. Keys, tokens, the voter's memory and the history's file never
-// go in; of scripts the names alone, unless asked.
+// One archive of what this node knows, for whoever helps: KAGAMI-NODE-TIME.tar.gz. Every part that cannot be had is
+// named in contents.txt with its reason, and the rest goes on. Keys, tokens, the voter's memory and the history's file
+// never go in; of scripts the names alone, unless asked.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // THE table of commands. Parsing, help, completion, man pages and docs/cli.md derive from it. A command reads, changes
 // or destroys; that alone decides which common options it has and whether it asks first. The word for a value says what
-// it may be: NODE, GROUP, RESOURCE, MONITOR, MIRROR, VERSION are names that completion asks the daemon for; FILE and DIR
-// are paths; "on|off" is one of these words, and nothing else is taken.
+// it may be: NODE, GROUP, RESOURCE, MONITOR, MIRROR, VERSION are names that completion asks the daemon for; FILE and
+// DIR are paths; "on|off" is one of these words, and nothing else is taken.
 #pragma once
 
 #include <map>
@@ -75,8 +75,8 @@ struct Chapter {
 };
 
 std::span<const Chapter> chapters();
-std::span<const Command> hidden_commands();  // for scripts and packagers: in no list
-std::vector<Command> commands();             // of all chapters
+std::span<const Command> hidden_commands();               // for scripts and packagers: in no list
+std::vector<Command> commands();                          // of all chapters
 std::vector<Option> all_options(const Command& command);  // its own, then the common ones of its effect
 
 // One run of the program, `arguments` without argv[0]. Returns the exit code.

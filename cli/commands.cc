@@ -173,8 +173,8 @@ constexpr Command kGroups[] = {
      Effect::kDestroys,
      {},
      run_group_stop},
-    {"group move", "GROUP", "Move a group to another node.",
-     "The service pauses while it stops here and starts there.", Effect::kChanges, kGroupMoveOptions, run_group_move},
+    {"group move", "GROUP", "Move a group to another node.", "The service pauses while it stops here and starts there.",
+     Effect::kChanges, kGroupMoveOptions, run_group_move},
     {"resource start",
      "RESOURCE",
      "Start a resource that was stopped while its group runs.",
@@ -201,8 +201,8 @@ constexpr Command kMonitors[] = {
      run_monitor_fail},
     {"monitor unfail", "[MONITOR]", "End `monitor fail`, of one or of all.", "", Effect::kChanges, kMonitorOptions,
      run_monitor_unfail},
-    {"monitor clear", "[MONITOR]", "Set the recovery counters of a monitor, or of all, to zero.", "",
-     Effect::kChanges, kMonitorOptions, run_monitor_clear},
+    {"monitor clear", "[MONITOR]", "Set the recovery counters of a monitor, or of all, to zero.", "", Effect::kChanges,
+     kMonitorOptions, run_monitor_clear},
 };
 
 constexpr Command kNodes[] = {
@@ -247,8 +247,13 @@ constexpr Command kNodes[] = {
 };
 
 constexpr Command kOperations[] = {
-    {"failover status", "", "Show whether failover is switched on, and how each group fails over.", "",
-     Effect::kReads, {}, run_failover_status},
+    {"failover status",
+     "",
+     "Show whether failover is switched on, and how each group fails over.",
+     "",
+     Effect::kReads,
+     {},
+     run_failover_status},
     {"failover on",
      "",
      "Let groups go to other nodes by themselves again.",
@@ -307,13 +312,7 @@ constexpr Command kMirrors[] = {
      Effect::kDestroys,
      {},
      run_mirror_break},
-    {"mirror rejoin",
-     "MIRROR",
-     "Replicate again after `mirror break`.",
-     "",
-     Effect::kChanges,
-     {},
-     run_mirror_rejoin},
+    {"mirror rejoin", "MIRROR", "Replicate again after `mirror break`.", "", Effect::kChanges, {}, run_mirror_rejoin},
     {"mirror init", "MIRROR", "Make new metadata for this node's copy of a mirror disk.",
      "After a disk was replaced or repaired, or before the first start when there are data on it. Refused while the "
      "mirror driver has the disk. A full copy follows.",

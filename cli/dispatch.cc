@@ -52,8 +52,7 @@ bool asks_for_help(const std::vector<std::string>& arguments) {
 
 std::vector<Command> commands() {
     std::vector<Command> all;
-    for (const Chapter& chapter : chapters())
-        all.insert(all.end(), chapter.commands.begin(), chapter.commands.end());
+    for (const Chapter& chapter : chapters()) all.insert(all.end(), chapter.commands.begin(), chapter.commands.end());
     return all;
 }
 

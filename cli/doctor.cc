@@ -29,7 +29,7 @@ struct Report {
 };
 
 bool is_there(const std::string& path) {
-    struct stat about {};
+    struct stat about{};
     return ::lstat(path.c_str(), &about) == 0;
 }
 
@@ -42,7 +42,7 @@ void look_at_keys(const Places& places, Report& report) {
             return;
         }
     }
-    struct stat about {};
+    struct stat about{};
     if (::lstat((pki + "node.key").c_str(), &about) == 0 && (about.st_mode & 077U) != 0) {
         report.add("ERROR", "keys", pki + "node.key can be read by others, and the daemon refuses it",
                    "chmod 600 " + pki + "node.key; if somebody may have read it, let the node join anew");
@@ -74,7 +74,7 @@ void look_at_configuration(const Session& session, Report& report) {
 }
 
 void look_at_disk(const Places& places, Report& report) {
-    struct statvfs about {};
+    struct statvfs about{};
     if (::statvfs(places.state.c_str(), &about) != 0) {
         return report.add("ERROR", "disk", places.state + ": " + errno_text(errno), "make the directory, mode 0700");
     }
@@ -103,7 +103,10 @@ pb::DoctorAnswer look_without_daemon(Session& session) {
     look_at_disk(session.places, report);
     look_at_configuration(session, report);
     const auto rank = [](const pb::Finding& finding) {
-        return finding.severity() == "ERROR" ? 0 : finding.severity() == "WARN" ? 1 : finding.severity() == "INFO" ? 2 : 3;
+        return finding.severity() == "ERROR"  ? 0
+               : finding.severity() == "WARN" ? 1
+               : finding.severity() == "INFO" ? 2
+                                              : 3;
     };
     std::stable_sort(report.answer.mutable_findings()->begin(), report.answer.mutable_findings()->end(),
                      [&](const pb::Finding& a, const pb::Finding& b) { return rank(a) < rank(b); });

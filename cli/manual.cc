@@ -184,10 +184,11 @@ std::string kagami_page() {
     std::string text = kPageHead;
     text += ".SH OPTIONS\nCommands that read take:\n" + common_options(Effect::kReads);
     text += ".PP\nChanges take:\n" + common_options(Effect::kChanges);
-    text += ".PP\nChanges that stop or overwrite something say so and ask, and take\n.BR \\-\\-yes ,\n"
-            "which answers the question and overrides no safety rule. Where a copy is overwritten, it is\n"
-            ".BI \\-\\-yes \" NAME\"\\fR.\n"
-            "Without a terminal and without it nothing is done, and the exit status is 2.\n";
+    text +=
+        ".PP\nChanges that stop or overwrite something say so and ask, and take\n.BR \\-\\-yes ,\n"
+        "which answers the question and overrides no safety rule. Where a copy is overwritten, it is\n"
+        ".BI \\-\\-yes \" NAME\"\\fR.\n"
+        "Without a terminal and without it nothing is done, and the exit status is 2.\n";
     for (const Chapter& chapter : chapters()) {
         text += ".SH " + upper(chapter.title) + "\n";
         for (const Command& command : chapter.commands) text += command_paragraph(command);

@@ -8,8 +8,8 @@
 
 namespace kagami::cli {
 
-std::string kagami_page();                                             // kagami.1
-std::string configuration_page(const config::TypeCatalogue& types);   // cluster.toml.5
-std::string command_table();                                           // docs/cli.md
+std::string kagami_page();                                           // kagami.1
+std::string configuration_page(const config::TypeCatalogue& types);  // cluster.toml.5
+std::string command_table();                                         // docs/cli.md
 
 }  // namespace kagami::cli

@@ -48,7 +48,8 @@ Status check_value(const Option& option, const std::string& text) {
 Status check_values(const Command& command, const Arguments& arguments) {
     if (!arguments.positional.empty()) {
         if (const Status status = check_choice(command.positional, arguments.positional); !status)
-            return fail(ErrorCode::kUsage, std::string(command.words) + ": " + status.error().message, see_help(command));
+            return fail(ErrorCode::kUsage, std::string(command.words) + ": " + status.error().message,
+                        see_help(command));
     }
     for (const Option& option : all_options(command)) {
         for (const std::string& text : arguments.texts(plain_name(option.names))) {

@@ -34,8 +34,8 @@ std::string render_failover(const pb::Status& status, bool colour);  // the swit
 std::string render_leader(const pb::Status& status, bool colour);
 std::string render_ratio(const pb::Status& status, bool colour);
 std::string render_plan(const pb::ConfigCheckAnswer& answer, bool colour);
-// What persons have switched that a failure would meet, a line each with what ends it: failover, maintenance, time-outs,
-// an unconfirmed configuration. Empty when there is nothing.
+// What persons have switched that a failure would meet, a line each with what ends it: failover, maintenance,
+// time-outs, an unconfirmed configuration. Empty when there is nothing.
 std::string render_switches(const pb::Status& status, bool colour);
 
 // What is not as it should be, a line each; empty = all well. The measure of `status --check`.

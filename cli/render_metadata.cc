@@ -38,11 +38,13 @@ const char* text_of(Cause cause) {
 }
 
 std::string flags_of(const mirror::Flags& flags) {
-    const std::pair<bool, const char*> all[] = {
-        {flags.constructed, "constructed"},   {flags.primary_indicated, "primary indicated"},
-        {flags.inconsistent, "inconsistent"}, {flags.full_sync, "full sync"},
-        {flags.suspect, "suspect"},           {flags.outdated, "outdated"},
-        {flags.failed, "failed"}};
+    const std::pair<bool, const char*> all[] = {{flags.constructed, "constructed"},
+                                                {flags.primary_indicated, "primary indicated"},
+                                                {flags.inconsistent, "inconsistent"},
+                                                {flags.full_sync, "full sync"},
+                                                {flags.suspect, "suspect"},
+                                                {flags.outdated, "outdated"},
+                                                {flags.failed, "failed"}};
     std::string text;
     for (const auto& [set, name] : all) {
         if (set) text += (text.empty() ? "" : ", ") + std::string(name);
@@ -59,13 +61,12 @@ std::string identity_text(const Context& context) {
 }
 
 std::string state_text(const Context& context) {
-    std::string text = line("flags", flags_of(context.flags)) + line("nonce", text_of(context.nonce)) +
-                       line("next nonce", text_of(context.next_nonce)) +
-                       line("attached in boot", to_string(context.attached_in)) +
-                       line("generation", text_of(context.current)) + line("bitmap counts from", text_of(context.base)) +
-                       line("resync aims at", text_of(context.aim)) +
-                       line("other copy had", text_of(context.peer_last)) +
-                       line("highest token", to_string(context.highest_token));
+    std::string text =
+        line("flags", flags_of(context.flags)) + line("nonce", text_of(context.nonce)) +
+        line("next nonce", text_of(context.next_nonce)) + line("attached in boot", to_string(context.attached_in)) +
+        line("generation", text_of(context.current)) + line("bitmap counts from", text_of(context.base)) +
+        line("resync aims at", text_of(context.aim)) + line("other copy had", text_of(context.peer_last)) +
+        line("highest token", to_string(context.highest_token));
     for (const mirror::Ancestor& ancestor : context.history) {
         if (ancestor.generation.none()) continue;
         const std::string cause = text_of(ancestor.cause);
@@ -125,7 +126,8 @@ std::vector<std::string> metadata_findings(const mirror::Inspection& seen) {
     if (!seen.loaded) return {seen.error.message + (seen.error.remedy.empty() ? "" : "; " + seen.error.remedy)};
     std::vector<std::string> lines = seen.loaded->findings;
     const mirror::Context& context = seen.loaded->context;
-    if (seen.loaded->log_incomplete) lines.push_back("the activity log is not whole: after a crash everything is copied");
+    if (seen.loaded->log_incomplete)
+        lines.push_back("the activity log is not whole: after a crash everything is copied");
     if (context.flags.failed) lines.push_back("the data device had an I/O error");
     if (context.flags.suspect) lines.push_back("the cluster did not know this disk: a full copy to it is due");
     if (context.flags.inconsistent) lines.push_back("a resync to it has not ended: its data are not consistent");

@@ -137,11 +137,11 @@ std::string render_switches(const pb::Status& status, bool colour) {
                                         left_text(status.timeout_ratio().left_ms())),
                             "kagami timeout-ratio reset", colour);
     if (status.has_unconfirmed())
-        text += switch_line("Configuration",
-                            fmt::format("{} is not confirmed: in {} it goes back to {}", status.unconfirmed().version(),
-                                        left_text(status.unconfirmed().left_ms()),
-                                        status.unconfirmed().previous_version()),
-                            "to keep it: kagami config confirm", colour);
+        text +=
+            switch_line("Configuration",
+                        fmt::format("{} is not confirmed: in {} it goes back to {}", status.unconfirmed().version(),
+                                    left_text(status.unconfirmed().left_ms()), status.unconfirmed().previous_version()),
+                        "to keep it: kagami config confirm", colour);
     return text;
 }
 
@@ -225,7 +225,8 @@ std::string render_plan(const pb::ConfigCheckAnswer& answer, bool colour) {
     std::string text;
     for (const Scope& scope : kScopes) {
         const std::string lines = plan_lines(answer, scope.word);
-        if (!lines.empty()) text += (text.empty() ? "" : "\n") + paint(colour, Tone::kStrong, scope.title) + "\n" + lines;
+        if (!lines.empty())
+            text += (text.empty() ? "" : "\n") + paint(colour, Tone::kStrong, scope.title) + "\n" + lines;
     }
     return text.empty() ? "The text differs, but nothing that it means.\n" : text;
 }

@@ -48,13 +48,12 @@ std::string flags_text(const pb::Status& status, const pb::Node& node) {
 void add_node_notes(Table& table, const pb::Node& node, bool colour) {
     const auto note = [&](const std::string& text) { table.note(note_line(4, text, colour)); };
     if (!node.message().empty()) note(node.message());
-    if (node.reserved_left_ms() > 0)
-        note("its groups wait for it for another " + left_text(node.reserved_left_ms()));
+    if (node.reserved_left_ms() > 0) note("its groups wait for it for another " + left_text(node.reserved_left_ms()));
     if (node.final_actions() > 0) {
         const std::string limit =
             node.final_actions_limit() > 0 ? fmt::format(" of {}", node.final_actions_limit()) : "";
-        note(fmt::format("ended {}{} times by a final action: kagami node clear-final-actions {}",
-                         node.final_actions(), limit, node.name()));
+        note(fmt::format("ended {}{} times by a final action: kagami node clear-final-actions {}", node.final_actions(),
+                         limit, node.name()));
     }
 }
 
@@ -187,9 +186,9 @@ std::string hint_text(const pb::Status& status, bool colour) {
 }  // namespace
 
 std::string render_status(const pb::Status& status, bool colour) {
-    return heading(status, colour) + render_switches(status, colour) + "\n" + nodes_text(status, colour) + "\n" + groups_text(status, colour) +
-           monitors_text(status, colour) + "\n" + arbitration_text(status, colour) + guard_text(status, colour) +
-           alerts_text(status, colour) + hint_text(status, colour);
+    return heading(status, colour) + render_switches(status, colour) + "\n" + nodes_text(status, colour) + "\n" +
+           groups_text(status, colour) + monitors_text(status, colour) + "\n" + arbitration_text(status, colour) +
+           guard_text(status, colour) + alerts_text(status, colour) + hint_text(status, colour);
 }
 
 namespace {

@@ -16,8 +16,7 @@ Result<control::v1::SimulateAnswer> simulate_saved(const std::string& file, cons
     if (!text) return tl::unexpected(text.error());
     const auto json = nlohmann::json::parse(*text, nullptr, false);
     if (!json.is_object() || json.value("schema", "") != "kagami.status/1")
-        return fail(ErrorCode::kUsage, file + " is no saved status",
-                    "save one with: kagami status --json > FILE");
+        return fail(ErrorCode::kUsage, file + " is no saved status", "save one with: kagami status --json > FILE");
     return fail(ErrorCode::kRefused, "a saved status does not hold the votes and the configuration that decide",
                 "ask the running cluster: kagami simulate EVENT");
 }

@@ -54,7 +54,8 @@ std::string note_below(size_t indent, const std::string& message, bool colour) {
     lines.replace(indent, 3, "-> ");
     for (size_t at = 0; at < lines.size();) {
         const size_t end = lines.find('\n', at);
-        text += std::string(indent, ' ') + paint(colour, Tone::kDim, lines.substr(at + indent, end - at - indent)) + "\n";
+        text +=
+            std::string(indent, ' ') + paint(colour, Tone::kDim, lines.substr(at + indent, end - at - indent)) + "\n";
         at = end + 1;
     }
     return text;

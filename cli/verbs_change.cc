@@ -123,10 +123,10 @@ int run_cluster_shutdown(Session& session, const Arguments& arguments) {
     pb::ClusterStopRequest request;
     request.set_reboot(arguments.has("reboot"));
     request.set_halt(!request.reboot());
-    return make_order(session, arguments,
-                      std::string("Every group stops, and every node ") +
-                          (request.reboot() ? "reboots." : "switches itself off."),
-                      &Client::cluster_stop, request);
+    return make_order(
+        session, arguments,
+        std::string("Every group stops, and every node ") + (request.reboot() ? "reboots." : "switches itself off."),
+        &Client::cluster_stop, request);
 }
 
 }  // namespace kagami::cli

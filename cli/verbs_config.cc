@@ -166,8 +166,7 @@ int run_config_rollback(Session& session, const Arguments& arguments) {
                                         "kagami config history lists them"});
     }
     request.set_version(version);
-    const auto old =
-        ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
+    const auto old = ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
     if (!old) return report(session.console, old.error());
     const std::string comment = arguments.has("comment") ? arguments.text("comment") : "rollback to " + text;
     return apply(session, arguments, old->bundle(), comment,
@@ -181,8 +180,7 @@ int run_config_show(Session& session, const Arguments& arguments) {
     }
     pb::ConfigShowRequest request;
     request.set_version(arguments.number("version", 0));
-    const auto answer =
-        ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
+    const auto answer = ask<pb::ConfigVersion>(session, [&](Client& client) { return client.config_show(request); });
     if (!answer) return report(session.console, answer.error());
     session.console.out << (arguments.has("json") ? json_document("config", *answer) : answer->bundle().text());
     return 0;

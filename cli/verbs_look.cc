@@ -87,13 +87,12 @@ int run_doctor(Session& session, const Arguments& arguments) {
 }
 
 int run_simulate(Session& session, const Arguments& arguments) {
-    const auto answer = arguments.has("status")
-                            ? simulate_saved(arguments.text("status"), arguments.positional)
-                            : ask<pb::SimulateAnswer>(session, [&](Client& client) {
-                                  pb::SimulateRequest request;
-                                  request.set_what(arguments.positional);
-                                  return client.simulate(request);
-                              });
+    const auto answer = arguments.has("status") ? simulate_saved(arguments.text("status"), arguments.positional)
+                                                : ask<pb::SimulateAnswer>(session, [&](Client& client) {
+                                                      pb::SimulateRequest request;
+                                                      request.set_what(arguments.positional);
+                                                      return client.simulate(request);
+                                                  });
     if (!answer) return report(session.console, answer.error());
     print(session, arguments, "simulate", *answer, render_simulate);
     return 0;

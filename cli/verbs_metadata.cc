@@ -1,10 +1,10 @@
 // `mirror init`, `mirror dump` and `mirror check`: a person's work on this node's copy, without its driver.
+#include "cli/verbs_metadata.h"
 #include "cli/bundle_files.h"
 #include "cli/change.h"
 #include "cli/render_metadata.h"
 #include "cli/setup.h"
 #include "cli/verbs.h"
-#include "cli/verbs_metadata.h"
 #include "common/config/nearest.h"
 
 namespace kagami::cli {
@@ -19,7 +19,8 @@ Result<config::Config> local_config(Session& session) {
         if (parsed.config) return std::move(*parsed.config);
         return fail(ErrorCode::kUsage, path + " has problems", "see: kagami config check " + path);
     }
-    return fail(ErrorCode::kNotFound, "there is no configuration on this machine", "give the path of the metadata device");
+    return fail(ErrorCode::kNotFound, "there is no configuration on this machine",
+                "give the path of the metadata device");
 }
 
 Result<std::string> metadata_device(Session& session, const Arguments& arguments) {
@@ -58,7 +59,8 @@ Result<Looked> look(Session& session, const Arguments& arguments) {
     return Looked{std::move(*device), std::move(*seen)};
 }
 
-// Names and numbers come from the daemon of this node: only the cluster knows what the mirror is called in its register.
+// Names and numbers come from the daemon of this node: only the cluster knows what the mirror is called in its
+// register.
 Result<mirror::InitOrder> order_for(const pb::Status& status, const std::string& name) {
     for (const pb::Mirror& each : status.mirrors()) {
         if (each.name() != name) continue;
@@ -90,7 +92,8 @@ std::string next_step(const mirror::InitOrder& order, const std::string& node, c
     for (const pb::Mirror& each : status.mirrors()) {
         for (const pb::MirrorCopy& copy : each.copies()) {
             if (each.name() == order.name && copy.node() != node && copy.standing() == "current")
-                return "The copy of " + copy.node() + " is current: a full copy from it overwrites " + order.data + ".\n";
+                return "The copy of " + copy.node() + " is current: a full copy from it overwrites " + order.data +
+                       ".\n";
         }
     }
     return "Its data are mirrored once its copy is declared the one to begin with: kagami mirror force " + order.name +

@@ -110,9 +110,9 @@ int run_mirror_force(Session& session, const Arguments& arguments) {
     }
     const std::string& name = arguments.positional;
     return make_order(session, arguments,
-                 "The copy of " + request.node() + " becomes the latest of mirror " + name +
-                     ", and every other copy is overwritten with it. What it has not is lost.",
-                 &Client::mirror_force, request, name);
+                      "The copy of " + request.node() + " becomes the latest of mirror " + name +
+                          ", and every other copy is overwritten with it. What it has not is lost.",
+                      &Client::mirror_force, request, name);
 }
 
 int run_mirror_cancel(Session& session, const Arguments& arguments) {
@@ -121,9 +121,9 @@ int run_mirror_cancel(Session& session, const Arguments& arguments) {
 
 int run_mirror_break(Session& session, const Arguments& arguments) {
     return make_order(session, arguments,
-                 "Mirror " + arguments.positional +
-                     " replicates no more: one copy alone is up to date until it is joined again and copied.",
-                 &Client::mirror_break, request_for(arguments));
+                      "Mirror " + arguments.positional +
+                          " replicates no more: one copy alone is up to date until it is joined again and copied.",
+                      &Client::mirror_break, request_for(arguments));
 }
 
 int run_mirror_rejoin(Session& session, const Arguments& arguments) {

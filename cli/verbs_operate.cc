@@ -55,12 +55,13 @@ Result<uint32_t> minutes_of(const Arguments& arguments, std::string_view option)
                     "say when it ends by itself, such as --" + std::string(option) + " 30min");
     }
     constexpr int64_t kMinute = 60000;
-    constexpr int64_t kMost = int64_t{100} * 24 * 60;  // minutes
+    constexpr int64_t kMost = int64_t{30} * 24 * 60;  // minutes, as the daemon bounds them
     const int64_t given = milliseconds(arguments.duration(option, Duration(0)));
     const int64_t minutes = (given + kMinute - 1) / kMinute;
     if (minutes >= 1 && minutes <= kMost) return static_cast<uint32_t>(minutes);
-    return fail(ErrorCode::kUsage, "--" + std::string(option) + ": \"" + arguments.text(option) +
-                                       "\" is out of range 1min to 2400h", "it is counted in whole minutes");
+    return fail(ErrorCode::kUsage,
+                "--" + std::string(option) + ": \"" + arguments.text(option) + "\" is out of range 1min to 720h",
+                "it is counted in whole minutes");
 }
 
 int run_monitor_suspend(Session& session, const Arguments& arguments) {

@@ -12,20 +12,21 @@ namespace {
 constexpr config::Parameter kDummy[] = {{"path", config::ParameterKind::kPath, false, "", 0, 0, "A file."},
                                         {"start", config::ParameterKind::kScript, false, "", 0, 0, "A script."}};
 
-constexpr config::Parameter kMirror[] = {{"data", config::ParameterKind::kPath, true, "", 0, 0, "A disk."},
-                                         {"metadata", config::ParameterKind::kPath, true, "", 0, 0, "A small one."},
-                                         {"mount", config::ParameterKind::kPath, false, "", 0, 0, "A place."},
-                                         {"filesystem", config::ParameterKind::kString, false, "ext4", 0, 0, "A kind."},
-                                         {"mkfs", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
-                                         {"initial_copy", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
-                                         {"automatic_resync", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
-                                         {"mode", config::ParameterKind::kString, false, "sync", 0, 0, "A mode."},
-                                         {"port", config::ParameterKind::kInteger, false, "29011", 1, 65535, "A port."}};
+constexpr config::Parameter kMirror[] = {
+    {"data", config::ParameterKind::kPath, true, "", 0, 0, "A disk."},
+    {"metadata", config::ParameterKind::kPath, true, "", 0, 0, "A small one."},
+    {"mount", config::ParameterKind::kPath, false, "", 0, 0, "A place."},
+    {"filesystem", config::ParameterKind::kString, false, "ext4", 0, 0, "A kind."},
+    {"mkfs", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+    {"initial_copy", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+    {"automatic_resync", config::ParameterKind::kBoolean, false, "true", 0, 0, "Yes or no."},
+    {"mode", config::ParameterKind::kString, false, "sync", 0, 0, "A mode."},
+    {"port", config::ParameterKind::kInteger, false, "29011", 1, 65535, "A port."}};
 
 const config::TypeCatalogue& types() {
-    static const config::TypeCatalogue all{{{"dummy", "Does nothing.", kDummy, {}, false, {}},
-                                            {"md", "A mirror disk.", kMirror, {}, false, {}}},
-                                           {{"userw", "Stall.", {}, {}, false, {}}}};
+    static const config::TypeCatalogue all{
+        {{"dummy", "Does nothing.", kDummy, {}, false, {}}, {"md", "A mirror disk.", kMirror, {}, false, {}}},
+        {{"userw", "Stall.", {}, {}, false, {}}}};
     return all;
 }
 

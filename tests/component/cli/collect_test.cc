@@ -81,7 +81,7 @@ TEST_CASE("an archive holds what the daemon and the machine tell, and no secret"
     CHECK(files.at("machine/proc-version").starts_with("Linux"));
     CHECK(files.at("files/etc.txt").find("pki/node.key") != std::string::npos);
     CHECK(files.at("contents.txt").find("statistics.json: not there: ") != std::string::npos);
-    struct stat about {};
+    struct stat about{};
     REQUIRE(::stat(path_in(machine.bench.out).c_str(), &about) == 0);
     CHECK((about.st_mode & 0777U) == 0600U);
 }
@@ -90,7 +90,8 @@ TEST_CASE("without a daemon the archive holds what is there") {
     Machine machine;
     const auto files = machine.collect();
     check_no_secret(files);
-    CHECK(files.at("contents.txt").find("status.json: not there: the cluster daemon does not run") != std::string::npos);
+    CHECK(files.at("contents.txt").find("status.json: not there: the cluster daemon does not run") !=
+          std::string::npos);
     CHECK(files.at("doctor.txt").find("ERROR  daemon: ") != std::string::npos);
     CHECK(files.contains("services/web.thing.log"));
 }
@@ -134,8 +135,8 @@ TEST_CASE("secrets of a configuration are removed, whatever form they have") {
 TEST_CASE("the doctor looks at this machine's files when no daemon answers") {
     Machine machine;
     CHECK(machine.bench.run({"doctor"}) == 7);
-    for (const char* text : {"ERROR  daemon: ", "ca.crt is not there", "OK     store: ", "guard.page is not there",
-                             "1 warning"}) {
+    for (const char* text :
+         {"ERROR  daemon: ", "ca.crt is not there", "OK     store: ", "guard.page is not there", "1 warning"}) {
         INFO(text << "\n" << machine.bench.out);
         CHECK(machine.bench.out.find(text) != std::string::npos);
     }

@@ -106,7 +106,8 @@ TEST_CASE("resync, cancel and rejoin ask nobody; break asks") {
     CHECK(s.bench.run({"mirror", "rejoin", "md1"}) == 0);
     CHECK(s.bench.run({"mirror", "break", "md1"}) == 2);
     CHECK(s.bench.run({"mirror", "break", "md1", "--yes"}) == 0);
-    CHECK(s.daemon.asked.calls == std::vector<std::string>{"MirrorResync", "MirrorCancel", "MirrorRejoin", "MirrorBreak"});
+    CHECK(s.daemon.asked.calls ==
+          std::vector<std::string>{"MirrorResync", "MirrorCancel", "MirrorRejoin", "MirrorBreak"});
     CHECK(s.daemon.asked.mirror.mirror() == "md1");
 }
 
@@ -124,9 +125,10 @@ TEST_CASE("what overwrites a copy wants its name typed, or given with --yes") {
     CHECK(s.bench.err.starts_with("kagami: --yes: \"md2\" is not \"md1\"\n"));
     CHECK(s.daemon.asked.calls.empty());
     CHECK(s.bench.run_typing(command, "y\n") == 1);
-    CHECK(s.bench.err ==
-          "The copy of node2 becomes the latest of mirror md1, and every other copy is overwritten with it. What it has "
-          "not is lost.\nType \"md1\" to go on: Nothing was changed.\n");
+    CHECK(
+        s.bench.err ==
+        "The copy of node2 becomes the latest of mirror md1, and every other copy is overwritten with it. What it has "
+        "not is lost.\nType \"md1\" to go on: Nothing was changed.\n");
     CHECK(s.daemon.asked.calls == std::vector<std::string>{"MirrorForce dry"});
     CHECK(s.bench.run_typing(command, "md1\n") == 0);
     CHECK(s.bench.run(with_yes("md1")) == 0);
@@ -244,8 +246,13 @@ TEST_CASE("clpmdstat lists and shows, by long and short options, with one dash o
     CHECK(s.bench.run_as(run_clpmdstat, {"--connect", "md1"}) == 0);
     CHECK(s.bench.run_as(run_clpmdstat, {"-d", "md1"}) == 0);
     CHECK(s.bench.run_as(run_clpmdstat, {"-m", "md2"}) == 3);
-    for (const std::vector<std::string>& wrong :
-         {std::vector<std::string>{}, {"-m"}, {"-x", "md1"}, {"--m", "md1"}, {"-l", "md1"}, {"md1"}, {"-m", "md1", "md2"}}) {
+    for (const std::vector<std::string>& wrong : {std::vector<std::string>{},
+                                                  {"-m"},
+                                                  {"-x", "md1"},
+                                                  {"--m", "md1"},
+                                                  {"-l", "md1"},
+                                                  {"md1"},
+                                                  {"-m", "md1", "md2"}}) {
         CHECK(s.bench.run_as(run_clpmdstat, wrong) == 2);
         CHECK(s.bench.err.find("Usage: clpmdstat") != std::string::npos);
     }
@@ -276,7 +283,8 @@ TEST_CASE("clpmdctrl recovers from a current copy only, cancels and breaks") {
     CHECK(s.bench.run_as(run_clpmdctrl, {"-r", "node3", "md1"}) == 3);
     CHECK(s.bench.run_as(run_clpmdctrl, {"--cancel", "md1"}) == 0);
     CHECK(s.bench.run_as(run_clpmdctrl, {"-break", "md1"}) == 0);
-    CHECK(s.daemon.asked.calls == std::vector<std::string>{"MirrorResync", "MirrorResync", "MirrorCancel", "MirrorBreak"});
+    CHECK(s.daemon.asked.calls ==
+          std::vector<std::string>{"MirrorResync", "MirrorResync", "MirrorCancel", "MirrorBreak"});
     for (const std::vector<std::string>& wrong :
          {std::vector<std::string>{}, {"-b"}, {"-b", "node1", "md1"}, {"--sync", "md1"}, {"md1"}}) {
         CHECK(s.bench.run_as(run_clpmdctrl, wrong) == 2);
@@ -298,7 +306,8 @@ TEST_CASE("clpmdinit: normal refuses what is there, quick keeps the data, force 
     CHECK(s.bench.run_as(run_clpmdinit, {"--create", "md1"}) == 2);
 }
 
-TEST_CASE("clpmdinit normal refuses any metadata and init asks about exactly these: of whom they are, or what is wrong") {
+TEST_CASE(
+    "clpmdinit normal refuses any metadata and init asks about exactly these: of whom they are, or what is wrong") {
     Stage s;
     REQUIRE(s.bench.run({"mirror", "init", "md1", "--yes", "md1"}) == 0);
     pb::Status& status = s.daemon.answers.status;
@@ -312,8 +321,9 @@ TEST_CASE("clpmdinit normal refuses any metadata and init asks about exactly the
     }
     SECTION("of another cluster") {
         status.set_cluster_uuid("03030303-0303-0303-0303-030303030303");
-        holds = "the metadata of mirror 02020202-0202-0202-0202-020202020202 of another cluster "
-                "(01010101-0101-0101-0101-010101010101)";
+        holds =
+            "the metadata of mirror 02020202-0202-0202-0202-020202020202 of another cluster "
+            "(01010101-0101-0101-0101-010101010101)";
     }
     SECTION("of another node") {
         status.mutable_mirrors(0)->mutable_copies(0)->set_node_id(7);

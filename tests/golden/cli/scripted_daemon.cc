@@ -23,8 +23,7 @@ struct Script {
 };
 
 const MethodDescriptor* method_of(const std::string& name) {
-    const auto* service =
-        control::v1::Status::descriptor()->file()->FindServiceByName("Control");
+    const auto* service = control::v1::Status::descriptor()->file()->FindServiceByName("Control");
     return service->FindMethodByName(name);
 }
 

@@ -68,7 +68,8 @@ void add_answers(ScriptedDaemon& daemon, const std::vector<std::string>& title, 
 }
 
 std::string without_root(std::string text, const std::string& root) {
-    for (size_t at = text.find(root); at != std::string::npos; at = text.find(root)) text.replace(at, root.size(), "ROOT");
+    for (size_t at = text.find(root); at != std::string::npos; at = text.find(root))
+        text.replace(at, root.size(), "ROOT");
     return text;
 }
 
@@ -98,8 +99,8 @@ Played play(const std::string& text) {
     }
     const int code = typed != nullptr ? bench.run_typing(command, typed->text) : bench.run(command);
     const std::string asked = daemon != nullptr ? daemon->asked() : "";
-    const std::string result = "== exit " + std::to_string(code) + "\n== asked\n" + asked + "== out\n" + bench.out +
-                               "== err\n" + bench.err;
+    const std::string result =
+        "== exit " + std::to_string(code) + "\n== asked\n" + asked + "== out\n" + bench.out + "== err\n" + bench.err;
     return {text.substr(0, text.find("== exit")), without_root(result, bench.root)};
 }
 
