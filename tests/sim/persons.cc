@@ -157,6 +157,7 @@ void Persons::give(OperatorVerb verb, const std::string& subject) {
     request.verb = verb;
     request.subject = subject;
     request.amount = 1;
+    request.force = verb == OperatorVerb::kResourceStart;  // with what it comes after
     world_.ask(*node, request);
 }
 
