@@ -81,6 +81,19 @@ TEST_CASE("diskw refuses what its method cannot do, and leaves a user's file alo
     CHECK(read_file(file, 100) == "precious");
 }
 
+TEST_CASE("diskw asks a real SCSI disk whether it is ready") {
+    std::string disk;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/block")) {
+        if (entry.path().filename().string().starts_with("sd")) disk = "/dev/" + entry.path().filename().string();
+    }
+    if (disk.empty()) {
+        WARN("SKIPPED: this machine has no SCSI disk (/dev/sd*)");
+        return;
+    }
+    const Machine machine;
+    CHECK(machine.look("diskw", {{"object", {disk}}, {"method", {"tur"}}})->message == disk + " is ready");
+}
+
 TEST_CASE("diskw tells a full file system from a broken one") {
     const Machine machine;
     const std::string place = machine.directory / "small";
