@@ -48,6 +48,7 @@ struct IssuedToken {
 };
 
 struct UserMessage;  // journal.h
+struct DoctorFacts;  // doctor.h
 
 // What the service asks of the daemon; each may be called from any thread.
 struct ControlBackend {
@@ -64,6 +65,7 @@ struct ControlBackend {
     std::function<Result<Bytes>(uint64_t version)> config_version;                  // packed
     std::function<Status(const UserMessage&)> notify;
     std::function<void(control::v1::Statistics&)> statistics;
+    std::function<DoctorFacts()> doctor;  // blocks for about a second at most
     std::function<Result<IssuedToken>(const std::string& node, Duration valid)> create_token;
 };
 

@@ -15,6 +15,7 @@
 #include "cluster-daemon/runtime/daemon/active_config.h"
 #include "cluster-daemon/runtime/daemon/control_server.h"
 #include "cluster-daemon/runtime/daemon/device_signature.h"
+#include "cluster-daemon/runtime/daemon/doctor.h"
 #include "cluster-daemon/runtime/daemon/drivers.h"
 #include "cluster-daemon/runtime/daemon/engine_shell.h"
 #include "cluster-daemon/runtime/daemon/enrolment.h"
@@ -116,7 +117,8 @@ struct Daemon::Impl {
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
     void watch_paths();
     void measure();
-    PeerHealth health();   // not on the loop, like the next four
+    PeerHealth health();   // not on the loop, like the next five
+    DoctorFacts doctor();
     GatheredLog log(const LogQuery& query, const std::map<std::string, int64_t>& since);
     StatusInput status();
     StatusInput look_now();
@@ -481,6 +483,21 @@ GatheredLog Daemon::Impl::log(const LogQuery& query, const std::map<std::string,
     return gather_logs(*questions, sources, query, since, kPeerPatience);
 }
 
+DoctorFacts Daemon::Impl::doctor() {
+    DoctorFacts facts;
+    facts.status = status();
+    facts.machine = look_at_machine({paths.configuration, paths.state, paths.runtime});
+    facts.certificate_until_unix_ms = unix_ms_of(keys.info.validity.until);
+    const auto keepers = journal_keepers(facts.status.snapshot);
+    std::vector<NodeId> nodes;
+    for (const auto& [node, name] : keepers) nodes.push_back(node);
+    facts.others = questions->ask_health(nodes, kPeerPatience);
+    for (const auto& [node, name] : keepers) {
+        if (!facts.others.contains(node)) facts.silent.push_back(name);
+    }
+    return facts;
+}
+
 ControlBackend Daemon::Impl::backend() {
     ControlBackend all;
     all.own_name = keys.info.identity.name;
@@ -492,6 +509,7 @@ ControlBackend Daemon::Impl::backend() {
         waiting.erase(id);
     };
     all.log = [this](const LogQuery& query, const std::map<std::string, int64_t>& since) { return log(query, since); };
+    all.doctor = [this] { return doctor(); };
     all.statistics = [this](control::v1::Statistics& out) { statistics.fill(out); };
     all.notify = [this](const UserMessage& message) { return journal->note(message); };
     all.config_history = [this](size_t limit) { return journal->configurations(limit); };

@@ -9,8 +9,8 @@
 
 namespace kagami::runtime {
 
-// Of /proc/meminfo; nothing when it has no MemAvailable.
-std::optional<uint64_t> available_mib(std::string_view meminfo);
+// Of /proc/meminfo, by its name there ("MemAvailable:"); nothing when it is not there.
+std::optional<uint64_t> memory_field_mib(std::string_view meminfo, std::string_view key);
 // 0 where the machine does not say. May block on a stalled disk.
 engine::MachineMeasured measure_machine(const std::string& state_directory);
 
