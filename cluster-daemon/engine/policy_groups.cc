@@ -262,9 +262,8 @@ void Plan::say_no_place(const config::Group& group, const GroupEntry& entry, con
                         const Placement& placement) {
     const bool first = home_of(entry) == kNobody;
     const Automatic what = first || may_decide(group, Automatic::kStart) ? Automatic::kStart : Automatic::kElsewhere;
-    const std::string verb = first ? "start" : entry.owner ? "fail over" : "start again";
     if (may_decide(group, what)) {
-        restrained(group, entry, what, would_go(group, entry, verb, ""));
+        restrained(group, entry, what, would_go(group, entry, entry.owner ? "fail over" : "start", ""));
         return;
     }
     say_once("place" + group.name, Reason::kGroupNoPlace, subject_of(group), sentence, placement.rejected);

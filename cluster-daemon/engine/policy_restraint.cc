@@ -19,14 +19,15 @@ bool Plan::restrained(const config::Group& group, const GroupEntry& entry, Autom
     const std::optional<Restraint> restraint = may_decide(group, what);
     if (!restraint) return false;
     const NodeId home = home_of(entry);
-    const std::string stays = home == kNobody ? "" : entry.owner ? " on " + name_of(home) : " for " + name_of(home);
-    const std::string person = std::string("`kagami group ") + (entry.owner ? "move " : "start ") + group.name + "`";
+    const bool there = entry.owner && next_.node(home).state == NodeState::kMember;
+    const std::string stays = there ? "stays on " + name_of(home) : home == kNobody ? "waits" : "waits for " + name_of(home);
+    const std::string person = std::string("`kagami group ") + (there ? "move " : "start ") + group.name + "`";
     const std::string remedy = restraint->reason == Reason::kGroupReserved
                                    ? "To have it elsewhere at once: " + restraint->remedy + "."
                                    : "To end that: " + restraint->remedy + "; by hand: " + person + ".";
     say_once("restraint" + group.name, restraint->reason, subject_of(group),
-             "Group " + group.name + " would " + would + ", but " + restraint->words + ": it " +
-                 (entry.owner ? "stays" : "waits") + stays + ". " + remedy);
+             "Group " + group.name + " would " + would + ", but " + restraint->words +
+                 (restraint->reason == Reason::kGroupReserved ? "" : ": it " + stays) + ". " + remedy);
     return true;
 }
 
@@ -34,9 +35,10 @@ bool Plan::restrained(const config::Group& group, const GroupEntry& entry, Autom
 std::string Plan::would_go(const config::Group& group, const GroupEntry& entry, const std::string& verb,
                            const std::string& cause) const {
     const NodeId home = home_of(entry);
-    const NodeId node = place(input_, next_, group, home, Asker::kPerson).node;
-    return verb + (home == kNobody ? "" : " from " + name_of(home)) +
-           (node == kNobody ? ", and there is no node that could take it" : " to " + name_of(node)) +
+    const NodeId node = place(input_, next_, group, entry.owner ? home : kNobody, Asker::kPerson).node;
+    const bool starts = verb == "start";
+    return verb + (starts || home == kNobody ? "" : " from " + name_of(home)) +
+           (node == kNobody ? ", and there is no node that could take it" : (starts ? " on " : " to ") + name_of(node)) +
            (cause.empty() ? "" : " (" + cause + ")");
 }
 

@@ -61,8 +61,8 @@ TEST_CASE("the sentences name what would have been done, the rule, and how to en
         s.lose(n2);
         s.settle();
         CHECK(s.sentence(Reason::kGroupHeldBack) ==
-              "Group web would fail over from node2 to node1, but failover is switched off (by root on node1): it stays "
-              "on node2. To end that: `kagami failover on`; by hand: `kagami group move web`.");
+              "Group web would fail over from node2 to node1, but failover is switched off (by root on node1): it waits "
+              "for node2. To end that: `kagami failover on`; by hand: `kagami group start web`.");
     }
     SECTION("maintenance of the node, a failed resource") {
         set(s, Rule::kNode, n2);
@@ -81,8 +81,8 @@ TEST_CASE("the sentences name what would have been done, the rule, and how to en
         s.lose(n2);
         s.settle();
         CHECK(s.sentence(Reason::kGroupReserved) ==
-              "Group web would fail over from node2 to node1, but it waits for node2, which reboots as planned: it stays "
-              "on node2. To have it elsewhere at once: `kagami group start web --to NODE`.");
+              "Group web would fail over from node2 to node1, but it waits for node2, which reboots as planned. "
+              "To have it elsewhere at once: `kagami group start web --to NODE`.");
     }
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("under maintenance nothing starts by itself, and a node under maintena
         s.settle();
         CHECK(s.owner() == kNobody);
         CHECK(s.sentence(Reason::kGroupObserved) ==
-              "Group web would start to node1, but the cluster is under maintenance: it waits. To end that: `kagami "
+              "Group web would start on node1, but the cluster is under maintenance: it waits. To end that: `kagami "
               "maintenance end`; by hand: `kagami group start web`.");
     }
     SECTION("a node") {
