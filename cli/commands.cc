@@ -28,6 +28,23 @@ constexpr Option kLogOptions[] = {
 constexpr Option kSimulateOptions[] = {
     {"--status", V::kText, "FILE", "Ask about a saved `kagami status --json` instead of the running cluster."},
 };
+constexpr Option kAcceptOptions[] = {
+    {"--nodes", V::kTexts, "NODE", "The two nodes, the home of A and T first: given twice. Required."},
+    {"--through", V::kText, "COMMAND", "Runs a command on {node}; default: \"ssh root@{node}\"."},
+    {"--boot", V::kText, "COMMAND", "Switches {node} on; default: it asks you to do it."},
+    {"--check", V::kText, "COMMAND", "Checks your data after each step; {step} is its number, {node} its node."},
+    {"--group-a", V::kText, "GROUP", "The group whose primary is the first node; default: A."},
+    {"--group-b", V::kText, "GROUP", "The group whose primary is the second node; default: B."},
+    {"--management", V::kText, "GROUP", "The management group; default: T."},
+    {"--variant", V::kText, "automatic|manual",
+     "manual: auto_return = false, and A and B with start = \"manual\"; default: automatic."},
+    {"--first", V::kText, "NODE", "The node that goes down first in steps 4 to 9; default: the second."},
+    {"--limit", V::kDuration, "DURATION", "How long a step may take; default: \"5min\"."},
+    {"--report", V::kText, "FILE", "Writes the report there as JSON, too."},
+    {"--plan", V::kFlag, "", "Only show the steps and what is expected after each."},
+    {"--json", V::kFlag, "", "The report as JSON."},
+    {"--yes", V::kFlag, "", "Do not ask."},
+};
 constexpr Option kGroupStartOptions[] = {{"--to", V::kText, "NODE", "Where; default: by the failover order."}};
 constexpr Option kGroupMoveOptions[] = {
     {"--to", V::kText, "NODE", "Where to; default: the next of the failover order."}};
@@ -135,7 +152,13 @@ constexpr Command kLooking[] = {
      "\"cluster\" asks about the cluster as a whole.",
      Effect::kReads, kWhyOptions, run_why},
     {"log", "[NAME]", "Show the cluster's events, of all or of one object.", "", Effect::kReads, kLogOptions, run_log},
-    {"leader", "", "Show which node leads the cluster.", "", Effect::kReads, {}, run_leader},
+    {"leader",
+     "",
+     "Show which node leads the cluster.",
+     "Exits with 5 when none is known.",
+     Effect::kReads,
+     {},
+     run_leader},
     {"statistics",
      "",
      "Show how long starts, stops and checks took on this node.",
@@ -150,6 +173,10 @@ constexpr Command kLooking[] = {
      Effect::kReads,
      {},
      run_doctor},
+    {"accept", "", "Put a two-node cluster to the test: twenty operations, and where its groups must be after each.",
+     "Run it on a third machine, before going live and after a recovery: both nodes are shut down and booted several "
+     "times. Two groups, A with its primary on the first node and B on the second, and a management group T are needed.",
+     Effect::kSetsUp, kAcceptOptions, run_accept},
     {"simulate", "EVENT...", "Say what the cluster would do; nothing changes.",
      "EVENT: \"power-off NODE\", \"shutdown NODE\", \"reboot NODE\", \"cut NODE NODE\", \"cut NODE all\", "
      "\"move GROUP [NODE]\", \"stop GROUP\", \"kill-resource RESOURCE\"; several with a comma between. The answer: "

@@ -1,5 +1,7 @@
 #include "cli/json.h"
 
+#include <google/protobuf/util/json_util.h>
+
 #include <google/protobuf/descriptor.h>
 
 #include <nlohmann/json.hpp>
@@ -75,6 +77,15 @@ std::string json_document(const std::string& name, const Message& message, bool 
 
 std::string dump(const Json& json, bool one_line) {
     return json.dump(one_line ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<control::v1::Status> status_from_json(const std::string& text) {
+    control::v1::Status status;
+    google::protobuf::util::JsonParseOptions options;
+    options.ignore_unknown_fields = true;
+    const auto parsed = google::protobuf::util::JsonStringToMessage(text, &status, options);
+    if (!parsed.ok()) return fail(ErrorCode::kUsage, "this is no status in JSON: " + parsed.ToString(), "");
+    return status;
 }
 
 }  // namespace kagami::cli

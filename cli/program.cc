@@ -31,8 +31,10 @@ Result<pid_t> start(const std::vector<std::string>& command, int output, Whose w
     Files files;
     ::posix_spawn_file_actions_addopen(&files.actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&files.actions, output, STDOUT_FILENO);
-    if (errors == Errors::kJoined) ::posix_spawn_file_actions_adddup2(&files.actions, output, STDERR_FILENO);
-    else ::posix_spawn_file_actions_addopen(&files.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (errors == Errors::kJoined)
+        ::posix_spawn_file_actions_adddup2(&files.actions, output, STDERR_FILENO);
+    else
+        ::posix_spawn_file_actions_addopen(&files.actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     std::vector<std::string> words = command;
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());
@@ -40,10 +42,10 @@ Result<pid_t> start(const std::vector<std::string>& command, int output, Whose w
     std::string language = "LC_ALL=C.UTF-8";
     char* environment[] = {language.data(), nullptr};
     pid_t child = 0;
-    const int error = whose == Whose::kOurs ? ::posix_spawn(&child, words.front().c_str(), &files.actions, nullptr,
-                                                            arguments.data(), environment)
-                                            : ::posix_spawnp(&child, words.front().c_str(), &files.actions, nullptr,
-                                                             arguments.data(), environ);
+    const int error =
+        whose == Whose::kOurs
+            ? ::posix_spawn(&child, words.front().c_str(), &files.actions, nullptr, arguments.data(), environment)
+            : ::posix_spawnp(&child, words.front().c_str(), &files.actions, nullptr, arguments.data(), environ);
     if (error == ENOENT) return fail(ErrorCode::kNotFound, command.front() + " is not installed");
     if (error != 0) return fail(command.front() + ": " + errno_text(error));
     return child;

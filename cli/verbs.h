@@ -14,6 +14,7 @@ int run_paths(Session& session, const Arguments& arguments);
 int run_leader(Session& session, const Arguments& arguments);
 int run_statistics(Session& session, const Arguments& arguments);
 int run_doctor(Session& session, const Arguments& arguments);
+int run_accept(Session& session, const Arguments& arguments);
 int run_simulate(Session& session, const Arguments& arguments);
 int run_explain(Session& session, const Arguments& arguments);
 int run_failover_status(Session& session, const Arguments& arguments);
