@@ -14,11 +14,16 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // A part of the status, as JSON made by `json` or as text.
+void show_part(const Session& session, const Arguments& arguments, const pb::Status& status,
+               Json (*json)(const pb::Status&), Render<pb::Status> render) {
+    session.console.out << (arguments.has("json") ? dump(json(status)) : render(status, session.console.colour));
+}
+
 int part_of_status(Session& session, const Arguments& arguments, Json (*json)(const pb::Status&),
                    Render<pb::Status> render) {
     const auto status = ask<pb::Status>(session, [](Client& client) { return client.status(); });
     if (!status) return report(session.console, status.error());
-    session.console.out << (arguments.has("json") ? dump(json(*status)) : render(*status, session.console.colour));
+    show_part(session, arguments, *status, json, render);
     return 0;
 }
 
@@ -62,7 +67,10 @@ bool found_something(const pb::DoctorAnswer& answer) {
 }  // namespace
 
 int run_leader(Session& session, const Arguments& arguments) {
-    return part_of_status(session, arguments, leader_json, render_leader);
+    const auto status = ask<pb::Status>(session, [](Client& client) { return client.status(); });
+    if (!status) return report(session.console, status.error());
+    show_part(session, arguments, *status, leader_json, render_leader);
+    return status->leader().empty() ? static_cast<int>(ErrorCode::kNoQuorum) : 0;
 }
 int run_failover_status(Session& session, const Arguments& arguments) {
     return part_of_status(session, arguments, failover_json, render_failover);

@@ -62,6 +62,50 @@ TEST_CASE("colour adds to the words and never replaces them") {
     CHECK(text == render_status(status, false));
 }
 
+namespace {
+
+std::string without_colour(std::string text) {
+    for (size_t at = text.find('\033'); at != std::string::npos; at = text.find('\033'))
+        text.erase(at, text.find('m', at) - at + 1);
+    return text;
+}
+
+template <typename Answer>
+void check_colour(const Answer& answer, std::string (*render)(const Answer&, bool)) {
+    const std::string coloured = render(answer, true);
+    CHECK(coloured.find('\033') != std::string::npos);
+    CHECK(without_colour(coloured) == render(answer, false));
+}
+
+}  // namespace
+
+TEST_CASE("no page of the everyday verbs says anything by colour alone") {
+    const auto status = canned<pb::Status>("everyday");
+    check_colour(status, render_status);
+    check_colour(status, render_switches);
+    check_colour(status, render_failover);
+    check_colour(status, render_leader);
+    pb::DoctorAnswer doctor;
+    doctor.add_findings()->set_severity("ERROR");
+    doctor.mutable_findings(0)->set_message("a sentence that is so long that it does not fit into one line of a "
+                                            "terminal of eighty columns");
+    doctor.mutable_findings(0)->set_remedy("a remedy");
+    check_colour(doctor, render_doctor);
+    pb::SimulateAnswer simulated;
+    simulated.set_data_risk(true);
+    simulated.set_data_sentence("what was written is lost");
+    simulated.add_groups()->set_gap_ms(-1);
+    simulated.add_unmet("a condition");
+    check_colour(simulated, render_simulate);
+    pb::Statistics statistics;
+    statistics.add_monitors()->set_timeouts(2);
+    check_colour(statistics, render_statistics);
+    pb::ConfigCheckAnswer plan;
+    plan.set_hash("a");
+    plan.add_changes()->set_restarts("group");
+    check_colour(plan, render_plan);
+}
+
 TEST_CASE("mirror disks: a column for each node, words beside the colours") {
     const auto status = canned<pb::Status>("mirrors");
     std::string text;
