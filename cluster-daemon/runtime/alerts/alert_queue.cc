@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -93,6 +95,7 @@ class AlertQueue::Impl {
     Work take();
     void carry_out(Work work);
     void take_config(const std::string& cluster, config::Alerts config);
+    void check_files();
     void distribute(const Alert& alert);
     void start_due(const std::string& destination, Receiver& receiver);
     Status start(const std::string& destination, const Waiting& waiting);
@@ -205,6 +208,25 @@ void AlertQueue::Impl::take_config(const std::string& cluster, config::Alerts co
     }
     receivers_ = std::move(kept);
     tidy();
+    check_files();
+}
+
+// A file that is missing on one node would else be noticed when that node has something to say.
+void AlertQueue::Impl::check_files() {
+    const auto check = [&](const std::string& destination, const std::string& secret, const std::string& authority) {
+        Status readable;
+        if (!secret.empty()) {
+            if (const auto read = read_secret(secret); !read) readable = tl::unexpected<Error>(read.error());
+        }
+        if (readable && !authority.empty() && ::access(authority.c_str(), R_OK) != 0)
+            readable =
+                fail(fmt::format("{} cannot be read: {}", authority, errno_text(errno)), "put the certificate there");
+        if (!readable)
+            on_problem_(fmt::format("alerts {} cannot be delivered from this node: {}: {}", described(destination),
+                                    readable.error().message, readable.error().remedy));
+    };
+    if (config_.mail) check(kMail, config_.mail->password_file, config_.mail->ca_file);
+    for (const auto& webhook : config_.webhooks) check(webhook.url, webhook.secret_file, webhook.ca_file);
 }
 
 void AlertQueue::Impl::distribute(const Alert& alert) {

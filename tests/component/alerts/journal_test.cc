@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "cluster-daemon/engine/message_catalogue.h"
 #include "common/host/boot_clock.h"

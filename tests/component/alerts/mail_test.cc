@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "common/files.h"
 #include "tests/component/alerts/fixture.h"
@@ -205,4 +206,18 @@ TEST_CASE("a receiver that is gone does not cost the others their mail") {
     fixture.post("One.");
     REQUIRE(server.took(1));
     CHECK(server.taken().at(0)["receivers"] == nlohmann::json({"admin@example.com"}));
+}
+
+TEST_CASE("files that a node does not have are told when the configuration comes, before there is anything to send") {
+    Secured fixture;
+    fixture.log_in(free_port(), MailTls::kStartTls);
+    fixture.config.mail->password_file = fixture.dir / "absent";
+    fixture.webhook_to("https://127.0.0.1:1/");
+    fixture.config.webhooks[0].ca_file = fixture.dir / "no.crt";
+    fixture.start();
+    REQUIRE(fixture.queue->flush(10s));
+    CHECK(fixture.count_said("by mail through 127.0.0.1") == 1);
+    CHECK(fixture.count_said("absent") == 1);
+    CHECK(fixture.count_said("to https://127.0.0.1:1 cannot be delivered from this node") == 1);
+    CHECK(fixture.count_said("no.crt cannot be read") == 1);
 }

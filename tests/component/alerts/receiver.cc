@@ -8,6 +8,7 @@
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <csignal>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/files.h"
@@ -62,6 +63,10 @@ std::vector<nlohmann::json> Receiver::taken() const {
         if (!line.contains("refused")) messages.push_back(line);
     }
     return messages;
+}
+
+size_t Receiver::refused() const {
+    return all().size() - taken().size();
 }
 
 bool Receiver::took(size_t count) const {

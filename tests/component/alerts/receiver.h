@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -23,7 +23,7 @@ class Receiver {
     // What it took and refused, in order.
     std::vector<nlohmann::json> all() const;
     std::vector<nlohmann::json> taken() const;
-    size_t refused() const { return all().size() - taken().size(); }
+    size_t refused() const;
     // Waits until it took so many.
     bool took(size_t count) const;
 
