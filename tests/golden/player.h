@@ -46,6 +46,7 @@ class Player {
     Status trouble(const Words& words, bool hangs);
     Status impostor(const Words& words);
     Status measure(const Words& words);
+    Status claims(const Words& words);
     Status resource(const Words& words);
     Status monitor(const Words& words);
     Status maintenance(const Words& words);

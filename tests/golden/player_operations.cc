@@ -34,6 +34,31 @@ Status Player::measure(const Words& words) {
     return {};
 }
 
+// claims NODE GROUP TIME: its reports say that the group is active there, which it is not.
+Status Player::claims(const Words& words) {
+    auto found = node(words, 1);
+    if (!found || words.size() != 4) return usage("claims NODE GROUP TIME");
+    const auto length = config::parse_duration(words[3]);
+    if (!length) return tl::unexpected(length.error());
+    for (Duration at{}; at < *length; at += world_.timing().renew) {
+        world_.queue().after(at, [this, from = *found, group = words[2]] {
+            if (!from->running()) return;
+            engine::NodeReport report = from->engine().snapshot(from->local_now()).own_report;
+            ++report.serial;  // newer than what the others have
+            std::erase_if(report.groups, [&](const engine::GroupReport& item) { return item.group == group; });
+            engine::GroupReport claim;
+            claim.group = group;
+            claim.state = engine::GroupState::kActive;
+            claim.token = world_.checker().chosen().groups.at(group).token;
+            report.groups.push_back(claim);
+            for (size_t i = 0; i < world_.count(); ++i)
+                if (&world_.at(i) != from && !world_.at(i).witness())
+                    world_.at(i).receive(from->id(), engine::encode(engine::Message(report)));
+        });
+    }
+    return {};
+}
+
 // maintenance begin|end [node NODE|group GROUP] [unmanaged] [minutes N]
 Status Player::maintenance(const Words& words) {
     if (words.size() < 2 || (words[1] != "begin" && words[1] != "end"))
@@ -83,6 +108,7 @@ Status Player::tell(OperatorVerb verb, const Words& words, engine::OperatorReque
 
 void Player::add_operation_commands() {
     actions_["memory"] = actions_["disk-space"] = [this](const Words& words) { return measure(words); };
+    actions_["claims"] = [this](const Words& words) { return claims(words); };
     actions_["maintenance"] = [this](const Words& words) { return maintenance(words); };
     actions_["failover"] = [this](const Words& words) { return failover(words); };
     actions_["reboot"] = [this](const Words& words) { return reserved_reboot(words); };
