@@ -110,6 +110,7 @@ struct Daemon::Impl {
     void act(const engine::Command& command);
     void store_config(const engine::StoreConfig& command);
     void take_config(const engine::StoreConfig& command, const std::shared_ptr<const config::Config>& parsed);
+    void follow_config(const engine::Engine& engine);
     void act_on_system(const engine::ActOnSystem& command);
     void observe(engine::GuardObserved observed);
     void answer(const engine::OperatorReply& reply);
@@ -152,6 +153,7 @@ struct Daemon::Impl {
     uint64_t next_request = fresh_seed() >> 16U;
     std::atomic<uint64_t> sequence = 0;
     std::map<std::string, std::pair<std::string, Instant>> situations;  // of groups, and since when; on the loop
+    Hash witnessed{};  // the configuration that a witness follows; on the loop
     std::vector<engine::PathReport> bad_paths;                         // last told to the engine; on the loop
     std::atomic<bool> measuring = false;
     std::optional<engine::StoreConfig> unstored;  // could not be written; on the loop
@@ -230,7 +232,10 @@ Status Daemon::Impl::open_network() {
     shell->every(kWatchPeriod, [this] {
         watch_paths();
         if (const auto again = std::exchange(unstored, std::nullopt)) store_config(*again);
-        if (!witness) shell->on_loop([this](const engine::Engine& engine) { look(engine); });  // notices since when groups are as they are
+        shell->on_loop([this](const engine::Engine& engine) {
+            if (witness) return follow_config(engine);
+            look(engine);  // notices since when groups are as they are
+        });
     });
     if (!witness) shell->every(kMeasurePeriod, [this] { measure(); });
     return {};
@@ -343,11 +348,23 @@ void Daemon::Impl::take_config(const engine::StoreConfig& command, const std::sh
     drivers->set_config(parsed);
     statistics.set_config(*parsed);
     mirrors->set_config(*parsed);
+    peers->set_config(*parsed);
     guard->forget_footprints();
     guard->set_timing(timing);
     journal->set_config(*parsed);
     journal->record_config(command);
     shell->post(engine::ConfigStored{command.hash});
+}
+
+// A witness stores no configuration; it only has to know who the nodes are.
+void Daemon::Impl::follow_config(const engine::Engine& engine) {
+    const engine::ConfigEntry& chosen = engine.chosen().config;
+    if (chosen.hash == witnessed) return;
+    witnessed = chosen.hash;
+    const auto parsed = parse_packed(chosen.packed);
+    if (!parsed) return spdlog::error("{}; {}", no_configuration().message, no_configuration().remedy);
+    config = parsed;
+    peers->set_config(*parsed);
 }
 
 void Daemon::Impl::act_on_system(const engine::ActOnSystem& command) {

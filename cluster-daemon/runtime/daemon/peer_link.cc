@@ -81,6 +81,28 @@ struct Table {
         return at == machines.end() ? nullptr : &*at;
     }
 
+    std::vector<PeerEntry> control_peers(NodeId self) const {
+        std::vector<PeerEntry> peers;
+        for (const Machine& machine : machines) {
+            if (machine.id != self) peers.push_back({machine.id, machine.name, with_port(keep(machine.address, control), kPeerPort)});
+        }
+        return peers;
+    }
+    std::vector<DatagramPeer> heartbeat_peers(NodeId self) const {
+        std::vector<DatagramPeer> peers;
+        for (const Machine& machine : machines) {
+            if (machine.id != self) peers.push_back({machine.id, with_port(keep(machine.address, heartbeat), kDatagramPort)});
+        }
+        return peers;
+    }
+    // What this node listens on: it is bound when it starts, and never again.
+    bool binds_like(const Table& other, NodeId self) const {
+        const Machine* here = find(self);
+        const Machine* there = other.find(self);
+        return here != nullptr && there != nullptr && here->address == there->address && networks == other.networks &&
+               control == other.control && heartbeat == other.heartbeat;
+    }
+
     static std::vector<std::string> keep(std::vector<std::string> addresses, const std::vector<bool>& used) {
         for (size_t i = 0; i < addresses.size(); ++i) {
             if (!used[i]) addresses[i].clear();
@@ -188,23 +210,31 @@ Result<std::unique_ptr<PeerLink>> PeerLink::start(const KeyMaterial& keys, const
     if (!datagrams) return tl::unexpected<Error>(datagrams.error());
     PeerNetworkOptions options;
     options.keys = keys;
-    std::vector<DatagramPeer> datagram_peers;
-    for (const Machine& machine : table.machines) {
-        if (machine.id == self) continue;
-        options.peers.push_back({machine.id, machine.name, with_port(Table::keep(machine.address, table.control), kPeerPort)});
-        datagram_peers.push_back({machine.id, with_port(Table::keep(machine.address, table.heartbeat), kDatagramPort)});
-    }
+    options.peers = table.control_peers(self);
     for (const auto& address : Table::keep(own->address, table.control)) {
         if (!address.empty()) options.listen.push_back(with_port(address, kPeerPort));
     }
     options.timing.backoff_cap = timing.renew;
     options.timing.attempt_timeout = std::max<Duration>(timing.hold / 2, 250ms);
-    if (Status set = datagrams->set_peers(datagram_peers); !set) return tl::unexpected<Error>(set.error());
+    if (Status set = datagrams->set_peers(table.heartbeat_peers(self)); !set) return tl::unexpected<Error>(set.error());
     auto impl = std::make_unique<Impl>(std::move(table), self, timing, std::move(*datagrams), std::move(callbacks));
     auto network = PeerNetwork::start(std::move(options), impl->channel_callbacks());
     if (!network) return tl::unexpected<Error>(network.error());
     impl->network = std::move(*network);
     return std::unique_ptr<PeerLink>(new PeerLink(std::move(impl)));
+}
+
+void PeerLink::set_config(const config::Config& config) {
+    Table next(config);
+    if (!next.binds_like(impl_->table, impl_->self)) {
+        spdlog::warn("this node's own addresses or the networks have changed: that takes effect when this service is restarted");
+        return;
+    }
+    if (const Status set = impl_->datagrams.set_peers(next.heartbeat_peers(impl_->self)); !set) {
+        return spdlog::error("the nodes of the new configuration cannot be reached: {}", set.error().message);
+    }
+    impl_->network->set_peers(next.control_peers(impl_->self));
+    impl_->table = std::move(next);
 }
 
 void PeerLink::send(NodeId to, const engine::Message& message, Instant now) {

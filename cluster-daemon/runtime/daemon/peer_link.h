@@ -31,6 +31,8 @@ class PeerLink {
                                                    const engine::Timing& timing, PeerLinkCallbacks callbacks);
     ~PeerLink();
 
+    // Nodes come and go; this node's own addresses stay as they were at the start.
+    void set_config(const config::Config& config);
     void send(NodeId to, const engine::Message& message, Instant now);
     bool tell(NodeId to, PeerWord word, const Bytes& content);  // false: not connected
     std::vector<int> descriptors() const;  // poll them for reading, then call receive()
