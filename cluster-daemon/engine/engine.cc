@@ -286,14 +286,20 @@ LocalInput Engine::Impl::local_input(Instant now) const {
 }
 
 // A person runs this node by hand: so says the document that was accepted, and the one known to be chosen (before that
-// nobody else counts this node as unarmed). It ends with a lease, or with the membership: until then nobody guards.
+// nobody else counts this node as unarmed). Being lost does not end it: nobody takes over without a person's word. When
+// it is over, it goes on until there is a lease: a guard that covers its groups before would suspend them.
 void Engine::Impl::follow_unmanaged(Instant now) {
+    const auto runs_here = [&](const Document& document) {
+        const NodeEntry& entry = document.node(settings.self.node);
+        return entry.boot == settings.self.boot &&
+               (entry.state == NodeState::kMember || entry.state == NodeState::kLost);
+    };
     const auto says = [&](const Document& document) {
-        return document.names(settings.self) &&
+        return runs_here(document) &&
                document.node(settings.self.node).maintenance.kind == MaintenanceKind::kUnmanaged;
     };
     const bool wanted = says(reg.document()) && says(reg.chosen());
-    const bool lingers = unmanaged && reg.document().names(settings.self) && now >= reg.run_until();
+    const bool lingers = unmanaged && runs_here(reg.document()) && now >= reg.run_until();
     unmanaged = wanted ? unmanaged || !local.anything_suspended() : lingers;
 }
 

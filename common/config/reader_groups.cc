@@ -7,6 +7,7 @@ namespace {
 
 constexpr size_t kMaxGroups = 128;     // what the guard's page holds (guard_page.h)
 constexpr size_t kMaxAddresses = 16;   // of a group, likewise
+constexpr size_t kMaxUnits = 4;        // likewise
 constexpr size_t kMaxResources = 128;  // of a group
 constexpr size_t kMaxMonitors = 1024;
 // What a driver needs around its scripts before the engine may give up on it.
@@ -156,6 +157,36 @@ void check_addresses(const Item& table, const Group& group, ReadContext& context
                                        std::to_string(kMaxAddresses) + " that the guard covers", "divide the group");
 }
 
+void check_units(const Item& table, const Group& group, ReadContext& context) {
+    size_t count = 0;
+    for (const Resource& resource : group.resources) {
+        size_t most = 0;
+        for (const auto& [node, values] : resource.values)
+            if (values.has("units")) most = std::max(most, values.list("units").size());
+        count += most;
+    }
+    if (count <= kMaxUnits) return;
+    context.problems.add(table.at,
+                         "group " + group.name + " has " + std::to_string(count) + " units, more than the limit of " +
+                             std::to_string(kMaxUnits) + " that the guard covers",
+                         "divide the group, or put the units under one slice and name that");
+}
+
+// Scripts around the steps of a resource.
+void check_step_scripts(const Item& table, const Resource& resource, const std::string& who, const std::string& folder,
+                        ReadContext& context) {
+    if (context.stored_scripts == nullptr) return;
+    const ResourceScripts& all = resource.scripts;
+    for (const std::string* script : {&all.before_activation, &all.after_activation, &all.before_deactivation,
+                                      &all.after_deactivation, &all.before_final}) {
+        const std::string stored = folder + "/" + *script;
+        if (script->empty() || script->starts_with('/') || context.stored_scripts->contains(stored)) continue;
+        context.problems.add(place(table, "scripts"),
+                             who + ": the script " + stored + " is not stored with the configuration",
+                             "put it at scripts/" + stored + " beside cluster.toml, or name it by an absolute path");
+    }
+}
+
 // `folder`: where the scripts of the object lie in the bundle, "web/nginx" or "monitors/check1".
 void check_scripts(const Item& table, const TypeDescription& type, const std::map<NodeId, Values>& of_nodes,
                    const std::string& who, const std::string& folder, ReadContext& context) {
@@ -199,6 +230,7 @@ Resource read_resource(const Item& table, const Group& group, ReadContext& conte
         claim_addresses(table, resource, context);
         context.mirrors.claim(table, group, resource, context.problems);
         check_scripts(table, *type, resource.values, "resource " + resource.name, group.name + "/" + resource.name, context);
+        check_step_scripts(table, resource, "resource " + resource.name, group.name + "/" + resource.name, context);
     }
     resource.activate_timeout = timeout_of(common, "activate_timeout", resource, "start_timeout");
     resource.deactivate_timeout = timeout_of(common, "deactivate_timeout", resource, "stop_timeout");
@@ -257,6 +289,7 @@ void read_group(const Item& table, NameBook& names, NameBook& resource_names, Re
     for (size_t i = 0; i < tables.size(); ++i) resolve_after(*tables[i], group.resources[i], group, context);
     check_order(group, places, context.problems);
     check_addresses(table, group, context);
+    check_units(table, group, context);
     check_mirror_count(table, group, context.problems);
     context.config.groups.push_back(std::move(group));
 }

@@ -3,6 +3,11 @@
 #include "cluster-daemon/guard/guard_page.h"
 
 namespace kagami::mirror {
+namespace {
+
+constexpr Duration kMinute = 1min;
+
+}  // namespace
 
 struct LeaseReader::Reader {
     guard::GuardPageReader<guard::GuardPlan> page;
@@ -33,6 +38,8 @@ Instant LeaseReader::until(Token token, Instant now) {
     if (!reader_->sound) return {};
     const auto& plan = reader_->page.value();
     if (plan.terms.boot != boot_) return {};
+    // Told anew every minute, so that the engine is not bothered at each look.
+    if (plan.terms.unmanaged != 0) return now - now.time_since_epoch() % kMinute + 2 * kMinute;
     for (const auto& group : plan.groups) {
         if (group.name.view() != group_) continue;
         return group.token == token && group.verdict != guard::Verdict::kKill ? plan.terms.deadline : Instant{};

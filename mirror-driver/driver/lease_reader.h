@@ -1,6 +1,6 @@
 // Until when this node may acknowledge writes of a mirror: the deadline on the guard's page, if the page is sound, of
-// this boot, and lists the mirror's group under the token that the mirror was promoted with, not condemned. Otherwise
-// never.
+// this boot, and lists the mirror's group under the token that the mirror was promoted with, not condemned. While the
+// page says that a person runs this node by hand (unmanaged): as long as it says so. Otherwise never.
 #pragma once
 
 #include <memory>

@@ -15,7 +15,23 @@ Status check_mode(std::string_view text) {
     return fail(ErrorCode::kUsage, "is neither \"sync\" nor \"async\"", "write \"sync\" or \"async\"");
 }
 
-constexpr std::array<config::Parameter, 6> kParameters = {{
+// Where systemd puts a service of the system; anything with a slash is a path below the mount of cgroup2.
+std::string cgroup_of_unit(const std::string& unit) {
+    return unit.find('/') == std::string::npos ? "system.slice/" + unit : unit;
+}
+
+Status check_unit(std::string_view text) {
+    const std::string path = cgroup_of_unit(std::string(text));
+    const bool ok = !text.empty() && path.size() <= 127 && path.front() != '/' && path.back() != '/' &&
+                    path.find("..") == std::string::npos && path.find("//") == std::string::npos &&
+                    path.find('.') != std::string::npos;
+    if (ok) return {};
+    return fail(ErrorCode::kUsage, "is no systemd unit and no cgroup",
+                "write \"nginx.service\", or the path below the mount of cgroup2, such as "
+                "\"machine.slice/libpod-web.scope\"");
+}
+
+constexpr std::array<config::Parameter, 7> kParameters = {{
     {"start", ParameterKind::kScript, false, "start.sh", 0, 0,
      "Runs at activation: a file stored with the configuration (scripts/GROUP/RESOURCE/NAME), or an absolute path."},
     {"stop", ParameterKind::kScript, false, "stop.sh", 0, 0,
@@ -32,6 +48,10 @@ constexpr std::array<config::Parameter, 6> kParameters = {{
      "When a synchronous start program is ended (SIGTERM, then SIGKILL)."},
     {"stop_timeout", ParameterKind::kDuration, false, "60s", 1, 9999,
      "When the stop program is ended (SIGTERM, then SIGKILL)."},
+    {"units", ParameterKind::kStringList, false, "", 0, 0,
+     "Systemd units, or other cgroups, that the service lives in when its start script hands it to somebody else: the "
+     "guard freezes and kills them with the group. At most 4 a group; such a unit must not restart itself.",
+     check_unit},
 }};
 constexpr std::array<std::string_view, 4> kAfter = {"volmgr", "disk", "md", "fip"};
 
@@ -82,9 +102,11 @@ class Exec : public Resource {
     Status activate(const Context& context) override;
     Status deactivate(const Context& context) override;
     Result<Probe> probe(const Context& context) override;
-    Result<Footprint> footprint(const Context&) override {
+    Result<Footprint> footprint(const Context& context) override {
         Footprint all;
         all.cgroup = true;
+        if (!context.values.has("units")) return all;
+        for (const std::string& unit : context.values.list("units")) all.units.push_back(cgroup_of_unit(unit));
         return all;
     }
 

@@ -93,6 +93,63 @@ TEST_CASE(
               << seconds(latest) * 1e3 << " ms after the deadline\n";
 }
 
+TEST_CASE("what a group has handed to a unit of the system is frozen, resumed and killed with it") {
+    NEEDS_KERNEL();
+    Site site;
+    Busy own(site.cgroups + "/db", 1);
+    Busy unit(site.cgroups + "/elsewhere", 1);
+    auto group = site.group("db");
+    group.units.push_back(site.cgroups.substr(site.cgroups.rfind('/') + 1) + "/elsewhere");
+    group.units.push_back("system.slice/kagami-not-there.service");
+    site.plan.groups.push_back(group);
+    site.start_guard();
+    site.renew();
+    REQUIRE(unit.runs());
+    REQUIRE(site.becomes("db", GroupState::kSuspended));
+    CHECK(own.stands());
+    CHECK(unit.stands());
+    site.renew();
+    REQUIRE(unit.runs());
+    CHECK(own.runs());
+    site.renew(Verdict::kKill);
+    REQUIRE(site.becomes("db", GroupState::kKilled));
+    CHECK_FALSE(own.populated());
+    CHECK_FALSE(unit.populated());
+}
+
+TEST_CASE("a group whose own cgroup is empty lives on in its unit: it is guarded until that is empty, too") {
+    NEEDS_KERNEL();
+    Site site;
+    Busy unit(site.cgroups + "/elsewhere", 1);
+    auto group = site.group("db");
+    group.units.push_back(site.cgroups.substr(site.cgroups.rfind('/') + 1) + "/elsewhere");
+    site.plan.groups.push_back(group);
+    site.start_guard();
+    site.renew();
+    REQUIRE(unit.runs());
+    site.plan.groups.clear();
+    site.publish();
+    CHECK(eventually([&] { return unit.stands(); }));
+}
+
+TEST_CASE("a guard that is told that its node is unmanaged lets go of what runs") {
+    NEEDS_KERNEL();
+    Site site;
+    Busy busy(site.cgroups + "/db", 1);
+    site.plan.groups.push_back(site.group("db"));
+    site.start_guard();
+    site.renew();
+    REQUIRE(busy.runs());
+    site.plan.groups.clear();
+    site.plan.terms.armed = 0;
+    site.plan.terms.unmanaged = 1;
+    site.plan.terms.deadline = {};
+    site.publish();
+    REQUIRE(eventually([&] { return site.report().groups.size() == 0; }));
+    CHECK_FALSE(eventually([&] { return busy.stands(); }, 2 * kHold));
+    CHECK(busy.runs());
+}
+
 TEST_CASE("addresses are withdrawn with the suspension, and exactly those come back") {
     NEEDS_KERNEL();
     Site site;

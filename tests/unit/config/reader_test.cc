@@ -136,6 +136,16 @@ TEST_CASE("without nodes a group may run on every node") {
     CHECK(sample_config(sample_with("nodes = [\"node1\", \"node2\"]\n", "")).groups[0].nodes.size() == 2);
 }
 
+TEST_CASE("scripts around the steps of a resource are stored with the configuration, too, or named by a path") {
+    const std::set<std::string> stored = {"web/nginx/start.sh", "web/nginx/stop.sh"};
+    const std::string text =
+        sample_with("start_timeout = \"60s\"", "scripts = { before_activation = \"check.sh\", before_final = \"/opt/tell\" }");
+    const Parsed parsed = parse(text, "cluster.toml", sample_types(), &stored);
+    REQUIRE(parsed.problems.size() == 1);
+    CHECK(to_string(parsed.problems[0]).find("the script web/nginx/check.sh is not stored with the configuration") !=
+          std::string::npos);
+}
+
 TEST_CASE("stored scripts are looked for only when their names are known") {
     const std::set<std::string> stored = {"web/nginx/start.sh", "web/nginx/stop.sh"};
     CHECK(parse(kSample, "cluster.toml", sample_types(), &stored).config);

@@ -144,3 +144,24 @@ TEST_CASE("a probe tells active, partial and inactive") {
 TEST_CASE("the guard covers the cgroup") {
     CHECK(ExecFixture().resource->footprint(Context{})->cgroup);
 }
+
+TEST_CASE("the guard covers the units that the service was handed to") {
+    ExecFixture exec(testing::Texts{{"units", {"nginx.service", "machine.slice/libpod-web.scope"}}});
+    const auto covered = exec.resource->footprint(exec.context);
+    REQUIRE(covered);
+    CHECK(covered->units == std::vector<std::string>{"system.slice/nginx.service", "machine.slice/libpod-web.scope"});
+    CHECK(ExecFixture().resource->footprint(ExecFixture().context)->units.empty());
+}
+
+TEST_CASE("what is no unit and no cgroup is refused") {
+    const auto& parameters = find("exec")->description.parameters;
+    const auto units = std::find_if(parameters.begin(), parameters.end(), [](const auto& p) { return p.name == "units"; });
+    REQUIRE(units != parameters.end());
+    for (const char* good : {"nginx.service", "machine.slice/libpod-web.scope"}) CHECK(units->check(good));
+    for (const std::string& bad : {std::string(), std::string("nginx"), std::string("/sys/fs/cgroup/x.service"),
+                                   std::string("../x.service"), std::string("a.slice//b.service"),
+                                   std::string("a.slice/"), std::string(130, 'x') + ".service"}) {
+        INFO(bad);
+        CHECK_FALSE(units->check(bad));
+    }
+}
