@@ -33,6 +33,7 @@ PolicyOutput Plan::run() {
         settle_replies();
         return std::move(out_);
     }
+    find_doubles();
     take_requests();
     plan_nodes();
     plan_switches();

@@ -15,7 +15,7 @@ void Plan::send_orders() {
         if (!entry.owner || !unchanged || !is_heard(owner_of(entry).node) || !chosen_.names(owner_of(entry))) continue;
         if (entry.goal == Goal::kStarted)
             order_start(group, entry);
-        else
+        else if (!held_stops_.contains(group))
             order_stop(group, entry);
     }
 }
@@ -137,9 +137,17 @@ bool Plan::stuck(const OwedReply& owed, NodeId node) {
     return true;
 }
 
+bool Plan::cancelled(const OwedReply& owed) {
+    const std::string what = owed.subject.empty() ? "the cluster" : owed.subject;
+    reply(owed, OperatorOutcome::kFailed, "the stop of " + what + " was cancelled",
+          "look at `kagami why" + (owed.subject.empty() ? "" : " " + owed.subject) + "`");
+    return true;
+}
+
 bool Plan::settle_shutdown(const OwedReply& owed) {
     const config::Node* node = input_.config->node(owed.subject);
     const NodeState state = node == nullptr ? NodeState::kAbsent : chosen_.node(node->id).state;
+    if (state == NodeState::kMember && chosen_.node(node->id).leaving == Leaving::kNo) return cancelled(owed);
     if (state == NodeState::kMember) return stuck(owed, node->id);
     const bool left = state == NodeState::kLeft;
     reply(owed, left ? OperatorOutcome::kDone : OperatorOutcome::kFailed,
@@ -150,7 +158,7 @@ bool Plan::settle_shutdown(const OwedReply& owed) {
 
 bool Plan::settle_cluster_stop(const OwedReply& owed) {
     for (const auto& [node, entry] : chosen_.nodes)
-        if (entry.state == NodeState::kMember) return stuck(owed, kNobody);
+        if (entry.state == NodeState::kMember) return chosen_.cluster_stopped ? stuck(owed, kNobody) : cancelled(owed);
     reply(owed, OperatorOutcome::kDone, "The cluster is stopped.");
     return true;
 }
