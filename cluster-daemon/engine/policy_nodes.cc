@@ -57,7 +57,6 @@ void Plan::admit(NodeId node) {
     // was unmanaged may not know yet that it no longer is.
     const bool same_boot = entry.state != NodeState::kAbsent && entry.boot == boot;
     admitted.armed = entry.maintenance.kind != MaintenanceKind::kUnmanaged && (entry.armed || !same_boot);
-    if (entry.reserved_minutes != 0) come_home(node);
     entry = admitted;
     entry.isolated = !input_.config->auto_return && !clean;
     next_.last_standing.reset();

@@ -166,7 +166,6 @@ class Plan {
     bool restrained(const config::Group& group, const GroupEntry& entry, Automatic what, const std::string& would);
     std::string would_go(const config::Group& group, const GroupEntry& entry, const std::string& verb,
                          const std::string& cause) const;
-    void come_home(NodeId node);
     void note_failover(const config::Group& group, NodeId from, NodeId to);
     void plan_latch();
     bool failovers_under_way();

@@ -42,12 +42,6 @@ std::string Plan::would_go(const config::Group& group, const GroupEntry& entry, 
            (cause.empty() ? "" : " (" + cause + ")");
 }
 
-// After a planned reboot the groups that waited for the node start where they were.
-void Plan::come_home(NodeId node) {
-    for (auto& [name, entry] : next_.groups)
-        if (home_of(entry) == node && entry.goal == Goal::kStarted && entry.target == kNobody) entry.target = node;
-}
-
 // ---- the latch ----
 
 void Plan::note_failover(const config::Group& group, NodeId from, NodeId to) {
