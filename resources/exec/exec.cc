@@ -24,7 +24,7 @@ Status check_unit(std::string_view text) {
     const std::string path = cgroup_of_unit(std::string(text));
     const bool ok = !text.empty() && path.size() <= 127 && path.front() != '/' && path.back() != '/' &&
                     path.find("..") == std::string::npos && path.find("//") == std::string::npos &&
-                    path.find('.') != std::string::npos;
+                    text.find('.') != std::string_view::npos;
     if (ok) return {};
     return fail(ErrorCode::kUsage, "is no systemd unit and no cgroup",
                 "write \"nginx.service\", or the path below the mount of cgroup2, such as "
