@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 
+#include "cluster-daemon/runtime/daemon/control_steps.h"
 #include "cluster-daemon/runtime/daemon/journal.h"
 #include "common/config/nearest.h"
 #include "common/text.h"
@@ -18,6 +19,7 @@ using engine::OperatorOutcome;
 using Clock = std::chrono::steady_clock;
 
 constexpr Duration kCancelCheck = 100ms;
+constexpr Duration kLookPeriod = 250ms;  // at what has been done, while somebody waits for it
 
 // The answers to one request, handed from the engine's thread to the caller's. The engine forgets it with this object.
 class Conversation {
@@ -96,6 +98,34 @@ proto::Progress to_dry_run(const engine::OperatorReply& reply, const std::vector
     return progress;
 }
 
+// What happens meanwhile, told from the moment on when the change was accepted.
+class Watched {
+ public:
+    Watched(const ControlBackend& backend, const Caller& caller) : backend_(backend), caller_(caller), steps_(status()) {}
+    void start() { accepted_ = true; }
+    void look(bool now) {
+        if (!accepted_ || (!now && Clock::now() - looked_ < kLookPeriod)) return;
+        looked_ = Clock::now();
+        for (proto::Step& step : steps_.since_last(status())) {
+            proto::Progress progress;
+            *progress.mutable_step() = std::move(step);
+            caller_.write(progress);
+        }
+    }
+
+ private:
+    proto::Status status() const {
+        proto::Status out;
+        build_status(backend_.status(), out);
+        return out;
+    }
+    const ControlBackend& backend_;
+    const Caller& caller_;
+    ControlSteps steps_;
+    bool accepted_ = false;
+    Clock::time_point looked_{};
+};
+
 Result<engine::Level> level_of(const std::string& word) {
     if (word.empty() || word == "INFO") return engine::Level::kInfo;
     if (word == "WARN") return engine::Level::kWarning;
@@ -151,6 +181,8 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
                const proto::ChangeOptions& options, const std::vector<std::string>& consequences) {
     if (!request) return answer_error(caller, request.error());
     const auto begun = Clock::now();
+    std::optional<Watched> watched;
+    if (options.wait() && !options.dry_run()) watched.emplace(backend, caller);
     Conversation conversation(backend, std::move(*request));
     while (!caller.gone()) {
         const auto elapsed = Clock::now() - begun;
@@ -159,6 +191,7 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
                                          "`kagami status` shows how far it is"});
         }
         const auto reply = conversation.next(kCancelCheck);
+        if (watched) watched->look(reply && reply->outcome != OperatorOutcome::kAccepted);
         if (!reply) continue;
         if (options.dry_run()) {
             caller.write(to_dry_run(*reply, consequences));
@@ -166,6 +199,7 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
         }
         if (!caller.write(to_progress(*reply, Clock::now() - begun, consequences))) return;
         if (reply->outcome != OperatorOutcome::kAccepted || !options.wait()) return;
+        if (watched) watched->start();
     }
 }
 

@@ -35,6 +35,15 @@ engine::Level parse_level(const std::string& text) {
     return engine::Level::kInfo;
 }
 
+// What brought a group where it is: the decision of the leader, not the steps that carried it out.
+bool brings_about(const LogLine& line) {
+    using engine::Reason;
+    static const std::set<std::string> kCodes{name_of(Reason::kGroupPlaced),    name_of(Reason::kGroupMoveStarted), name_of(Reason::kGroupFailover),
+                                              name_of(Reason::kGroupStopWanted), name_of(Reason::kGroupHeld),        name_of(Reason::kActivationFailed),
+                                              name_of(Reason::kGroupNoPlace),    name_of(Reason::kAdopted),          name_of(Reason::kRecoveryFailover)};
+    return kCodes.contains(line.code);
+}
+
 void forget_measures(proto::Path& path) {
     path.set_last_seen_ms(0);
     path.set_rtt_ms(0);
@@ -93,13 +102,18 @@ Status answer_why(const ControlBackend& backend, const proto::WhyRequest& in, pr
     if (!build_why(backend.status(), in.subject(), answer)) return fail(ErrorCode::kNotFound, fmt::format("nothing is named {}", in.subject()));
     LogQuery query;
     query.subject = in.subject();
-    query.limit = in.limit() == 0 ? kWhyLimit : in.limit();
+    query.limit = kLogLimit;
     GatheredLog log = backend.log(query, {});
     log.lines = merge_logs(std::move(log.lines), query.limit);
     std::reverse(log.lines.begin(), log.lines.end());
-    for (const LogLine& line : log.lines) fill_decision(line, *answer.add_decisions());
+    const auto shown = static_cast<int>(in.limit() == 0 ? kWhyLimit : std::min<uint32_t>(in.limit(), kLogLimit));
+    for (const LogLine& line : log.lines) {
+        if (answer.decisions_size() < shown) fill_decision(line, *answer.add_decisions());
+    }
     for (const std::string& node : log.silent) answer.add_silent_nodes(node);
-    if (answer.sentence().empty() && !log.lines.empty()) answer.set_sentence(valid_utf8(log.lines.front().message));
+    if (!answer.sentence().empty() || log.lines.empty()) return {};
+    const auto decisive = std::find_if(log.lines.begin(), log.lines.end(), brings_about);
+    answer.set_sentence(valid_utf8(decisive == log.lines.end() ? log.lines.front().message : decisive->message));
     return {};
 }
 

@@ -83,17 +83,19 @@ class Alerts {
     void of_monitors() {
         for (const auto& monitor : status_.monitors()) {
             const std::string subject = "monitor " + monitor.name();
-            for (const auto& node : monitor.nodes()) {
-                if (node.late()) {
-                    add(kWarning, subject, fmt::format("the last check on {} took almost as long as its time-out", node.node()),
-                        "look for what slows it down, or make the time-out longer");
-                }
-                if (node.dummy_failure()) {
-                    add(kWarning, subject, fmt::format("reports an error on {} whatever it finds, as a person wanted", node.node()),
-                        "`kagami monitor unfail " + monitor.name() + "`");
-                } else if (node.suspended()) {
-                    add(kWarning, subject, fmt::format("suspended on {} by a person", node.node()), "`kagami monitor resume " + monitor.name() + "`");
-                }
+            const std::string late = where(monitor, [](const auto& node) { return node.late(); });
+            const std::string failing = where(monitor, [](const auto& node) { return node.dummy_failure(); });
+            const std::string suspended = where(monitor, [](const auto& node) { return node.suspended(); });
+            if (!late.empty()) {
+                add(kWarning, subject, fmt::format("the last check on {} took almost as long as its time-out", late),
+                    "look for what slows it down, or make the time-out longer");
+            }
+            if (!failing.empty()) {
+                add(kWarning, subject, fmt::format("reports an error on {} whatever it finds, as a person wanted", failing),
+                    "`kagami monitor unfail " + monitor.name() + "`");
+            }
+            if (!suspended.empty()) {
+                add(kWarning, subject, fmt::format("suspended on {} by a person", suspended), "`kagami monitor resume " + monitor.name() + "`");
             }
         }
     }
@@ -126,6 +128,16 @@ class Alerts {
         out.set_subject(std::move(subject));
         out.set_message(std::move(message));
         out.set_remedy(std::move(remedy));
+    }
+
+    // "node1, node2"
+    template <typename Which>
+    static std::string where(const proto::Monitor& monitor, Which which) {
+        std::string names;
+        for (const auto& node : monitor.nodes()) {
+            if (which(node)) names += (names.empty() ? "" : ", ") + node.node();
+        }
+        return names;
     }
 
     bool unmanaged_here() const {
