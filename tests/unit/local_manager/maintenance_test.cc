@@ -113,65 +113,80 @@ TEST_CASE("a daemon that restarts under maintenance leaves an incomplete group s
     CHECK(b.under_way() == "+app");
 }
 
-TEST_CASE("an unmanaged node guards nothing, and a lease that ends ends nothing") {
-    Bench b;
-    b.resource("app");
-    b.monitor("alive", "app");
-    b.run();
-    b.document.nodes[b.self.node].maintenance = {MaintenanceKind::kUnmanaged, 30};
-    b.unmanaged = true;
-    b.advance();
+namespace {
+
+// A node that runs `web` and that a person has taken out of the cluster's hands an hour ago.
+struct Unmanaged : Bench {
+    Unmanaged() {
+        resource("app");
+        monitor("alive", "app");
+        run();
+        document.nodes[self.node].maintenance = {MaintenanceKind::kUnmanaged, 90};
+        unmanaged = true;
+        advance();
+        pass(1h);
+    }
+    void managed_again() {
+        renew();
+        unmanaged = false;
+        document.nodes[self.node].maintenance = {};
+        advance();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("an unmanaged node guards nothing, a lease that ends ends nothing, and an error is told, not repaired") {
+    Unmanaged b;
     CHECK(b.manager.guarded().empty());
-    b.pass(1h);
     CHECK(b.state() == GroupState::kActive);
     CHECK(b.under_way().empty());
     b.check("alive", MonitorState::kError, "dead");
     CHECK(b.under_way().empty());
     CHECK(count(b, Reason::kRecoveryObserved) == 1);
+}
 
-    SECTION("back: what runs is found out, and goes on") {
-        b.renew();
-        b.unmanaged = false;
-        b.document.nodes[b.self.node].maintenance = {};
-        b.advance();
-        CHECK(b.manager.guarded().size() == 1);
-        CHECK(b.under_way() == "?app");
+TEST_CASE("a node that is managed again finds out by probing what runs") {
+    Unmanaged b;
+    b.managed_again();
+    CHECK(b.manager.guarded().size() == 1);
+    CHECK(b.under_way() == "?app");
+    SECTION("it goes on") {
         b.finish("app");
         CHECK(b.state() == GroupState::kActive);
     }
-    SECTION("back: what a person ended is started") {
-        b.renew();
-        b.unmanaged = false;
-        b.document.nodes[b.self.node].maintenance = {};
-        b.advance();
+    SECTION("what a person ended is started") {
         b.finish("app", true, "", ProbeResult::kInactive);
         CHECK(b.under_way() == "+app");
     }
-    SECTION("the daemon restarts") {
-        restart_daemon(b);
-        b.finish("app");
-        CHECK(b.state() == GroupState::kActive);
-        CHECK(b.manager.guarded().empty());
-    }
-    SECTION("the daemon restarts and finds less: it touches nothing") {
-        restart_daemon(b);
-        b.finish("app", true, "", ProbeResult::kInactive);
-        CHECK(b.under_way().empty());
-        CHECK(b.state() == GroupState::kActive);
-    }
-    SECTION("no start is obeyed") {
-        b.renew();
-        b.order_stop();
-        b.finish_all();
-        b.start();
-        CHECK(b.under_way().empty());
-        CHECK(b.sentence(Reason::kStartRefused).find("unmanaged") != std::string::npos);
-    }
-    SECTION("what the document gives away is stopped the ordinary way: nobody would kill it") {
-        b.assign_elsewhere();
-        b.advance();
-        CHECK(b.under_way() == "-app");
-    }
+}
+
+TEST_CASE("a daemon that restarts on an unmanaged node touches nothing") {
+    Unmanaged b;
+    restart_daemon(b);
+    const bool runs = GENERATE(true, false);
+    b.finish("app", true, "", runs ? ProbeResult::kActive : ProbeResult::kInactive);
+    CHECK(b.under_way().empty());
+    CHECK(b.state() == GroupState::kActive);
+    CHECK(b.manager.guarded().empty());
+}
+
+TEST_CASE("a person may stop a group on an unmanaged node, but none is started there") {
+    Unmanaged b;
+    b.renew();
+    b.order_stop();
+    b.finish_all();
+    CHECK(b.state() == GroupState::kStopped);
+    b.start();
+    CHECK(b.under_way().empty());
+    CHECK(b.sentence(Reason::kStartRefused).find("unmanaged") != std::string::npos);
+}
+
+TEST_CASE("what the document gives away is stopped the ordinary way on an unmanaged node: nobody would kill it") {
+    Unmanaged b;
+    b.assign_elsewhere();
+    b.advance();
+    CHECK(b.under_way() == "-app");
 }
 
 TEST_CASE("a start that was under way stays where it is while the node is unmanaged") {
