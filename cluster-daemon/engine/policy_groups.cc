@@ -106,9 +106,9 @@ void Plan::settle_lost_owner(const config::Group& group, GroupEntry& entry) {
 void Plan::release(const config::Group& group, GroupEntry& entry, Proof proof) {
     memory_.healthy_since.erase(group.name);
     memory_.stop_again.erase(group.name);
-    // It stopped only because its node leaves: it goes on as soon as another one can take it.
-    const bool left = next_.node(owner_of(entry).node).leaving != Leaving::kNo && !entry.held && !next_.cluster_stopped;
-    if (left && entry.target == kNobody) entry.goal = Goal::kStarted;
+    // It stopped only because its node leaves, or would have left: it goes on as soon as a node can take it.
+    const bool wanted = !entry.held && !next_.cluster_stopped && !is_changing(group.name);
+    if (wanted && entry.target == kNobody) entry.goal = Goal::kStarted;
     if (proof == Proof::kStopped) return release_stopped(group, entry);
     if (entry.goal == Goal::kStopped && entry.target == kNobody) {
         clear_owner(entry, proof);
