@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -130,6 +131,20 @@ struct Journal::Impl {
     std::unique_ptr<History> history;
     std::string node;
     std::unique_ptr<alerts::AlertQueue> alerts;  // null on a witness
+    std::atomic<bool> has_mail = false;
+    std::atomic<bool> has_webhook = false;
+
+    Status check_channels(const UserMessage& message) const {
+        if (message.mail && !has_mail)
+            return fail(ErrorCode::kNotFound, "nothing can be sent by mail: there is no [alerts.mail]", "add it to cluster.toml");
+        if (message.webhook && !has_webhook)
+            return fail(ErrorCode::kNotFound, "there is no webhook: there is no [[alerts.webhook]]", "add it to cluster.toml");
+        return {};
+    }
+    void know_channels(const config::Alerts& config) {
+        has_mail = config.mail.has_value();
+        has_webhook = !config.webhooks.empty();
+    }
 };
 
 Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -159,17 +174,20 @@ void Journal::start_alerts(const std::string& path, const std::string& node, con
     options.path = path;
     options.node = node;
     impl_->node = node;
+    impl_->know_channels(config.alerts);
     impl_->alerts = alerts::AlertQueue::start(std::move(options), config.cluster_name, config.alerts,
                                               [](const std::string& sentence) { spdlog::warn("{}", one_line(sentence)); });
 }
 
 void Journal::set_config(const config::Config& config) {
+    impl_->know_channels(config.alerts);
     if (impl_->alerts) impl_->alerts->set_config(config.cluster_name, config.alerts);
 }
 
 Status Journal::note(const UserMessage& message) {
     const auto code = code_of_user(message.id);
     if (!code) return tl::unexpected<Error>(code.error());
+    if (Status there = impl_->check_channels(message); !there) return there;
     const std::string subject = "node " + impl_->node;
     const alerts::Alert alert = alert_of(message, *code, subject);
     if (!alert.only || message.history) {

@@ -35,7 +35,7 @@ class Journal {
     void set_config(const config::Config& config);
     // `epoch` and `version`: of the document it was decided on; none: by something else than the engine.
     void record(const engine::Decision& decision, const Epoch& epoch = {}, const Version& version = {});
-    Status note(const UserMessage& message);  // kUsage when the id is no number of at most four digits
+    Status note(const UserMessage& message);  // refused: an id that is no number of four digits, a channel that is not there
     void flush();  // waits a moment for what is not written yet
     void record_config(const engine::StoreConfig& config);
     std::vector<LogLine> lines(const LogQuery& query) const;

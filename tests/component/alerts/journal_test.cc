@@ -132,6 +132,22 @@ TEST_CASE("an id of a person's message that is no number of four digits is refus
     CHECK(told.rows() == 0);
 }
 
+TEST_CASE("a person's message for a channel that is not there is refused") {
+    Told told;
+    UserMessage message{Level::kInfo, "9", "By mail.", "root"};
+    message.mail = true;
+    const Status said = told.journal->note(message);
+    REQUIRE_FALSE(said);
+    CHECK(said.error().code == ErrorCode::kNotFound);
+    CHECK(said.error().message == "nothing can be sent by mail: there is no [alerts.mail]");
+    told.config.alerts.webhooks.clear();
+    told.journal->set_config(told.config);
+    message = {Level::kInfo, "9", "By webhook.", "root"};
+    message.webhook = true;
+    CHECK(told.journal->note(message).error().message == "there is no webhook: there is no [[alerts.webhook]]");
+    CHECK(told.rows() == 0);
+}
+
 TEST_CASE("a decision costs the engine's thread microseconds while receivers are dead") {
     Told told;
     const Receiver silent(told.dir.path(), "http", {"--silent"});
