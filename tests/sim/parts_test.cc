@@ -45,7 +45,7 @@ struct GuardBench {
         queue.run_until(Moment{} + 1s);
     }
     engine::SetGuard plan(Duration deadline, Duration sent, engine::Verdict verdict = engine::Verdict::kNone) const {
-        return {Instant(deadline), Instant(sent), true, {{"web", Token{}, false, verdict}}};
+        return {Instant(deadline), Instant(sent), true, false, {{"web", Token{}, false, verdict}}};
     }
 };
 

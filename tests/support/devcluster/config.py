@@ -190,6 +190,51 @@ def mirrored(nodes, profile, more=""):
                         '[[group.resource]]\ntype = "fip"\nname = "fip1"'), scripts
 
 
+# Of the acceptance evaluation: groups A and B, each a mirror disk -> a floating address -> PostgreSQL on it, and the management
+# group T.
+ACCEPTANCE = {"A": ("node1", "node2"), "B": ("node2", "node1")}
+ACCEPTANCE_FLOATING = {"A": "10.77.1.111", "B": "10.77.1.112", "T": "10.77.1.110"}
+ACCEPTANCE_DISKS = {f"md{group}.{part}": size for group in ACCEPTANCE
+                    for part, size in (("data", 192 << 20), ("meta", METADATA_BYTES))}
+
+
+def acceptance_group(group, number, start):
+    """db_group() under another name, in the group's own order of nodes."""
+    names = {'"db"': f'"{group}"', '"md1"': f'"md{group}"', "md1.": f"md{group}.", "/mnt/db": f"/mnt/{group}", '"fip2"': f'"fip{group}"',
+             '"postgres"': f'"pg{group}"', '"postgres-alive"': f'"pg{group}-alive"', '"mdw1"': f'"mdw{group}"',
+             '"mdnw1"': f'"mdnw{group}"', DB_FLOATING: ACCEPTANCE_FLOATING[group]}
+    text, scripts = db_group(ACCEPTANCE[group])
+    for old, new in names.items():
+        text = text.replace(old, new)
+    text = text.replace("nodes = [", f'start = "{start}"\nnodes = [', 1)
+    text = text.replace(f'metadata = "{layout.DISK_DIRECTORY}', f'port = {29020 + number}\nmetadata = "{layout.DISK_DIRECTORY}', 1)
+    bodies = {name.replace("db/postgres", f"{group}/pg{group}"): body.replace("/mnt/db", f"/mnt/{group}").replace("kagami-db", f"kagami-{group}")
+              .replace("logging_collector=off", f"logging_collector=off -c port={5440 + number}") for name, body in scripts.items()}
+    return text, bodies
+
+
+def acceptance(nodes, profile, manual):
+    """(cluster.toml, scripts) of the evaluation, for its automatic or its manual variant; disks: ACCEPTANCE_DISKS."""
+    more = "auto_return = false\n" if manual else ""
+    text = base(nodes, True, profile, mirror=True).replace("[cluster]\n", f"[cluster]\n{more}")
+    text += f"""
+[[group]]
+name = "T"
+kind = "management"
+nodes = ["node1", "node2"]
+[[group.resource]]
+type = "fip"
+name = "fipT"
+address = "{ACCEPTANCE_FLOATING['T']}/24"
+"""
+    scripts = {}
+    for number, group in enumerate(ACCEPTANCE):
+        part, bodies = acceptance_group(group, number, "manual" if manual else "auto")
+        text += part
+        scripts |= bodies
+    return text, scripts
+
+
 def default(nodes, witness, profile, mirror=False):
     """(cluster.toml, scripts) when the caller gives none."""
     group, scripts = web_group(nodes)
