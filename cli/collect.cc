@@ -35,14 +35,14 @@ constexpr Duration kJournalTime = 30s;
 constexpr uint32_t kEvents = 10000;
 constexpr int kReadAllOfTheKernelLog = 3;  // SYSLOG_ACTION_READ_ALL
 
-constexpr const char* kFacts[] = {"/etc/os-release",
+constexpr const char* kFacts[] = {"/usr/lib/os-release",
                                   "/proc/version",
                                   "/proc/cmdline",
                                   "/proc/uptime",
                                   "/proc/loadavg",
                                   "/proc/meminfo",
                                   "/proc/cpuinfo",
-                                  "/proc/mounts",
+                                  "/proc/self/mountinfo",
                                   "/proc/partitions",
                                   "/proc/diskstats",
                                   "/proc/modules",

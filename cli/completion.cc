@@ -88,7 +88,7 @@ std::string option_lists() {
     std::string text;
     for (const Command& command : all_commands()) {
         text += "        \"" + std::string(command.words) + "\") value=" + quoted(value_of(command.positional)) +
-                " options=" + quoted(joined(option_names(command))) + " ;;\n";
+                " flags=" + quoted(joined(option_names(command))) + " ;;\n";
     }
     return text;
 }
@@ -127,7 +127,7 @@ _kagami_value() {
 }
 _kagami() {
     local cur="${COMP_WORDS[COMP_CWORD]}" previous="${COMP_WORDS[COMP_CWORD-1]}"
-    local command="${COMP_WORDS[1]}" first=2 verbs="" value="" options="" IFS=$' \t\n'
+    local command="${COMP_WORDS[1]}" first=2 verbs="" value="" flags="" IFS=$' \t\n'
     COMPREPLY=()
     if [[ $COMP_CWORD -eq 1 ]]; then
         COMPREPLY=($(compgen -W "$nouns_of_kagami" -- "$cur"))
@@ -152,7 +152,7 @@ constexpr const char* kBashOptions = R"sh(    esac
 )sh";
 constexpr const char* kBashTail = R"sh(    esac
     if [[ $cur == -* ]]; then
-        COMPREPLY+=($(compgen -W "$options" -- "$cur"))
+        COMPREPLY+=($(compgen -W "$flags" -- "$cur"))
     elif [[ $COMP_CWORD -ge $first ]]; then
         _kagami_value "$value"
     fi
@@ -172,7 +172,7 @@ _kagami_value() {
     esac
 }
 _kagami() {
-    local command="${words[2]}" previous="${words[CURRENT-1]}" first=3 verbs="" value="" options=""
+    local command="${words[2]}" previous="${words[CURRENT-1]}" first=3 verbs="" value="" flags=""
     local -a all
     if (( CURRENT == 2 )); then
         all=(
@@ -200,7 +200,7 @@ constexpr const char* kZshOptions = R"sh(    esac
 )sh";
 constexpr const char* kZshTail = R"sh(    esac
     if [[ ${words[CURRENT]} == -* ]]; then
-        compadd -- ${(s: :)options}
+        compadd -- ${(s: :)flags}
     elif (( CURRENT >= first )); then
         _kagami_value "$value"
     fi

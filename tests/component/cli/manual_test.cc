@@ -64,6 +64,16 @@ std::string offered(const Bench& bench, const std::vector<std::string>& words) {
     return run_program({"/bin/bash", path}, bench.root).output;
 }
 
+// The same of zsh, with its two functions for offers replaced; `options` and `commands` are its own there.
+std::string offered_by_zsh(const Bench& bench, const std::vector<std::string>& words) {
+    std::string script =
+        "zmodload zsh/parameter\ncompadd() { shift; print -r -- $*; }\n_describe() { print -r -- ${(P)2}; }\n"
+        "_files() { print -r -- files $*; }\nwords=(";
+    for (const std::string& word : words) script += "'" + word + "' ";
+    script += ")\nCURRENT=" + std::to_string(words.size()) + "\n" + zsh_completion();
+    return run_program({"/usr/bin/zsh", "-f", file_of(bench, "offer.zsh", script)}, bench.root).output;
+}
+
 }  // namespace
 
 TEST_CASE("every verb and every option stands in the manual, the table and both completions") {
@@ -165,4 +175,18 @@ TEST_CASE("bash asks the program for names, by the kind that stands there") {
     const std::string silent = bench.write("bin/silent", "#!/bin/bash\nexit 7\n");
     std::filesystem::permissions(silent, std::filesystem::perms::owner_all);
     CHECK(offered(bench, {silent, "group", "move", ""}) == "\n");
+}
+
+TEST_CASE("zsh offers the same") {
+    if (!installed("/usr/bin/zsh")) return;
+    Bench bench;
+    CHECK(has(offered_by_zsh(bench, {"kagami", ""}), "failover:"));
+    CHECK(offered_by_zsh(bench, {"kagami", "group", ""}) == "start stop move\n");
+    CHECK(has(offered_by_zsh(bench, {"kagami", "group", "stop", "-"}), "--dry-run --wait"));
+    CHECK(offered_by_zsh(bench, {"kagami", "maintenance", "begin", "--kind", ""}) == "observe unmanaged\n");
+    CHECK(offered_by_zsh(bench, {"kagami", "logs", "collect", "-o", ""}) == "files -/\n");
+    const std::string program = bench.write("bin/kagami", "#!/bin/bash\necho \"a-$2\"; echo \"b-$2\"\n");
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    CHECK(offered_by_zsh(bench, {program, "leader", "move", ""}) == "a-NODE b-NODE\n");
+    CHECK(offered_by_zsh(bench, {program, "group", "start", "web", "--to", ""}) == "a-NODE b-NODE\n");
 }
