@@ -13,7 +13,8 @@ using Kind = Pending::Kind;
 
 const GroupReport* report_of(const PolicyInput& input, const std::string& group, const Incarnation& owner) {
     const auto facts = input.facts.find(owner.node);
-    if (facts == input.facts.end() || !facts->second.report || facts->second.report->incarnation != owner) return nullptr;
+    if (facts == input.facts.end() || !facts->second.report || facts->second.report->incarnation != owner)
+        return nullptr;
     const std::vector<GroupReport>& reports = facts->second.report->groups;
     const auto at = std::find_if(reports.begin(), reports.end(), [&](const auto& item) { return item.group == group; });
     return at == reports.end() ? nullptr : &*at;
@@ -29,11 +30,12 @@ std::optional<Pending> stop_pending(const PolicyInput& input, const config::Grou
     return Pending{Kind::kStop, "waits for " + groups_named(names) + " to stop"};
 }
 
-std::optional<Pending> restraint_pending(const PolicyInput& input, const config::Group& group, const GroupEntry& entry) {
+std::optional<Pending> restraint_pending(const PolicyInput& input, const config::Group& group,
+                                         const GroupEntry& entry) {
     const NodeId home = home_of(entry);
     const bool at_home = home == kNobody || judge(input, *input.document, group, home).fitness == Fitness::kFit;
-    const auto restraint = restraint_of(*input.document, *input.config, group.name,
-                                        at_home ? Automatic::kStart : Automatic::kElsewhere);
+    const auto restraint =
+        restraint_of(*input.document, *input.config, group.name, at_home ? Automatic::kStart : Automatic::kElsewhere);
     if (!restraint) return std::nullopt;
     return Pending{Kind::kRestraint, "waits: " + restraint->words + "; " + restraint->remedy + " ends that"};
 }

@@ -1,5 +1,5 @@
-// What a group waits for, as the leader would decide it now: the state "waiting" of every display. Pure; any node can ask
-// with what it knows itself, so it may differ for a moment from what the leader says.
+// What a group waits for, as the leader would decide it now: the state "waiting" of every display. Pure; any node can
+// ask with what it knows itself, so it may differ for a moment from what the leader says.
 #pragma once
 
 #include <optional>

@@ -108,8 +108,8 @@ Placement place(const PolicyInput& input, const Document& document, const config
         }
         if (candidate.fitness == Fitness::kSoon) {
             placement.soon = true;
-            const bool better = best != nullptr && (candidate.worth < best->worth ||
-                                                    (candidate.worth == best->worth && !later));
+            const bool better =
+                best != nullptr && (candidate.worth < best->worth || (candidate.worth == best->worth && !later));
             placement.better_soon = placement.better_soon || better;
         }
         std::string why = candidate.obstacle;

@@ -1,8 +1,8 @@
-// Which node a group should start on: the fit node of the greatest worth, and among equals the first in the server order
-// of the group. A node is fit when nothing stands against it: its own state, the rules of placement (placement_rules.h),
-// its copies of the group's mirrors (replicas.h). Every candidate that was looked at and passed over keeps its reason.
-// Pure.
-// Leaves to others: proofs about the former owner and whether the group is wanted at all (policy_groups.cc).
+// Which node a group should start on: the fit node of the greatest worth, and among equals the first in the server
+// order of the group. A node is fit when nothing stands against it: its own state, the rules of placement
+// (placement_rules.h), its copies of the group's mirrors (replicas.h). Every candidate that was looked at and passed
+// over keeps its reason. Pure. Leaves to others: proofs about the former owner and whether the group is wanted at all
+// (policy_groups.cc).
 #pragma once
 
 #include <map>

@@ -9,7 +9,8 @@ namespace {
 
 const NodeReport* report_of(const PolicyInput& input, const Document& document, NodeId node) {
     const auto at = input.facts.find(node);
-    if (at == input.facts.end() || !at->second.report || !document.names(at->second.report->incarnation)) return nullptr;
+    if (at == input.facts.end() || !at->second.report || !document.names(at->second.report->incarnation))
+        return nullptr;
     return &*at->second.report;
 }
 
@@ -95,7 +96,7 @@ void apply_exclusion(const Question& q, Verdicts& verdicts) {
 struct Health {
     uint32_t errors = 0;
     uint32_t cautions = 0;
-    std::string error;    // the first such monitor
+    std::string error;  // the first such monitor
     std::string caution;
 };
 

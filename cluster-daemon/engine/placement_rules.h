@@ -1,7 +1,7 @@
 // What the configuration says about where a group should run, beyond the order of its nodes: exclusive rules, dynamic
-// failover, server groups, thresholds of memory and disk space. Each rule either forbids a node (an obstacle) or makes it
-// worth less (a drawback); placement.h weighs them. Pure.
-// Leaves to others: whether the node is in the cluster and well at all (placement.cc), its mirrors (replicas.h).
+// failover, server groups, thresholds of memory and disk space. Each rule either forbids a node (an obstacle) or makes
+// it worth less (a drawback); placement.h weighs them. Pure. Leaves to others: whether the node is in the cluster and
+// well at all (placement.cc), its mirrors (replicas.h).
 #pragma once
 
 #include <string>
@@ -51,10 +51,12 @@ struct Question {
 };
 Verdicts apply_rules(const Question& question);
 
-// The exclusive rule that is broken where `group` runs beside another group on `node`: "group db (rule apart)", or empty.
+// The exclusive rule that is broken where `group` runs beside another group on `node`: "group db (rule apart)", or
+// empty.
 std::string shared_with(const Question& question);
 
-// "less memory is free there than minimum_memory (512 MiB) demands", or empty; `quarter_more`: than it and a quarter more.
+// "less memory is free there than minimum_memory (512 MiB) demands", or empty; `quarter_more`: than it and a quarter
+// more.
 std::string shortage_of(const PolicyInput& input, NodeId node, bool quarter_more = false);
 
 // Why a fit node of this worth comes after another one: "monitor disk1 reports an error there".

@@ -22,7 +22,8 @@ void Plan::find_doubles() {
         for (const GroupReport& item : report->groups) {
             if (item.state == GroupState::kStopped) continue;
             const auto entry = next_.groups.find(item.group);
-            if (entry == next_.groups.end() || (entry->second.owner && owner_of(entry->second).node == node.id)) continue;
+            if (entry == next_.groups.end() || (entry->second.owner && owner_of(entry->second).node == node.id))
+                continue;
             const config::Group* group = input_.config->group(item.group);
             if (group == nullptr || !group->check_both_active) continue;
             elsewhere_.emplace(item.group, node.id);

@@ -173,8 +173,8 @@ void Plan::take_over(const config::Group& group, GroupEntry& entry, Proof proof)
         entry.held = true;
         return say(Reason::kGroupManual, subject_of(group), sentence);
     }
-    const bool moving = entry.target != kNobody &&
-                        judge(input_, next_, group, entry.target, Asker::kPerson).fitness == Fitness::kFit;
+    const bool moving =
+        entry.target != kNobody && judge(input_, next_, group, entry.target, Asker::kPerson).fitness == Fitness::kFit;
     Placement placement = place(input_, next_, group, keeps ? owner_of(entry).node : kNobody);
     if (placement.node == kNobody && !entry.failed_on.empty()) {  // who did better is gone: one more try elsewhere
         entry.failed_on.clear();

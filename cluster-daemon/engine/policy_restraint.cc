@@ -20,7 +20,9 @@ bool Plan::restrained(const config::Group& group, const GroupEntry& entry, Autom
     if (!restraint) return false;
     const NodeId home = home_of(entry);
     const bool there = entry.owner && next_.node(home).state == NodeState::kMember;
-    const std::string stays = there ? "stays on " + name_of(home) : home == kNobody ? "waits" : "waits for " + name_of(home);
+    const std::string stays = there             ? "stays on " + name_of(home)
+                              : home == kNobody ? "waits"
+                                                : "waits for " + name_of(home);
     const std::string person = std::string("`kagami group ") + (there ? "move " : "start ") + group.name + "`";
     const std::string remedy = restraint->reason == Reason::kGroupReserved
                                    ? "To have it elsewhere at once: " + restraint->remedy + "."
@@ -38,7 +40,8 @@ std::string Plan::would_go(const config::Group& group, const GroupEntry& entry, 
     const NodeId node = place(input_, next_, group, entry.owner ? home : kNobody, Asker::kPerson).node;
     const bool starts = verb == "start";
     return verb + (starts || home == kNobody ? "" : " from " + name_of(home)) +
-           (node == kNobody ? ", and there is no node that could take it" : (starts ? " on " : " to ") + name_of(node)) +
+           (node == kNobody ? ", and there is no node that could take it"
+                            : (starts ? " on " : " to ") + name_of(node)) +
            (cause.empty() ? "" : " (" + cause + ")");
 }
 

@@ -1,6 +1,6 @@
-// Groups that wait for others before they start or stop. What they wait for stands in waits.h; here is for how long, and
-// what happens then. A new leader measures anew. A start waits before the group is given to a node; a stop waits with the
-// order: the document says already that the group shall stop, so the intent outlives a leader.
+// Groups that wait for others before they start or stop. What they wait for stands in waits.h; here is for how long,
+// and what happens then. A new leader measures anew. A start waits before the group is given to a node; a stop waits
+// with the order: the document says already that the group shall stop, so the intent outlives a leader.
 #include "cluster-daemon/engine/policy_plan.h"
 #include "cluster-daemon/engine/waits.h"
 
@@ -21,7 +21,8 @@ bool Plan::waits_to_start(const config::Group& group, GroupEntry& entry, NodeId 
         memory_.start_waits.erase(group.name);
         return false;
     }
-    PolicyMemory::Wait& wait = memory_.start_waits.try_emplace(group.name, PolicyMemory::Wait{input_.now}).first->second;
+    PolicyMemory::Wait& wait =
+        memory_.start_waits.try_emplace(group.name, PolicyMemory::Wait{input_.now}).first->second;
     if (wait.over) return false;
     const Instant limit = wait.since + group.start_wait.timeout;
     if (input_.now < limit) {
@@ -61,8 +62,8 @@ bool Plan::waits_for_management(const config::Group& group) {
         if (at == next_.groups.end()) continue;
         const GroupEntry& entry = at->second;
         const GroupReport* report = entry.owner ? report_of(*entry.owner, first.name) : nullptr;
-        const bool settled = report != nullptr && report->token == entry.token && report->state != GroupState::kStarting &&
-                             report->state != GroupState::kStopped;
+        const bool settled = report != nullptr && report->token == entry.token &&
+                             report->state != GroupState::kStarting && report->state != GroupState::kStopped;
         if (!entry.owner || entry.goal != Goal::kStarted || settled) {
             memory_.management_waits.erase(first.name);
             continue;

@@ -41,7 +41,8 @@ std::optional<Restraint> restraint_of(const Document& document, const config::Co
     if (std::optional<Restraint> found = restraint_of(document, config, home); found) return found;
     if (what == Automatic::kStart) return std::nullopt;
     if (document.node(home).reserved_minutes > 0)
-        return Restraint{Reason::kGroupReserved, "it waits for " + config.node_name(home) + ", which reboots as planned",
+        return Restraint{Reason::kGroupReserved,
+                         "it waits for " + config.node_name(home) + ", which reboots as planned",
                          "`kagami group start " + group + " --to NODE`"};
     if (!document.failover.on) return switched_off(document.failover);
     return std::nullopt;

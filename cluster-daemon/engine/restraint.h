@@ -1,6 +1,6 @@
-// What keeps the leader from doing something by itself that the configuration would have it do: a maintenance, a planned
-// reboot, the failover switch. Persons are never bound by it. Pure: the document alone decides, so every node can tell.
-// Rules: maintenance of the cluster, of the group, or of the node where the group is or was: nothing at all;
+// What keeps the leader from doing something by itself that the configuration would have it do: a maintenance, a
+// planned reboot, the failover switch. Persons are never bound by it. Pure: the document alone decides, so every node
+// can tell. Rules: maintenance of the cluster, of the group, or of the node where the group is or was: nothing at all;
 //        a reserved node: its groups wait for it; the switch: nothing goes elsewhere, starts on the same node go on.
 #pragma once
 

@@ -30,9 +30,10 @@ bool is_active(const PolicyInput& input, const Document& document, const std::st
 bool comes_to(const config::Group* other, const GroupEntry& entry, NodeId node) {
     if (entry.owner) return entry.owner->node == node || entry.target == node;
     if (entry.target != kNobody) return entry.target == node;
-    const bool wanted =
-        entry.goal == Goal::kStarted || (other != nullptr && other->start == config::StartAttribute::kAuto && !entry.held);
-    return wanted && other != nullptr && std::find(other->nodes.begin(), other->nodes.end(), node) != other->nodes.end();
+    const bool wanted = entry.goal == Goal::kStarted ||
+                        (other != nullptr && other->start == config::StartAttribute::kAuto && !entry.held);
+    return wanted && other != nullptr &&
+           std::find(other->nodes.begin(), other->nodes.end(), node) != other->nodes.end();
 }
 
 // Everything that `group` waits for when it stops, and what that waits for.
@@ -94,8 +95,7 @@ std::vector<std::string> stop_waits_for(const Document& document, const config::
 
 std::string groups_named(const std::vector<std::string>& names) {
     std::string text = names.size() == 1 ? "group " : "groups ";
-    for (size_t i = 0; i < names.size(); ++i)
-        text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+    for (size_t i = 0; i < names.size(); ++i) text += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
     return text;
 }
 

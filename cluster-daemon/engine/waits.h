@@ -1,8 +1,11 @@
-// For which groups a group waits before it starts or stops. Pure; how long it has waited is the leader's (policy_waits.cc).
+// For which groups a group waits before it starts or stops. Pure; how long it has waited is the leader's
+// (policy_waits.cc).
 //
-// Start: the groups of start_wait run (active under their present token). same_node: one that runs, or can only start, on
+// Start: the groups of start_wait run (active under their present token). same_node: one that runs, or can only start,
+// on
 //        another node does not count.
-// Stop:  the groups of stop_wait have no owner any more. At the stop of a node only what that node owns counts. When the
+// Stop:  the groups of stop_wait have no owner any more. At the stop of a node only what that node owns counts. When
+// the
 //        cluster stops, a management group waits for all groups but those that wait for it.
 #pragma once
 

@@ -20,7 +20,8 @@ void lose_owner(Scene& s, NodeId node) {
 
 }  // namespace
 
-TEST_CASE("two groups of an absolute rule race for the first node in one commit: the order of the configuration decides") {
+TEST_CASE(
+    "two groups of an absolute rule race for the first node in one commit: the order of the configuration decides") {
     Scene s = apart(2, {"a", "b"}, true);
     const PolicyOutput out = s.plan();
     REQUIRE(out.next);

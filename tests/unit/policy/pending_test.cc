@@ -41,9 +41,10 @@ TEST_CASE("waiting for a place names every node with its obstacle, at the first 
     SECTION("first start") {
         s.lose(n3);
         s.node(n3).state = NodeState::kLost;
-        CHECK(waits(s) ==
-              "waits for a place: node1: isolated until it is returned; node2: isolated until it is returned; node3: not "
-              "heard");
+        CHECK(
+            waits(s) ==
+            "waits for a place: node1: isolated until it is returned; node2: isolated until it is returned; node3: not "
+            "heard");
     }
     SECTION("its owner is lost") {
         s.run_on(n3);

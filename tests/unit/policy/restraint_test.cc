@@ -60,19 +60,21 @@ TEST_CASE("the sentences name what would have been done, the rule, and how to en
         set(s, Rule::kSwitch, n2);
         s.lose(n2);
         s.settle();
-        CHECK(s.sentence(Reason::kGroupHeldBack) ==
-              "Group web would fail over from node2 to node1, but failover is switched off (by root on node1): it waits "
-              "for node2. To end that: `kagami failover on`; by hand: `kagami group start web`.");
+        CHECK(
+            s.sentence(Reason::kGroupHeldBack) ==
+            "Group web would fail over from node2 to node1, but failover is switched off (by root on node1): it waits "
+            "for node2. To end that: `kagami failover on`; by hand: `kagami group start web`.");
     }
     SECTION("maintenance of the node, a failed resource") {
         set(s, Rule::kNode, n2);
         s.reported(n2).wants_failover = true;
         s.reported(n2).cause = "resource nginx: it broke";
         s.settle();
-        CHECK(s.sentence(Reason::kGroupObserved) ==
-              "Group web would fail over from node2 to node1 (resource nginx: it broke), but node2 is under maintenance: "
-              "it stays on node2. To end that: `kagami maintenance end --node node2`; by hand: `kagami group move "
-              "web`.");
+        CHECK(
+            s.sentence(Reason::kGroupObserved) ==
+            "Group web would fail over from node2 to node1 (resource nginx: it broke), but node2 is under maintenance: "
+            "it stays on node2. To end that: `kagami maintenance end --node node2`; by hand: `kagami group move "
+            "web`.");
         CHECK(s.entry().target == kNobody);
         CHECK(s.entry().failovers == 0);
     }

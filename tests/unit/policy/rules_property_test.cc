@@ -98,8 +98,8 @@ class Rules {
         const bool start = entry.goal == Goal::kStarted;
         const bool fails = pick(8) == 0;
         s.reported(entry.owner->node, name).wants_failover = start && fails;
-        s.report_state(entry.owner->node, start ? (fails ? GroupState::kStartFailed : GroupState::kActive) : GroupState::kStopped,
-                       name);
+        s.report_state(entry.owner->node,
+                       start ? (fails ? GroupState::kStartFailed : GroupState::kActive) : GroupState::kStopped, name);
     }
 
     static NodeId owner_in(const Document& document, const std::string& name) {
