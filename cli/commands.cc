@@ -18,6 +18,9 @@ constexpr Option kStatusOptions[] = {
     {"-w,--watch", V::kFlag, "", "Show every change at once, until interrupted."},
     {"--check", V::kFlag, "", "Exit with 8 when something is not as it should be, naming it on stderr."},
 };
+constexpr Option kPathsOptions[] = {
+    {"--matrix", V::kFlag, "", "A square for each network, from the line's node to the column's."},
+};
 constexpr Option kWhyOptions[] = {{"-n,--limit", V::kNumber, "N", "The newest N decisions; default: 10."}};
 constexpr Option kLogOptions[] = {
     {"-n,--limit", V::kNumber, "N", "The newest N entries; default: 200."},
@@ -140,13 +143,8 @@ constexpr Command kSettingUp[] = {
 constexpr Command kLooking[] = {
     {"status", "", "Show nodes, groups, resources, monitors and what needs attention.", "", Effect::kReads,
      kStatusOptions, run_status},
-    {"paths",
-     "",
-     "Show the heartbeat paths between the nodes.",
-     "Each direction by itself: state, round-trip time, loss.",
-     Effect::kReads,
-     {},
-     run_paths},
+    {"paths", "", "Show the heartbeat paths between the nodes.",
+     "Each direction by itself: state, round-trip time, loss.", Effect::kReads, kPathsOptions, run_paths},
     {"why", "NAME", "Explain the state of a node, group, resource or monitor.",
      "With the newest decisions about it, and of a group each node and why it could or could not run there. "
      "\"cluster\" asks about the cluster as a whole.",

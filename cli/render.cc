@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/table.h"
 #include "common/config/keys.h"
 
@@ -65,6 +67,20 @@ void add_types(Table& table, std::string_view title, const std::vector<config::T
     }
 }
 
+// "0.31 ms", "Error", "0.40 ms, 3 % lost, control Error"; "-" where there is no path.
+Cell matrix_cell(const pb::Paths& paths, const std::string& network, const std::string& from, const std::string& to) {
+    for (const pb::Path& path : paths.paths()) {
+        if (path.network() != network || path.from() != from || path.to() != to) continue;
+        const bool good = path.state() == "Normal";
+        std::string text = good && path.rtt_ms() >= 0 ? fmt::format("{:.2f} ms", path.rtt_ms()) : path.state();
+        if (good && path.loss_percent() >= 1) text += fmt::format(", {:.0f} % lost", path.loss_percent());
+        const bool control = path.control() && path.control_state() != "Normal" && path.control_state() != "Unused";
+        if (control) text += ", control " + path.control_state();
+        return {text, tone_of(control ? path.control_state() : path.state())};
+    }
+    return "-";
+}
+
 }  // namespace
 
 std::string render_paths(const pb::Paths& paths, bool colour) {
@@ -77,6 +93,27 @@ std::string render_paths(const pb::Paths& paths, bool colour) {
                    path.control() ? state_cell(path.control_state()) : Cell("-")});
     }
     return table.empty() ? "No paths are known yet.\n" : table.print(colour);
+}
+
+std::string render_matrix(const pb::Paths& paths, bool colour) {
+    std::vector<std::string> networks;
+    for (const pb::Path& path : paths.paths()) {
+        if (std::find(networks.begin(), networks.end(), path.network()) == networks.end())
+            networks.push_back(path.network());
+    }
+    std::string text;
+    for (const std::string& network : networks) {
+        std::vector<std::string> headings = {network};
+        headings.insert(headings.end(), paths.nodes().begin(), paths.nodes().end());
+        Table table(headings);
+        for (const std::string& from : paths.nodes()) {
+            std::vector<Cell> cells = {from};
+            for (const std::string& to : paths.nodes()) cells.push_back(matrix_cell(paths, network, from, to));
+            table.row(cells);
+        }
+        text += (text.empty() ? "" : "\n") + table.print(colour);
+    }
+    return text.empty() ? "No paths are known yet.\n" : text;
 }
 
 std::string render_why(const pb::WhyAnswer& answer, bool colour) {

@@ -20,6 +20,8 @@ std::string render_mirror(const pb::Mirror& mirror, const std::string& own_node,
 // Its copies in one line, for the status page: "node1 GREEN primary, node2 YELLOW 43 %".
 std::string mirror_line(const pb::Mirror& mirror, bool colour);
 std::string render_paths(const pb::Paths& paths, bool colour);
+// A square for each network: from the node of the line to that of the column.
+std::string render_matrix(const pb::Paths& paths, bool colour);
 std::string render_why(const pb::WhyAnswer& answer, bool colour);
 std::string render_log(const pb::LogEntry& entry, bool colour);  // one line
 std::string render_changes(const std::vector<config::Change>& changes, bool colour);

@@ -63,7 +63,8 @@ int run_status(Session& session, const Arguments& arguments) {
 
 int run_paths(Session& session, const Arguments& arguments) {
     return read_and_print<pb::Paths>(
-        session, arguments, "paths", [](Client& client) { return client.paths(); }, render_paths);
+        session, arguments, "paths", [](Client& client) { return client.paths(); },
+        arguments.has("matrix") ? render_matrix : render_paths);
 }
 
 int run_why(Session& session, const Arguments& arguments) {
