@@ -207,6 +207,7 @@ class Plan {
     Status may_start() const;
     Status may_start_group(const config::Group& group, const GroupEntry& entry);
     Status may_start_beside(const config::Group& group) const;
+    std::string follow_data(const config::Group& group, NodeId& wanted) const;
     Result<NodeId> choose_node(const config::Group& group, NodeId wanted, NodeId except, const std::string& verb) const;
     static void forget_failures(GroupEntry& entry);
     void reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy = {},

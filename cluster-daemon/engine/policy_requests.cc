@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
+#include "cluster-daemon/engine/replicas.h"
 #include "cluster-daemon/engine/waits.h"
 #include "common/config/nearest.h"
 #include "common/hash.h"
@@ -169,6 +170,22 @@ Result<NodeId> Plan::choose_node(const config::Group& group, NodeId wanted, Node
         "bring one of its nodes back");
 }
 
+// A person may name a node whose copy of a mirror is old, the one that went down first: the group starts where its
+// latest data is, and the answer says so. Nothing when there is no such place, or when more is against the node.
+std::string Plan::follow_data(const config::Group& group, NodeId& wanted) const {
+    if (wanted == kNobody || mirrors_of(group).empty()) return "";
+    Document trial = next_;
+    trial.groups[group.name].failed_on.clear();
+    const Candidate candidate = judge(input_, trial, group, wanted, Asker::kPerson);
+    const Candidate copies = judge_replicas(input_, trial, group, wanted);
+    if (copies.fitness == Fitness::kFit || candidate.obstacle != copies.obstacle) return "";
+    const NodeId node = place(input_, trial, group, wanted, Asker::kPerson).node;
+    if (node == kNobody) return "";
+    const std::string old = name_of(wanted) + ": " + copies.obstacle;
+    wanted = node;
+    return ", where its latest data is (" + old + ")";
+}
+
 // A group whose start has failed for good may be started again; what runs, or may run, not.
 Status Plan::may_start_group(const config::Group& group, const GroupEntry& entry) {
     const std::string name = "group " + group.name;
@@ -210,14 +227,16 @@ Status Plan::group_start(const OperatorRequest& request, OwedReply& owed) {
     GroupEntry& entry = next_.groups[group.name];
     if (const Status may = may_start_group(group, entry); !may) return may;
     if (const Status may = may_start_beside(group); !may) return may;
-    const Result<NodeId> node = choose_node(group, request.node, kNobody, "start on");
+    NodeId wanted = request.node;
+    const std::string data = follow_data(group, wanted);
+    const Result<NodeId> node = choose_node(group, wanted, kNobody, "start on");
     if (!node) return tl::unexpected(node.error());
     forget_failures(entry);
-    owed.node = request.node;
+    owed.node = wanted;
     const std::vector<std::string> waits = start_waits_for(input_, next_, group, *node);
     owed.deadline = input_.now + limit_of(group) + (waits.empty() ? Duration{} : group.start_wait.timeout);
     reply(owed, OperatorOutcome::kAccepted,
-          "group " + group.name + " starts on " + name_of(*node) +
+          "group " + group.name + " starts on " + name_of(*node) + data +
               (waits.empty() ? "." : " once " + groups_named(waits) + (waits.size() == 1 ? " runs." : " run.")));
     say(Reason::kOperatorAccepted, "group " + group.name,
         "Start of group " + group.name + " asked for by " + request.person + ".");
