@@ -48,10 +48,20 @@ void LocalManager::State::follow_config(const LocalInput& input) {
     std::map<std::string, MonitorMachine> made;
     for (const config::Monitor& monitor : input.config->monitors) {
         if (!monitor.values.empty() && !monitor.values.contains(input.self.node)) continue;  // not used on this node
-        made.try_emplace(monitor.name, monitor);
+        const auto known = monitors.find(monitor.name);
+        if (known != monitors.end() && known->second.settings() == monitor)
+            made.insert(monitors.extract(known));
+        else
+            made.try_emplace(monitor.name, monitor);
     }
+    // What is subscribed to may have changed, be it only the target or a script.
     for (const auto& [name, monitor] : monitors)
         if (monitor.on()) out.commands.emplace_back(WatchMonitor{name, false});
+    for (const auto& [name, monitor] : made) {
+        if (!monitor.on()) continue;
+        out.commands.emplace_back(WatchMonitor{name, false});
+        out.commands.emplace_back(WatchMonitor{name, true});
+    }
     monitors = std::move(made);
     config_hash = input.document->config.hash;
     config_followed = true;

@@ -166,6 +166,7 @@ struct MonitorRecovery {
     bool script_before_failover = false;
     bool script_before_final = false;
     Duration script_timeout = 30s;
+    bool operator==(const MonitorRecovery&) const = default;
 };
 
 enum class RecoveryTarget { kResource, kGroup, kAllGroups };
@@ -188,6 +189,7 @@ struct Monitor {
     RecoveryTarget recovery_target = RecoveryTarget::kGroup;
     MonitorRecovery on_error;
     std::map<NodeId, Values> values;  // of the nodes that run it
+    bool operator==(const Monitor&) const = default;
 };
 
 // The words of cluster.toml, also used in status texts.

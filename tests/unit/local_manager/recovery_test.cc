@@ -155,6 +155,38 @@ TEST_CASE("a person's reset begins the counts anew, each one once") {
     CHECK(b.monitor_report("alive").restarts == 2);
 }
 
+TEST_CASE("a new configuration leaves a monitor that it does not change as it was, with its counts; a changed one begins anew") {
+    Bench b;
+    b.resource("app");
+    config::Monitor& monitor = b.monitor("alive", "app");
+    b.run();
+    b.run_until = kNever;
+    b.check("alive", MonitorState::kError);
+    b.finish_all();
+    b.check("alive", MonitorState::kNormal);
+    REQUIRE(b.monitor_report("alive").restarts == 1);
+    ++b.document.config.hash[0];
+    SECTION("unchanged") {
+        b.monitor("other", "app");
+        b.advance();
+        CHECK(b.monitor_report("alive").restarts == 1);
+        CHECK(b.monitor_report("alive").state == MonitorState::kNormal);
+        CHECK(b.watched["alive"]);  // subscribed anew
+    }
+    SECTION("changed") {
+        monitor.retry = 2;
+        b.advance();
+        CHECK(b.monitor_report("alive").restarts == 0);
+        CHECK(b.monitor_report("alive").state == MonitorState::kUnknown);
+    }
+    SECTION("removed") {
+        b.config.monitors.clear();
+        b.advance();
+        CHECK_FALSE(b.watched["alive"]);
+        CHECK(b.manager.report().monitors.empty());
+    }
+}
+
 TEST_CASE("the recovery is of the resource, the group, or all groups of the node") {
     Bench b;
     b.resource("fip");
