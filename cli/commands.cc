@@ -367,8 +367,8 @@ constexpr Command kConfiguration[] = {
      {},
      run_config_plan},
     {"config apply", "[FILE]", "Put a configuration in force on all nodes.",
-     "Says first what it restarts. What would restart a running group or the cluster is refused. Default: "
-     "/etc/kagami/cluster.toml.",
+     "Says first what it restarts: groups that it concerns stop, and start again under it. What would restart the "
+     "whole cluster (timing, networks, voters) is refused while it runs. Default: /etc/kagami/cluster.toml.",
      Effect::kDestroys, kConfigApplyOptions, run_config_apply},
     {"config confirm",
      "",

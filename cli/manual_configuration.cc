@@ -24,7 +24,8 @@ reports all problems at once, each as
 .IR FILE:LINE:COLUMN ;
 unknown keys are errors.
 .B kagami config plan
-asks the cluster what a change would restart; one that restarts a running group or the cluster is refused until that is stopped.
+asks the cluster what a change would restart: nothing, a monitor, a group, or the whole cluster.
+Groups stop and start again for it; a change of timing, networks or voters is refused while the cluster runs.
 .PP
 Names are a letter or digit, then up to 30 letters, digits,
 .B _
