@@ -187,6 +187,19 @@ def test_alerts_of_a_new_configuration_are_used_at_once(told):
     assert not [body for body in bodies(hook) if body["message"] == "KG-0301"]
 
 
+def test_a_person_sends_a_message_of_his_own(told):
+    cluster, mail, hook = told
+    cluster.kagami("node2", "notify", "The backup\nfailed.", "--level", "WARN", "--id", "7")
+    sent(lambda: any(code == "KU-0007" and text.startswith("The backup\\x0afailed.") for code, _, text in mails(mail)), "the mail")
+    sent(lambda: any((body["message"], body["node"]) == ("KU-0007", "node2") for body in bodies(hook)), "the webhook")
+    assert "KU-0007" in cluster.kagami("node2", "log", "--json").stdout
+    cluster.kagami("node2", "notify", "By webhook only.", "--level", "ERROR", "--to", "webhook")
+    sent(lambda: any(body["text"] == "By webhook only." for body in bodies(hook)), "the webhook alone")
+    assert not [text for _, _, text in mails(mail) if text.startswith("By webhook")]
+    refused = cluster.exec("node2", ["kagami", "notify", "x", "--to", "post"])
+    assert refused.returncode == 2 and '"post" is not one of alert' in refused.stderr
+
+
 def test_a_route_of_an_unknown_message_is_refused_with_its_place(told):
     cluster, _, _ = told
     etc = cluster.paths.etc("node1")
