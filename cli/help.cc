@@ -6,18 +6,20 @@
 namespace kagami::cli {
 namespace {
 
-constexpr size_t kColumn = 34;
+constexpr size_t kColumn = 30;
 
-std::string padded(std::string text) {
-    if (text.size() + 2 <= kColumn) return text.append(kColumn - text.size(), ' ');
-    return text + "\n" + std::string(kColumn, ' ');
+// A heading, and beside it or below it what it means, within 80 columns.
+std::string entry(const std::string& heading, std::string_view meaning) {
+    std::string lines = wrapped(meaning, kColumn);
+    if (heading.size() + 2 > kColumn) return heading + "\n" + lines;
+    return lines.replace(0, heading.size(), heading);
 }
 
 std::string option_line(const Option& option) {
     std::string names(option.names);
     if (const size_t comma = names.find(','); comma != std::string::npos) names.insert(comma + 1, " ");
     if (!option.value.empty()) names += " " + std::string(option.value);
-    return padded("  " + names) + std::string(option.help) + "\n";
+    return entry("  " + names, option.help);
 }
 
 constexpr Option kJson{"--json", ValueKind::kFlag, "", "Machine-readable, with a \"schema\" field."};
@@ -63,18 +65,18 @@ std::string help_text() {
     for (const Chapter& chapter : chapters()) {
         text += "\n" + std::string(chapter.title) + ":\n";
         for (const Command& command : chapter.commands)
-            text += padded("  " + usage_of(command)) + std::string(command.summary) + "\n";
+            text += entry("  " + usage_of(command), command.summary);
     }
     text +=
         "\nEach command explains itself: kagami COMMAND --help\n"
-        "Exit status: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 refused by a safety rule, 5 no "
-        "quorum,\n"
-        "6 timed out, 7 daemon unreachable, 8 degraded. More: kagami explain \"exit 4\"\n";
+        "Exit status: 0 done, 1 failed, 2 usage or configuration, 3 not found, 4 refused\n"
+        "by a safety rule, 5 no quorum, 6 timed out, 7 daemon unreachable, 8 degraded.\n"
+        "More: kagami explain exit 4\n";
     return text;
 }
 
 std::string help_text(const Command& command) {
-    std::string text = "Usage: kagami " + usage_of(command) + " [OPTIONS]\n\n" + std::string(command.summary) + "\n";
+    std::string text = "Usage: kagami " + usage_of(command) + " [OPTIONS]\n\n" + wrapped(command.summary, 0);
     if (!command.description.empty()) text += wrapped(command.description, 0);
     text += "\nOptions:\n";
     for (const Option& option : all_options(command)) text += option_line(option);

@@ -80,9 +80,11 @@ void list(const Session& session, bool json) {
     Table table({"ID", "NAME", "LEVEL"});
     for (const engine::MessageEntry& entry : engine::messages())
         table.row({entry.code, entry.name, Cell(engine::word(entry.level), tone_of_level(entry.level))});
-    Table codes({"EXIT", "MEANING"});
-    for (const ExitCode& entry : exit_codes()) codes.row({std::to_string(entry.code), std::string(entry.meaning)});
-    session.console.out << table.print(session.console.colour) << "\n" << codes.print(session.console.colour);
+    session.console.out << table.print(session.console.colour) << "\nExit status:\n";
+    for (const ExitCode& entry : exit_codes()) {
+        std::string lines = wrapped(entry.meaning, 5);
+        session.console.out << lines.replace(2, 1, std::to_string(entry.code));
+    }
 }
 
 template <typename Entry>
