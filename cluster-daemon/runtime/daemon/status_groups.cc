@@ -92,53 +92,9 @@ void fill_group(const View& view, const config::Group& group, proto::Group& out)
     fill_resources(view, group, entry, out);
 }
 
-bool is_wanted_nowhere(const engine::GroupEntry* entry) {
-    return entry != nullptr && !entry->owner && entry->goal == engine::Goal::kStarted;
-}
-
-// The first of the groups that has to run before this one and does not.
-std::string start_wait(const View& view, const config::Group& group) {
-    if (!is_wanted_nowhere(view.entry(group.name))) return {};
-    for (const std::string& name : group.start_wait.groups) {
-        const config::Group* other = view.config.group(name);
-        if (other != nullptr && group_state(view, *other) != "Online") return fmt::format("waits for group {} to start", name);
-    }
-    return {};
-}
-
-std::string stop_wait(const View& view, const config::Group& group) {
-    const engine::GroupEntry* entry = view.entry(group.name);
-    const engine::GroupReport* report = view.telling_report(group.name);
-    const bool stays_up = entry != nullptr && entry->owner && entry->goal == engine::Goal::kStopped && report != nullptr &&
-                          report->state == GroupState::kActive;
-    if (!stays_up) return {};
-    for (const std::string& name : group.stop_wait.groups) {
-        const engine::GroupEntry* other = view.entry(name);
-        if (other != nullptr && other->owner) return fmt::format("waits for group {} to stop", name);
-    }
-    return {};
-}
-
-// A maintenance, a planned reboot, or the failover switch.
-std::string restraint_wait(const View& view, const config::Group& group) {
-    const engine::GroupEntry* entry = view.entry(group.name);
-    if (!is_wanted_nowhere(entry)) return {};
-    const NodeId home = entry->last_owner;
-    const bool at_home = home == kNobody || view.judge(group, home).fitness == engine::Fitness::kFit;
-    const auto restraint = engine::restraint_of(view.document(), view.config, group.name,
-                                                at_home ? engine::Automatic::kStart : engine::Automatic::kElsewhere);
-    return restraint ? fmt::format("waits: {}; {} ends that", restraint->words, restraint->remedy) : std::string();
-}
-
-std::string place_wait(const View& view, const config::Group& group) {
-    if (!is_wanted_nowhere(view.entry(group.name)) || view.document().cluster_stopped) return {};
-    std::vector<std::string> obstacles;
-    for (const NodeId node : group.nodes) {
-        const engine::Candidate candidate = view.judge(group, node);
-        if (candidate.fitness == engine::Fitness::kFit) return {};
-        obstacles.push_back(view.name(node) + ": " + candidate.obstacle);
-    }
-    return "waits for a place: " + engine::joined(obstacles);
+bool waits(const View& view, const config::Group& group, engine::Pending::Kind kind) {
+    const auto pending = view.pending(group);
+    return pending && pending->kind == kind;
 }
 
 }  // namespace
@@ -150,17 +106,15 @@ std::string group_state(const View& view, const config::Group& group) {
     if (entry->owner) {
         if (report == nullptr) return "Unknown";
         if (report->state == GroupState::kStopped) return entry->goal == engine::Goal::kStarted ? "Online Pending" : "Offline Pending";
-        return stop_wait(view, group).empty() ? word(report->state) : "Offline Pending";
+        return waits(view, group, engine::Pending::Kind::kStop) ? "Offline Pending" : word(report->state);
     }
     if (entry->stop_failed || (report != nullptr && report->state == GroupState::kStartFailed)) return "Error";
-    return start_wait(view, group).empty() ? "Offline" : "Online Pending";
+    return waits(view, group, engine::Pending::Kind::kStart) ? "Online Pending" : "Offline";
 }
 
 std::string group_waiting(const View& view, const config::Group& group) {
-    for (const auto& reason : {start_wait(view, group), stop_wait(view, group), restraint_wait(view, group), place_wait(view, group)}) {
-        if (!reason.empty()) return valid_utf8(reason);
-    }
-    return {};
+    const auto pending = view.pending(group);
+    return pending ? valid_utf8(pending->words) : std::string();
 }
 
 std::string group_message(const View& view, const config::Group& group) {

@@ -93,6 +93,10 @@ engine::Candidate View::judge(const config::Group& group, NodeId node) const {
     return engine::judge(rules_, document(), group, node);
 }
 
+std::optional<engine::Pending> View::pending(const config::Group& group) const {
+    return engine::pending_of(rules_, group);
+}
+
 const char* word(engine::ResourceState state) {
     switch (state) {
         case engine::ResourceState::kUnknown: return "Unknown";

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
+#include "cluster-daemon/engine/pending.h"
 #include "cluster-daemon/engine/placement.h"
 #include "cluster-daemon/runtime/daemon/status_builder.h"
 
@@ -41,6 +43,8 @@ class View {
     const engine::GroupReport* telling_report(const std::string& group) const;
     // Whether the group may run on the node, by the leader's own rules and as far as this node knows.
     engine::Candidate judge(const config::Group& group, NodeId node) const;
+    // What the group waits for, by the same rules.
+    std::optional<engine::Pending> pending(const config::Group& group) const;
 
     const StatusInput& in;
     const config::Config& config;
