@@ -81,11 +81,23 @@ config::TypeCatalogue type_catalogue() {
 std::shared_ptr<const config::Config> parse_packed(const Bytes& packed) {
     const auto bundle = config::unpack(packed);
     if (!bundle) return nullptr;
-    std::set<std::string> scripts;
-    for (const auto& [name, content] : bundle->scripts) scripts.insert(name);
-    auto parsed = config::parse(bundle->text, "cluster.toml", type_catalogue(), &scripts);
+    auto parsed = parse_bundle(*bundle);
     if (!parsed.config) return nullptr;
     return std::make_shared<const config::Config>(std::move(*parsed.config));
+}
+
+config::Parsed parse_bundle(const config::Bundle& bundle) {
+    std::set<std::string> scripts;
+    for (const auto& [name, content] : bundle.scripts) scripts.insert(name);
+    return config::parse(bundle.text, "cluster.toml", type_catalogue(), &scripts);
+}
+
+std::vector<std::string> problems_of(const Bytes& packed) {
+    const auto bundle = config::unpack(packed);
+    if (!bundle) return {bundle.error().message};
+    std::vector<std::string> lines;
+    for (const auto& problem : parse_bundle(*bundle).problems) lines.push_back(fmt::format("{}:{}: {}", problem.file, problem.line, problem.message));
+    return lines;
 }
 
 Status store_active_config(const std::string& state_directory, const Bytes& packed) {

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "common/codec.h"
+#include "common/config/bundle.h"
 #include "common/config/config.h"
 #include "common/config/parameter.h"
+#include "common/config/reader.h"
 #include "common/result.h"
 
 namespace kagami::runtime {
@@ -17,6 +19,11 @@ config::TypeCatalogue type_catalogue();
 
 // Null when the bytes are not a valid configuration (the engine then starts nothing and says so).
 std::shared_ptr<const config::Config> parse_packed(const Bytes& packed);
+
+config::Parsed parse_bundle(const config::Bundle& bundle);
+
+// Why a packed configuration cannot be in force here: none = it can.
+std::vector<std::string> problems_of(const Bytes& packed);
 
 Status store_active_config(const std::string& state_directory, const Bytes& packed);
 std::string active_script_directory(const std::string& state_directory);

@@ -1,12 +1,15 @@
 #include "cluster-daemon/runtime/daemon/control_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
 
 #include "cluster-daemon/runtime/daemon/active_config.h"
 #include "cluster-daemon/runtime/daemon/control_requests.h"
 #include "common/config/diff.h"
+#include "common/config/nearest.h"
 #include "common/config/reader.h"
 #include "common/hash.h"
 #include "proto/control.pb.h"
@@ -54,12 +57,6 @@ void fill_problems(const std::vector<config::Problem>& problems, Repeated* out) 
     }
 }
 
-config::Parsed parse_bundle(const config::Bundle& bundle) {
-    std::set<std::string> scripts;
-    for (const auto& [name, content] : bundle.scripts) scripts.insert(name);
-    return config::parse(bundle.text, "cluster.toml", type_catalogue(), &scripts);
-}
-
 // Against the configuration in force; empty when there is none.
 std::vector<config::Change> changes_of(const engine::Snapshot& present, const config::Config& draft, const config::Bundle& bundle) {
     if (!present.config) return {};
@@ -85,6 +82,34 @@ std::vector<std::string> restarts_of(const std::vector<config::Change>& changes)
     for (const auto& name : monitors) lines.push_back(fmt::format("monitor {} starts anew", name));
     if (lines.empty()) lines.emplace_back(changes.empty() ? "it is the configuration in force: nothing changes" : "nothing restarts");
     return lines;
+}
+
+Status known_nodes(const engine::Snapshot& present, const proto::ConfigApplyRequest& in) {
+    std::vector<std::string_view> names;
+    if (present.config) {
+        for (const config::Node& node : present.config->nodes) names.emplace_back(node.name);
+    }
+    for (const std::string& name : in.without()) {
+        if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+        return fail(ErrorCode::kNotFound, fmt::format("no node is named {}", name), config::nearest(name, names, "nodes"));
+    }
+    return {};
+}
+
+// Every other member has to find the draft good, but those that the person does without.
+Status confirmed_by_members(const ControlBackend& backend, const Bytes& packed, const proto::ConfigApplyRequest& in) {
+    for (const ConfigVerdict& verdict : backend.confirm_config(packed)) {
+        if (std::find(in.without().begin(), in.without().end(), verdict.node) != in.without().end()) continue;
+        if (!verdict.answered) {
+            return fail(ErrorCode::kUnreachable, fmt::format("{} is a member and has not confirmed that the configuration is good there", verdict.node),
+                        fmt::format("bring it back, or do without its word: --without {}", verdict.node));
+        }
+        if (!verdict.problems.empty()) {
+            return fail(ErrorCode::kUsage, fmt::format("the configuration is not good on {}: {}", verdict.node, fmt::join(verdict.problems, "; ")),
+                        "mend it; all nodes need the same version of the software");
+        }
+    }
+    return {};
 }
 
 Status fill_bundle(const Bytes& packed, proto::ConfigVersion& answer) {
@@ -133,6 +158,8 @@ void apply_config(const ControlBackend& backend, const Caller& caller, const pro
     const auto packed = config::pack(bundle);
     if (!packed) return answer_error(caller, packed.error());
     const engine::Snapshot present = backend.snapshot();
+    if (const Status known = known_nodes(present, in); !known) return answer_error(caller, known.error());
+    if (const Status confirmed = confirmed_by_members(backend, *packed, in); !confirmed) return answer_error(caller, confirmed.error());
     const RequestReader reader(present.config, present.self.node);
     carry_out(backend, caller, reader.config_apply(in, *packed), in.options(), restarts_of(changes_of(present, *parsed.config, bundle)));
 }

@@ -34,6 +34,12 @@ struct GatheredLog {
     std::vector<LogLine> lines;        // oldest first, each with its node
     std::vector<std::string> silent;   // nodes that did not answer
 };
+// What another member says of a draft of a configuration.
+struct ConfigVerdict {
+    std::string node;
+    bool answered = false;
+    std::vector<std::string> problems;  // none = it is good there
+};
 struct ConfigRecord {
     uint64_t version = 0;
     std::string hash;
@@ -63,6 +69,7 @@ struct ControlBackend {
     std::function<GatheredLog(const LogQuery&, const std::map<std::string, int64_t>& since)> log;
     std::function<Result<std::vector<ConfigRecord>>(size_t limit)> config_history;  // newest first
     std::function<Result<Bytes>(uint64_t version)> config_version;                  // packed
+    std::function<std::vector<ConfigVerdict>(const Bytes& packed)> confirm_config;  // of every other member; blocks for some seconds
     std::function<Status(const UserMessage&)> notify;
     std::function<void(control::v1::Statistics&)> statistics;
     std::function<DoctorFacts()> doctor;  // blocks for about a second at most

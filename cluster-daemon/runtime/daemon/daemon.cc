@@ -46,6 +46,7 @@ constexpr Duration kWatchPeriod = 1s;
 constexpr Duration kMeasurePeriod = 10s;
 constexpr Duration kLoopAnswer = 5s;
 constexpr Duration kPeerPatience = 1s;  // for what only other nodes know
+constexpr Duration kConfirmPatience = 5s;  // for their word on a configuration
 constexpr Duration kMirrorPatience = 200ms;  // a status does not wait longer for what only the mirror driver knows
 constexpr int kSystemActionFailed = 1;  // still here after a halt or reboot: the supervisor starts the daemon again
 
@@ -118,8 +119,9 @@ struct Daemon::Impl {
     uint64_t ask(engine::OperatorRequest request, ControlBackend::ReplyHandler reply);
     void watch_paths();
     void measure();
-    PeerHealth health();   // not on the loop, like the next five
+    PeerHealth health();   // not on the loop, like the next six
     DoctorFacts doctor();
+    std::vector<ConfigVerdict> confirm_config(const Bytes& packed);
     GatheredLog log(const LogQuery& query, const std::map<std::string, int64_t>& since);
     StatusInput status();
     StatusInput look_now();
@@ -246,6 +248,7 @@ std::unique_ptr<PeerQuestions> Daemon::Impl::open_questions() {
     hands.send = [this](NodeId to, PeerWord word, const Bytes& content) { return peers->tell(to, word, content); };
     hands.log = [this](const LogQuery& query) { return journal->lines(query); };
     hands.health = [this] { return health(); };
+    hands.check_config = problems_of;
     hands.unix_ms = unix_ms;
     return std::make_unique<PeerQuestions>(std::move(hands));
 }
@@ -515,6 +518,22 @@ DoctorFacts Daemon::Impl::doctor() {
     return facts;
 }
 
+std::vector<ConfigVerdict> Daemon::Impl::confirm_config(const Bytes& packed) {
+    const engine::Snapshot now = snapshot();
+    std::vector<NodeId> members;
+    for (const auto& [node, name] : journal_keepers(now)) {
+        if (now.document.node(node).state == engine::NodeState::kMember) members.push_back(node);
+    }
+    const auto answers = questions->ask_config(members, packed, kConfirmPatience);
+    std::vector<ConfigVerdict> verdicts;
+    for (const NodeId node : members) {
+        const auto answer = answers.find(node);
+        const bool answered = answer != answers.end();
+        verdicts.push_back({now.config->node_name(node), answered, answered ? answer->second : std::vector<std::string>{}});
+    }
+    return verdicts;
+}
+
 ControlBackend Daemon::Impl::backend() {
     ControlBackend all;
     all.own_name = keys.info.identity.name;
@@ -528,6 +547,7 @@ ControlBackend Daemon::Impl::backend() {
     all.log = [this](const LogQuery& query, const std::map<std::string, int64_t>& since) { return log(query, since); };
     all.doctor = [this] { return doctor(); };
     all.statistics = [this](control::v1::Statistics& out) { statistics.fill(out); };
+    all.confirm_config = [this](const Bytes& packed) { return confirm_config(packed); };
     all.notify = [this](const UserMessage& message) { return journal->note(message); };
     all.config_history = [this](size_t limit) { return journal->configurations(limit); };
     all.config_version = [this](uint64_t version) { return journal->configuration(version); };

@@ -125,9 +125,17 @@ struct PeerQuestions::Impl {
         switch (question.what_case()) {
             case peer::Question::kLog: fill_log(hands.log(to_query(question.log())), *answer.mutable_log()); break;
             case peer::Question::kHealth: fill_health(hands.health(), *answer.mutable_health()); break;
+            case peer::Question::kConfig: fill_problems(question.config(), *answer.mutable_config()); break;
             case peer::Question::WHAT_NOT_SET: return;  // of a newer version: the asker goes on without
         }
         hands.send(from, PeerWord::kAnswer, bytes_of(answer));
+    }
+
+    void fill_problems(const peer::ConfigQuestion& question, peer::ConfigAnswer& out) const {
+        const Bytes packed(question.packed().begin(), question.packed().end());
+        for (const std::string& problem : hands.check_config(packed)) {
+            if (out.problems_size() < static_cast<int>(kMaxProblems)) out.add_problems(valid_utf8(problem));
+        }
     }
 
     void on_question(NodeId from, std::span<const uint8_t> content) {
@@ -212,6 +220,18 @@ std::map<NodeId, std::vector<LogLine>> PeerQuestions::ask_log(const std::map<Nod
         if (!answered.answer.has_log()) continue;
         auto& lines = all[node];
         for (const peer::LogLine& line : answered.answer.log().lines()) lines.push_back(to_line(line));
+    }
+    return all;
+}
+
+std::map<NodeId, std::vector<std::string>> PeerQuestions::ask_config(const std::vector<NodeId>& nodes, const Bytes& packed,
+                                                                     Duration patience) {
+    const auto fill = [&packed](NodeId, peer::Question& question) { question.mutable_config()->set_packed(packed.data(), packed.size()); };
+    std::map<NodeId, std::vector<std::string>> all;
+    for (const auto& [node, answered] : impl_->ask(nodes, fill, patience)) {
+        if (!answered.answer.has_config()) continue;
+        const auto& problems = answered.answer.config().problems();
+        all[node] = {problems.begin(), problems.end()};
     }
     return all;
 }

@@ -1,5 +1,5 @@
-// What this daemon asks the daemons of the other nodes for a person, and answers them: lines of the journal, and how they
-// are. Nothing of the cluster's safety depends on it: a question or an answer may be lost, and is then missing.
+// What this daemon asks the daemons of the other nodes for a person, and answers them: lines of the journal, how they
+// are, and whether a draft of a configuration is good there. Nothing of the cluster's safety depends on it: a question or an answer may be lost, and is then missing.
 // Bounds: an answer has at most kMaxAnswerBytes (of a log the oldest lines give way); kMaxWaiting questions of others wait at
 // most, further ones are dropped; answers are made on a thread of their own, never on the engine's or gRPC's.
 // Thread-safe.
@@ -20,6 +20,7 @@ namespace kagami::runtime {
 constexpr size_t kMaxAnswerBytes = size_t{256} * 1024;
 constexpr size_t kMaxWaitingQuestions = 16;
 constexpr size_t kMaxAnswerLines = 1000;
+constexpr size_t kMaxProblems = 20;
 
 // How another node is, as its daemon says.
 struct PeerHealth {
@@ -43,6 +44,7 @@ class PeerQuestions {
         std::function<bool(NodeId to, PeerWord word, const Bytes& content)> send;  // false: not connected
         std::function<std::vector<LogLine>(const LogQuery&)> log;                  // of this node
         std::function<PeerHealth()> health;                                        // of this node
+        std::function<std::vector<std::string>(const Bytes& packed)> check_config;  // why it cannot be in force here
         std::function<int64_t()> unix_ms;
     };
     explicit PeerQuestions(Hands hands);
@@ -51,9 +53,11 @@ class PeerQuestions {
     PeerQuestions& operator=(const PeerQuestions&) = delete;
 
     void receive(NodeId from, PeerWord word, std::span<const uint8_t> content);
-    // Both block up to `patience`; a node that is not in the answer did not answer.
+    // All block up to `patience`; a node that is not in the answer did not answer.
     std::map<NodeId, std::vector<LogLine>> ask_log(const std::map<NodeId, LogQuery>& queries, Duration patience);
     std::map<NodeId, PeerHealth> ask_health(const std::vector<NodeId>& nodes, Duration patience);
+    // Of each its problems with the draft; none = it is good there.
+    std::map<NodeId, std::vector<std::string>> ask_config(const std::vector<NodeId>& nodes, const Bytes& packed, Duration patience);
     void stop();  // nothing is answered any more, and who waits goes on
 
  private:

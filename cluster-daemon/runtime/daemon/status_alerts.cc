@@ -113,6 +113,14 @@ class Alerts {
                             status_.timeout_ratio().left_ms() / 60'000),
                 "`kagami timeout-ratio reset`");
         }
+        if (const auto& pending = view_.document().pending) {
+            std::string groups;
+            for (const std::string& group : pending->stops) groups += (groups.empty() ? "" : ", ") + group;
+            add(kInfo, "cluster",
+                pending->installed ? "a new configuration is in force; groups start again: " + groups
+                                   : "a new configuration waits for groups to stop: " + groups,
+                "`kagami status --watch` shows how far it is");
+        }
         if (status_.has_unconfirmed()) {
             add(kWarning, "cluster",
                 fmt::format("configuration {} is not confirmed: in {} s the cluster goes back to configuration {}", status_.unconfirmed().version(),

@@ -52,6 +52,7 @@ class Bench {
 
     std::unique_ptr<proto::Control::Stub> stub;
     std::atomic<bool> answers = true;
+    std::vector<ConfigVerdict> verdicts;
 
  private:
     ControlBackend backend() {
@@ -65,6 +66,7 @@ class Bench {
         all.config_history = [](size_t) -> Result<std::vector<ConfigRecord>> { return fail("the history is damaged"); };
         all.config_version = [](uint64_t version) -> Result<Bytes> { return fail("there is no configuration " + std::to_string(version)); };
         all.create_token = [](const std::string& node, Duration) -> Result<IssuedToken> { return IssuedToken{"secret", node, 5}; };
+        all.confirm_config = [this](const Bytes&) { return verdicts; };
         all.notify = [](const UserMessage&) -> Status { return {}; };
         all.statistics = [](proto::Statistics& out) { out.add_groups()->set_group("web"); };
         all.doctor = [] {
@@ -183,6 +185,28 @@ TEST_CASE("a configuration is applied with what restarts, and not when it has er
     REQUIRE(bench.asked().size() == 1);
     CHECK(bench.asked()[0].amount == 120);
     CHECK(bench.asked()[0].dry_run);
+}
+
+TEST_CASE("a configuration has to be good on every member, or the person does without its word by name") {
+    Bench bench;
+    const auto apply = [&bench](const std::string& without) {
+        proto::ConfigApplyRequest in;
+        in.mutable_bundle()->set_text(sample_bundle().text);
+        const config::Bundle sample = sample_bundle();
+        for (const auto& [name, content] : sample.scripts) (*in.mutable_bundle()->mutable_scripts())[name] = content;
+        if (!without.empty()) in.add_without(without);
+        return bench.change(&proto::Control::Stub::ConfigApply, in);
+    };
+    bench.verdicts = {{"node2", false, {}}};
+    CHECK(apply("").refused().remedy() == "bring it back, or do without its word: --without node2");
+    CHECK(apply("node3").refused().code() == 3);
+    bench.verdicts = {{"node2", true, {"cluster.toml:3: unknown key"}}};
+    CHECK(apply("").refused().message() == "the configuration is not good on node2: cluster.toml:3: unknown key");
+    CHECK(bench.asked().empty());
+    CHECK(apply("node2").has_accepted());
+    bench.verdicts = {{"node2", true, {}}};
+    CHECK(apply("").has_accepted());
+    CHECK(bench.asked().size() == 2);
 }
 
 TEST_CASE("nodes that a person declares to be off are asked about first, in a dry run dryly") {

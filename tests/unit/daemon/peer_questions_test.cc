@@ -58,12 +58,16 @@ struct Pair {
             health.guard_alive = true;
             return health;
         };
+        all.check_config = [this](const Bytes& packed) {
+            return packed == Bytes{1, 2} ? std::vector<std::string>{} : std::vector<std::string>(problems, "bad");
+        };
         all.unix_ms = [] { return int64_t{1000}; };
         return all;
     }
 
     std::vector<LogLine> lines;
     LogQuery asked;
+    size_t problems = 1;
     Bytes last;
     std::atomic<bool> deaf = false;
     PeerQuestions one;
@@ -130,6 +134,15 @@ TEST_CASE("how another node is comes with the asker's own times around it") {
     CHECK(answer.at(kTwo).asked_unix_ms == 1000);
     CHECK(answer.at(kTwo).answered_unix_ms == 1000);
     CHECK(answer.at(kTwo).watchdog == "hardware: iTCO_wdt");
+}
+
+TEST_CASE("another node's word on a draft: good, or its problems, of many only the first ones") {
+    Pair pair;
+    CHECK(pair.one.ask_config({kTwo}, {1, 2}, 5s).at(kTwo).empty());
+    CHECK(pair.one.ask_config({kTwo}, {3}, 5s).at(kTwo) == std::vector<std::string>{"bad"});
+    pair.problems = 1000;
+    CHECK(pair.one.ask_config({kTwo}, {3}, 5s).at(kTwo).size() == kMaxProblems);
+    CHECK(pair.one.ask_config({NodeId{3}}, {3}, 5s).empty());
 }
 
 TEST_CASE("bytes that are no question, answers that nobody asked for, and strangers' answers change nothing") {
