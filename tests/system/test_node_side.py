@@ -33,6 +33,22 @@ on_error = { restart = 0, failover = 0, final = "reset" }
 START = "#!/bin/sh\nexec sleep 1000001\n"
 EXTRA = "#!/bin/sh\nexec sleep 1000002\n"
 STOP = "#!/bin/sh\nexit 0\n"
+UPS = "/var/lib/kagami/ups"
+# The stop script of a UPS group as users of the reference product have it; the tool is a fake.
+UPS_STOP = f"""#!/bin/sh
+ups_tool() {{ echo "$@" >>{UPS}; }}
+if [ "$CLP_EVENT" = "START" -o "$CLP_EVENT" = "FAILOVER" ]; then
+    if [ "$CLP_FACTOR" = "CLUSTERSHUTDOWN" -o "$CLP_FACTOR" = "SERVERSHUTDOWN" ]; then
+        if [ "$CLP_LASTACTION" = "REBOOT" ]; then ups_tool reboot in 60
+        elif [ "$CLP_LASTACTION" = "HALT" ]; then ups_tool off in 60
+        else ups_tool nothing
+        fi
+    fi
+else
+    ups_tool "no cluster"
+fi
+exit 0
+"""
 HOOK = f"""#!/bin/sh
 echo "$CLP_TIMING $CLP_EVENT $CLP_DISK $CLP_SERVER ${{CLP_FACTOR:--}} ${{CLP_LASTACTION:--}}" >>{HOOKS}
 """
@@ -42,7 +58,7 @@ echo "$CLP_TIMING $CLP_EVENT $CLP_DISK $CLP_SERVER ${{CLP_FACTOR:--}} ${{CLP_LAS
 def cluster(module_cluster):
     text = configuration.base(["node1", "node2"], True, "lan") + GROUP
     scripts = {"jobs/job/start.sh": START, "jobs/job/stop.sh": STOP, "jobs/job/hook.sh": HOOK,
-               "jobs/extra/start.sh": EXTRA, "jobs/extra/stop.sh": STOP}
+               "jobs/extra/start.sh": EXTRA, "jobs/extra/stop.sh": UPS_STOP}
     cluster = module_cluster(config_text=text, scripts=scripts)
     wait_status(cluster, "node1", all_well, 30, "the cluster whole")
     return cluster
@@ -102,3 +118,25 @@ def test_a_final_action_resets_the_machine_and_the_group_goes_elsewhere(cluster)
     assert node_of(cluster.cluster_status("node2"), "node1")["final_actions"] == 1
     cluster.kagami("node2", "node", "clear-final-actions", "node1", "--wait")
     wait_status(cluster, "node2", lambda s: node_of(s, "node1").get("final_actions", 0) == 0, 10, "the count reset")
+
+
+@pytest.mark.parametrize(("words", "factor", "told"), [
+    (["node", "reboot", "node2"], "SERVERSHUTDOWN REBOOT", "reboot in 60"),
+    (["node", "shutdown", "node2"], "SERVERSHUTDOWN HALT", "off in 60"),
+    (["node", "shutdown", "node2", "--service-only"], "SERVERSHUTDOWN NONE", "nothing"),
+])
+def test_stop_scripts_learn_how_the_operating_system_ends(cluster, words, factor, told):
+    wait_status(cluster, "node1", all_well, 60, "the cluster whole")
+    if group_of(cluster.cluster_status(), "jobs")["current_node"] != "node2":
+        cluster.kagami("node1", "group", "move", "jobs", "--to", "node2", "--wait")
+    cluster.exec("node2", ["rm", "-f", HOOKS, UPS], check=True)
+    cluster.kagami("node1", *words, "--yes", "--wait", timeout=60)
+    if "--service-only" not in words:
+        wait_until(lambda: not cluster.is_running("node2"), 30, "the end of node2")
+        cluster.kill("node2")  # what is left of it outside
+        cluster.boot("node2")
+    seen = [(line.split()[0], *line.split()[4:]) for line in hooks(cluster, "node2")[:2]]
+    assert seen == [("PRESTOP", *factor.split()), ("POSTSTOP", *factor.split())]
+    assert cluster.exec("node2", ["cat", UPS]).stdout.splitlines() == [told]
+    if "--service-only" in words:
+        cluster.start_service("node2")
