@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string_view>
 
+#include "cli/clp.h"
 #include "cli/command.h"
 #include "cli/types.h"
 
@@ -14,6 +15,7 @@ int run_as(std::string_view name, kagami::cli::Session& session, const std::vect
     if (name == "clpmdstat") return run_clpmdstat(session, arguments);
     if (name == "clpmdctrl") return run_clpmdctrl(session, arguments);
     if (name == "clpmdinit") return run_clpmdinit(session, arguments);
+    if (const std::optional<int> code = run_clp(name, session, arguments); code) return *code;
     return run(session, arguments);
 }
 

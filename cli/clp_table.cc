@@ -1,0 +1,356 @@
+// What each option of the clp* commands means in verbs of kagami.
+#include <array>
+#include <charconv>
+
+#include "cli/clp.h"
+
+namespace kagami::cli {
+namespace {
+
+using Verbs = Result<std::vector<ClpVerb>>;
+using V = ClpValue;
+
+tl::unexpected<Error> usage(std::string message) {
+    return fail(ErrorCode::kUsage, std::move(message), "");
+}
+
+// Of a choice of operations exactly one.
+Result<std::string> one_of(const ClpArguments& arguments, const std::vector<std::string>& operations,
+                           const std::string& command) {
+    std::string found;
+    for (const std::string& each : operations) {
+        if (!arguments.has(each)) continue;
+        if (!found.empty()) return usage(command + ": -" + found + " and -" + each + " exclude each other");
+        found = each;
+    }
+    if (found.empty()) return usage(command + ": no operation is given");
+    return found;
+}
+
+void add(std::vector<std::string>& words, const std::string& option, const std::string& value) {
+    if (value.empty()) return;
+    words.push_back(option);
+    words.push_back(value);
+}
+
+// ---- groups and resources ----
+
+constexpr ClpOption kGroupOptions[] = {{'s', "", V::kOptional}, {'t', "", V::kOptional}, {'m', "", V::kOptional},
+                                       {'n', "", V::kRequired}, {'h', "", V::kRequired}, {'a', "", V::kRequired},
+                                       {'f', "", V::kNone}};
+constexpr const char* kGroupUsage =
+    "Usage: clpgrp -s [GROUP] [-h SERVER] [-f]             start a group, or all\n"
+    "       clpgrp -t [GROUP] [-h SERVER] [-f]             stop a group, or all (of SERVER)\n"
+    "       clpgrp -m [GROUP] [-h FROM] [-a TO]            move a group, or all (of FROM, else of this server)\n"
+    "       clpgrp -n GROUP                                print the server where it runs\n\n"
+    "See also: kagami group\n";
+
+// The group that was named, else all that the operation can mean.
+Result<std::vector<std::string>> groups_of(const ClpArguments& arguments, const std::string& operation,
+                                           const AskStatus& ask) {
+    if (!arguments.text(operation).empty()) return std::vector<std::string>{arguments.text(operation)};
+    const auto status = ask();
+    if (!status) return tl::unexpected(status.error());
+    const std::string server =
+        operation == "m" && !arguments.has("h") ? status->answering_node() : operation == "s" ? "" : arguments.text("h");
+    std::vector<std::string> names;
+    for (const auto& group : status->groups()) {
+        const bool runs = !group.current_node().empty();
+        const bool meant = operation == "s" ? !runs : runs && (server.empty() || group.current_node() == server);
+        if (meant) names.push_back(group.name());
+    }
+    if (names.empty())
+        return fail(ErrorCode::kNotFound, operation == "s" ? "every group runs already" : "no group runs there", "");
+    return names;
+}
+
+Verbs group(const ClpArguments& arguments, const AskStatus& ask) {
+    const auto operation = one_of(arguments, {"s", "t", "m", "n"}, "clpgrp");
+    if (!operation) return tl::unexpected(operation.error());
+    if (*operation == "n") return std::vector<ClpVerb>{{{"where", arguments.text("n")}, "-"}};
+    const auto groups = groups_of(arguments, *operation, ask);
+    if (!groups) return tl::unexpected(groups.error());
+    std::vector<ClpVerb> verbs;
+    for (const std::string& name : *groups) {
+        ClpVerb verb{{"group", *operation == "s" ? "start" : *operation == "t" ? "stop" : "move", name, "--wait"}, ""};
+        if (*operation == "s") add(verb.words, "--to", arguments.text("h"));
+        if (*operation == "m") add(verb.words, "--to", arguments.text("a"));
+        if (*operation == "t") verb.words.emplace_back("--yes");
+        if (arguments.has("f")) verb.words.emplace_back("--force");
+        if (groups->size() > 1) verb.label = name;
+        verbs.push_back(std::move(verb));
+    }
+    return verbs;
+}
+
+constexpr ClpOption kResourceOptions[] = {
+    {'s', "", V::kRequired}, {'t', "", V::kRequired}, {'h', "", V::kRequired}, {'f', "", V::kNone}};
+constexpr const char* kResourceUsage =
+    "Usage: clprsc -s RESOURCE [-h SERVER] [-f]    start a resource; -f: with what it comes after\n"
+    "       clprsc -t RESOURCE [-h SERVER] [-f]    stop a resource; -f: with what comes after it\n\n"
+    "See also: kagami resource\n";
+
+// -h only says where the group is expected: a resource runs where its group does.
+Verbs resource(const ClpArguments& arguments, const AskStatus& ask) {
+    const auto operation = one_of(arguments, {"s", "t"}, "clprsc");
+    if (!operation) return tl::unexpected(operation.error());
+    const std::string name = arguments.text(*operation);
+    if (arguments.has("h")) {
+        const auto status = ask();
+        if (!status) return tl::unexpected(status.error());
+        for (const auto& group : status->groups()) {
+            for (const auto& each : group.resources()) {
+                if (each.name() != name || group.current_node() == arguments.text("h")) continue;
+                return fail(ErrorCode::kRefused,
+                            "resource " + name + " belongs to group " + group.name() + ", which does not run on " +
+                                arguments.text("h"),
+                            "start or move the group: kagami group move " + group.name());
+            }
+        }
+    }
+    std::vector<std::string> words = {"resource", *operation == "s" ? "start" : "stop", name, "--wait"};
+    if (*operation == "t") words.emplace_back("--yes");
+    if (arguments.has("f")) words.emplace_back("--force");
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+// ---- servers and the cluster ----
+
+constexpr ClpOption kClusterOptions[] = {{'s', "", V::kNone},       {'t', "", V::kNone},     {'r', "", V::kNone},
+                                         {'a', "", V::kNone},       {'h', "", V::kRequired}, {'w', "", V::kRequired},
+                                         {'\0', "suspend", V::kNone}, {'\0', "resume", V::kNone},
+                                         {'\0', "return", V::kNone}, {'\0', "force", V::kNone}};
+constexpr const char* kClusterUsage =
+    "Usage: clpcl -s [-a]                 start the groups of the cluster\n"
+    "       clpcl -t [-a | -h SERVER]     stop the cluster service here, on SERVER, or on all servers\n"
+    "       clpcl -r                      restart what runs: stop the groups and start them again\n"
+    "       clpcl --return [-h SERVER]    let an isolated server run groups again\n"
+    "       clpcl --suspend | --resume    let the cluster decide nothing for a day | decide again\n\n"
+    "The service itself is started by the system: systemctl start kagamid. See also: kagami cluster, kagami node\n";
+
+Verbs cluster(const ClpArguments& arguments, const AskStatus&) {
+    const auto operation = one_of(arguments, {"s", "t", "r", "suspend", "resume", "return"}, "clpcl");
+    if (!operation) return tl::unexpected(operation.error());
+    const std::string server = arguments.text("h");
+    if (*operation == "s") {
+        if (!server.empty())
+            return fail(ErrorCode::kRefused, "the service of another server cannot be started from here",
+                        "run on " + server + ": systemctl start kagamid");
+        return std::vector<ClpVerb>{{{"cluster", "start", "--yes", "--wait"}, "Start"}};
+    }
+    if (*operation == "r")
+        return fail(ErrorCode::kRefused, "the service is not restarted as a whole: a daemon that restarts stops no group",
+                    "restart one group with clpgrp -t and -s, or the cluster with clpstdn -r");
+    if (*operation == "suspend")
+        return std::vector<ClpVerb>{{{"maintenance", "begin", "--for", "24h"}, "Suspend"}};
+    if (*operation == "resume") return std::vector<ClpVerb>{{{"maintenance", "end"}, "Resume"}};
+    if (*operation == "return") {
+        std::vector<std::string> words = {"node", "return"};
+        if (!server.empty()) words.push_back(server);
+        return std::vector<ClpVerb>{{std::move(words), "Return"}};
+    }
+    if (arguments.has("a")) return std::vector<ClpVerb>{{{"cluster", "stop", "--yes", "--wait"}, "Stop"}};
+    std::vector<std::string> words = {"node", "shutdown"};
+    if (!server.empty()) words.push_back(server);
+    words.insert(words.end(), {"--service-only", "--yes"});
+    return std::vector<ClpVerb>{{std::move(words), "Stop" + (server.empty() ? "" : " " + server)}};
+}
+
+constexpr ClpOption kDownOptions[] = {{'r', "", V::kNone}, {'h', "", V::kRequired}};
+constexpr const char* kDownUsage =
+    "Usage: clpdown [-r] [-h SERVER]    shut a server down, or reboot it (-r), through the cluster\n\n"
+    "See also: kagami node shutdown\n";
+
+Verbs down(const ClpArguments& arguments, const AskStatus&) {
+    std::vector<std::string> words = {"node", arguments.has("r") ? "reboot" : "shutdown"};
+    if (arguments.has("h")) words.push_back(arguments.text("h"));
+    words.emplace_back("--yes");
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+constexpr const char* kAllDownUsage =
+    "Usage: clpstdn [-r]    shut all servers down, or reboot them (-r), through the cluster\n\n"
+    "See also: kagami cluster shutdown\n";
+
+Verbs all_down(const ClpArguments& arguments, const AskStatus&) {
+    std::vector<std::string> words = {"cluster", "shutdown", "--yes"};
+    if (arguments.has("r")) words.emplace_back("--reboot");
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+constexpr ClpOption kWaitOptions[] = {{'c', "", V::kNone}};
+constexpr const char* kWaitUsage =
+    "Usage: clpbwctrl -c    do not wait any longer for servers that have not started yet\n\n"
+    "See also: kagami cluster start --now\n";
+
+Verbs start_wait(const ClpArguments& arguments, const AskStatus&) {
+    if (!arguments.has("c")) return usage("clpbwctrl: no operation is given");
+    return std::vector<ClpVerb>{{{"cluster", "start", "--now", "--yes"}, ""}};
+}
+
+// ---- monitors ----
+
+constexpr ClpOption kMonitorOptions[] = {{'s', "", V::kNone}, {'r', "", V::kNone},     {'c', "", V::kNone},
+                                         {'v', "", V::kNone}, {'e', "", V::kNone},     {'n', "", V::kNone},
+                                         {'h', "", V::kRequired}, {'m', "", V::kRequired}, {'w', "", V::kRequired}};
+constexpr const char* kMonitorUsage =
+    "Usage: clpmonctrl -s [-h SERVER] [-m MONITOR]    suspend monitors\n"
+    "       clpmonctrl -r [-h SERVER] [-m MONITOR]    resume them\n"
+    "       clpmonctrl -c [-h SERVER] [-m MONITOR]    reset their recovery counters\n"
+    "       clpmonctrl -v                             show the counters\n"
+    "       clpmonctrl -e [-h SERVER] -m MONITOR      dummy failure: it reports an error whatever it finds\n"
+    "       clpmonctrl -n [-h SERVER] [-m MONITOR]    end dummy failures\n\n"
+    "See also: kagami monitor\n";
+
+Verbs monitor(const ClpArguments& arguments, const AskStatus&) {
+    static const std::map<std::string, std::string> kVerbs = {
+        {"s", "suspend"}, {"r", "resume"}, {"c", "clear"}, {"e", "fail"}, {"n", "unfail"}};
+    const auto operation = one_of(arguments, {"s", "r", "c", "v", "e", "n"}, "clpmonctrl");
+    if (!operation) return tl::unexpected(operation.error());
+    if (*operation == "v") return std::vector<ClpVerb>{{{"monitor-counters"}, "-"}};
+    if (*operation == "e" && !arguments.has("m")) return usage("clpmonctrl: -e needs -m MONITOR");
+    std::vector<std::string> words = {"monitor", kVerbs.at(*operation)};
+    if (arguments.has("m")) words.push_back(arguments.text("m"));
+    add(words, "--node", arguments.text("h"));
+    if (*operation == "e") words.emplace_back("--yes");
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+// ---- settings ----
+
+constexpr ClpOption kRatioOptions[] = {
+    {'r', "", V::kRequired}, {'t', "", V::kRequired}, {'i', "", V::kNone}, {'s', "", V::kNone}};
+constexpr const char* kRatioUsage =
+    "Usage: clptoratio -r RATIO -t TIME    1 to 10000, for 2m (minutes), 3h or 4d, at most 30d\n"
+    "       clptoratio -i                  back to 1\n"
+    "       clptoratio -s                  show it\n\n"
+    "See also: kagami timeout-ratio\n";
+
+// "2m" "3h" "4d" -> "2min" "3h" "96h"
+Result<std::string> time_of(const std::string& text) {
+    unsigned number = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, number);
+    const char unit = read.ptr + 1 == end ? *read.ptr : '\0';
+    if (read.ec == std::errc{} && number > 0) {
+        if (unit == 'm') return std::to_string(number) + "min";
+        if (unit == 'h') return std::to_string(number) + "h";
+        if (unit == 'd' && number <= 30) return std::to_string(number * 24) + "h";
+    }
+    return usage("clptoratio: \"" + text + "\" is no time such as 2m, 3h or 4d (at most 30d)");
+}
+
+Verbs ratio(const ClpArguments& arguments, const AskStatus&) {
+    const auto operation = one_of(arguments, {"r", "i", "s"}, "clptoratio");
+    if (!operation) return tl::unexpected(operation.error());
+    if (*operation == "s") return std::vector<ClpVerb>{{{"timeout-ratio", "show"}, "-"}};
+    if (*operation == "i") return std::vector<ClpVerb>{{{"timeout-ratio", "reset"}, ""}};
+    if (!arguments.has("t")) return usage("clptoratio: -r needs -t TIME");
+    const auto time = time_of(arguments.text("t"));
+    if (!time) return tl::unexpected(time.error());
+    return std::vector<ClpVerb>{{{"timeout-ratio", "set", arguments.text("r"), "--for", *time}, ""}};
+}
+
+constexpr ClpOption kRebootOptions[] = {{'g', "get", V::kNone},
+                                        {'c', "clear", V::kNone},
+                                        {'t', "", V::kRequired},
+                                        {'r', "", V::kRequired},
+                                        {'h', "", V::kRequired}};
+constexpr const char* kRebootUsage =
+    "Usage: clpregctrl --get                                      show how often final actions ended the servers\n"
+    "       clpregctrl --clear -t { rc | rm } -r haltcount        set that count of this server to zero\n\n"
+    "rc and rm share one count here. See also: kagami node clear-final-actions\n";
+
+Verbs reboots(const ClpArguments& arguments, const AskStatus& ask) {
+    const auto operation = one_of(arguments, {"g", "c"}, "clpregctrl");
+    if (!operation) return tl::unexpected(operation.error());
+    if (*operation == "g") return std::vector<ClpVerb>{{{"final-actions"}, "-"}};
+    const std::string kind = arguments.text("t");
+    if ((kind != "rc" && kind != "rm") || arguments.text("r") != "haltcount")
+        return usage("clpregctrl: --clear needs -t rc or -t rm, and -r haltcount");
+    const auto status = ask();
+    if (!status) return tl::unexpected(status.error());
+    return std::vector<ClpVerb>{{{"node", "clear-final-actions", status->answering_node()}, ""}};
+}
+
+// ---- messages, logs, configuration ----
+
+constexpr ClpOption kMessageOptions[] = {{'m', "", V::kRequired},     {'l', "", V::kRequired},    {'i', "", V::kRequired},
+                                         {'\0', "syslog", V::kNone},  {'\0', "alert", V::kNone},  {'\0', "mail", V::kNone},
+                                         {'\0', "trap", V::kNone}};
+constexpr const char* kMessageUsage =
+    "Usage: clplogcmd -m MESSAGE [-l ERR | WARN | INFO] [-i ID] [--syslog] [--alert] [--mail]\n\n"
+    "See also: kagami notify\n";
+
+Verbs message(const ClpArguments& arguments, const AskStatus&) {
+    if (!arguments.has("m")) return usage("clplogcmd: -m MESSAGE is needed");
+    if (arguments.has("trap"))
+        return fail(ErrorCode::kRefused, "SNMP traps are not sent", "use --mail, or a webhook in [alerts]");
+    std::vector<std::string> words = {"notify", arguments.text("m")};
+    const std::string level = arguments.text("l");
+    add(words, "--level", level == "ERR" ? "ERROR" : level);
+    add(words, "--id", arguments.text("i"));
+    for (const char* channel : {"syslog", "alert", "mail"})
+        if (arguments.has(channel)) add(words, "--to", channel);
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+constexpr ClpOption kCollectOptions[] = {
+    {'t', "", V::kRequired}, {'l', "", V::kNone}, {'n', "", V::kRequired}, {'o', "", V::kRequired}};
+constexpr const char* kCollectUsage =
+    "Usage: clplogcc [-t TYPE] [-l] [-o DIR]    collect this server's logs in one archive\n\n"
+    "TYPE (type1, type2, type3, proactdiag) is accepted; the archive is the same. See also: kagami logs collect\n";
+
+Verbs collect(const ClpArguments& arguments, const AskStatus& ask) {
+    if (arguments.has("n")) {
+        const auto status = ask();
+        if (!status || status->answering_node() != arguments.text("n"))
+            return fail(ErrorCode::kRefused, "the logs of another server are not collected from here",
+                        "run clplogcc -l on " + arguments.text("n"));
+    }
+    std::vector<std::string> words = {"logs", "collect"};
+    add(words, "--output", arguments.text("o"));
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+constexpr ClpOption kHealthOptions[] = {{'t', "", V::kRequired}};
+constexpr const char* kHealthUsage =
+    "Usage: clphealthchk [-t { pm | rc | rm | nm }]    status 0: healthy; else 1, and what is wrong\n\n"
+    "See also: kagami doctor\n";
+
+Verbs health(const ClpArguments& arguments, const AskStatus& ask) {
+    const std::string part = arguments.text("t");
+    if (arguments.has("t") && part != "pm" && part != "rc" && part != "rm" && part != "nm")
+        return usage("clphealthchk: \"" + part + "\" is none of pm, rc, rm, nm");
+    const auto status = ask();
+    if (!status) return tl::unexpected(status.error());
+    if (!status->quorum())
+        return fail(ErrorCode::kFailed, "this server has no lease: it may run nothing", "see kagami why cluster");
+    if (status->guard().state() != "Normal")
+        return fail(ErrorCode::kFailed, "the guard of this server is " + status->guard().state() + ": " + status->guard().message(),
+                    "see kagami doctor");
+    return std::vector<ClpVerb>{};
+}
+
+constexpr std::array<ClpCommand, 12> kCommands = {{
+    {"clpgrp", kGroupUsage, kGroupOptions, group},
+    {"clprsc", kResourceUsage, kResourceOptions, resource},
+    {"clpcl", kClusterUsage, kClusterOptions, cluster},
+    {"clpdown", kDownUsage, kDownOptions, down},
+    {"clpstdn", kAllDownUsage, kDownOptions, all_down},
+    {"clpbwctrl", kWaitUsage, kWaitOptions, start_wait},
+    {"clpmonctrl", kMonitorUsage, kMonitorOptions, monitor},
+    {"clptoratio", kRatioUsage, kRatioOptions, ratio},
+    {"clpregctrl", kRebootUsage, kRebootOptions, reboots},
+    {"clplogcmd", kMessageUsage, kMessageOptions, message},
+    {"clplogcc", kCollectUsage, kCollectOptions, collect},
+    {"clphealthchk", kHealthUsage, kHealthOptions, health},
+}};
+
+}  // namespace
+
+std::span<const ClpCommand> clp_commands() {
+    return kCommands;
+}
+
+}  // namespace kagami::cli
