@@ -25,6 +25,14 @@ struct Files {
     posix_spawn_file_actions_t actions{};
 };
 
+// Where the system keeps programs; a word with a slash is taken as it is.
+std::string searched(const std::string& program) {
+    if (program.find('/') != std::string::npos) return program;
+    for (const char* directory : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"})
+        if (::access((directory + program).c_str(), X_OK) == 0) return directory + program;
+    return program;
+}
+
 enum class Whose { kOurs, kPersons };  // environment and PATH
 
 Result<pid_t> start(const std::vector<std::string>& command, int output, Whose whose, Errors errors) {
@@ -42,10 +50,9 @@ Result<pid_t> start(const std::vector<std::string>& command, int output, Whose w
     std::string language = "LC_ALL=C.UTF-8";
     char* environment[] = {language.data(), nullptr};
     pid_t child = 0;
-    const int error =
-        whose == Whose::kOurs
-            ? ::posix_spawn(&child, words.front().c_str(), &files.actions, nullptr, arguments.data(), environment)
-            : ::posix_spawnp(&child, words.front().c_str(), &files.actions, nullptr, arguments.data(), environ);
+    const std::string program = whose == Whose::kPersons ? searched(words.front()) : words.front();
+    const int error = ::posix_spawn(&child, program.c_str(), &files.actions, nullptr, arguments.data(),
+                                    whose == Whose::kPersons ? environ : environment);
     if (error == ENOENT) return fail(ErrorCode::kNotFound, command.front() + " is not installed");
     if (error != 0) return fail(command.front() + ": " + errno_text(error));
     return child;

@@ -9,7 +9,7 @@
 
 namespace kagami::cli {
 
-// A command of a person, of the person's environment, searched in PATH.
+// A command of a person, of the person's environment, searched where the system keeps programs.
 enum class Errors { kJoined, kDropped };  // what it writes to stderr
 struct Ended {
     int status = 0;      // -1: by a signal
