@@ -97,6 +97,8 @@ def test_services_of_an_unmanaged_node_run_on_without_its_daemon_and_its_network
         cluster.cut("node1", other)
     wait_status(cluster, "node2", lambda s: node_of(s, "node1")["member_state"] == "LOST", 30, "the loss of node1")
     assert running(cluster, "node1", 1000001) == job and not running(cluster, "node2", 1000001)
+    cluster.exec("node1", ["/usr/bin/pkill", "-KILL", "-x", "kagamid"])  # started again, without anybody to talk to
+    wait_until(lambda: cluster.exec("node1", ["/usr/bin/pgrep", "-x", "kagamid"]).stdout, 20, "the daemon back")
     frozen = cluster.exec("node1", ["ps", "-o", "stat=", "-p", job[0]]).stdout
     assert frozen.startswith("S")
     cluster.heal()
