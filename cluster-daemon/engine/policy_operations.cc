@@ -266,7 +266,7 @@ Status Plan::monitor_request(const OperatorRequest& request, OwedReply& owed) {
     std::string sentence = what + " is " + words.verb + where;
     sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
     accept(request, owed, words.reason, all ? "cluster" : what, sentence,
-           sentence.substr(0, what.size()) + " " + words.effect + where + ".");
+           sentence + ": it " + words.effect + ".");
     return {};
 }
 

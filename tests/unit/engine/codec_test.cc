@@ -125,8 +125,9 @@ mirror::Report replica_of(Random& r) {
 }
 
 NodeReport report_of(Random& r) {
-    NodeReport report{r.incarnation(), r.below(100), r.version(), r.coin(), r.coin(), {}, {}, {}};
+    NodeReport report{r.incarnation(), r.below(100), r.version(), r.coin(), r.coin(), r.coin(), {}, {}, {}, 0, 0, 0, {}};
     for (uint64_t i = r.below(4); i > 0; --i) report.mirrors.push_back(replica_of(r));
+    for (uint64_t i = r.below(4); i > 0; --i) report.bad_paths.push_back({r.node(), r.text(31), r.coin()});
     for (uint64_t i = r.below(4); i > 0; --i) {
         GroupReport& g = report.groups.emplace_back();
         g = {r.text(31), r.choice(GroupState::kSuspended), r.version(), r.coin(), r.coin(), r.text(500), {}};
@@ -323,8 +324,8 @@ TEST_CASE("voters out of order are not a document") {
 
 TEST_CASE("a sentence that is too long is cut between characters, not refused") {
     OperatorReply reply;
-    reply.message = std::string(kMaxSentenceBytes - 1, 'x') + "\u00fc";
+    reply.remedy = std::string(kMaxSentenceBytes - 1, 'x') + "\u00fc";
     const auto read = decode_message(encode(Message(reply)));
     REQUIRE(read.has_value());
-    CHECK(std::get<OperatorReply>(*read).message == std::string(kMaxSentenceBytes - 1, 'x'));
+    CHECK(std::get<OperatorReply>(*read).remedy == std::string(kMaxSentenceBytes - 1, 'x'));
 }
