@@ -24,7 +24,8 @@ constexpr Duration kLookPeriod = 250ms;  // at what has been done, while somebod
 // The answers to one request, handed from the engine's thread to the caller's. The engine forgets it with this object.
 class Conversation {
  public:
-    Conversation(const ControlBackend& backend, engine::OperatorRequest request) : backend_(backend), box_(std::make_shared<Box>()) {
+    Conversation(const ControlBackend& backend, engine::OperatorRequest request)
+        : backend_(backend), box_(std::make_shared<Box>()) {
         id_ = backend_.ask(std::move(request), [box = box_](const engine::OperatorReply& reply) { box->add(reply); });
     }
     ~Conversation() { backend_.forget(id_); }
@@ -74,17 +75,21 @@ void fill_accepted(const std::string& text, const std::vector<std::string>& cons
     for (const std::string& line : consequences) out.add_consequences(line);
 }
 
-proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration elapsed, const std::vector<std::string>& consequences) {
+proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration elapsed,
+                            const std::vector<std::string>& consequences) {
     proto::Progress progress;
     switch (reply.outcome) {
-        case OperatorOutcome::kAccepted: fill_accepted(reply.message, consequences, *progress.mutable_accepted()); break;
+        case OperatorOutcome::kAccepted:
+            fill_accepted(reply.message, consequences, *progress.mutable_accepted());
+            break;
         case OperatorOutcome::kDone:
             progress.mutable_done()->set_message(valid_utf8(reply.message));
             progress.mutable_done()->set_duration_ms(milliseconds(elapsed));
             break;
         case OperatorOutcome::kRefused:
         case OperatorOutcome::kFailed:
-            fill_refused(*progress.mutable_refused(), {static_cast<ErrorCode>(reply.code == 0 ? 1 : reply.code), reply.message, reply.remedy});
+            fill_refused(*progress.mutable_refused(),
+                         {static_cast<ErrorCode>(reply.code == 0 ? 1 : reply.code), reply.message, reply.remedy});
             break;
     }
     return progress;
@@ -101,7 +106,8 @@ proto::Progress to_dry_run(const engine::OperatorReply& reply, const std::vector
 // What happens meanwhile, told from the moment on when the change was accepted.
 class Watched {
  public:
-    Watched(const ControlBackend& backend, const Caller& caller) : backend_(backend), caller_(caller), steps_(status()) {}
+    Watched(const ControlBackend& backend, const Caller& caller)
+        : backend_(backend), caller_(caller), steps_(status()) {}
     void start() { accepted_ = true; }
     void look(bool now) {
         if (!accepted_ || (!now && Clock::now() - looked_ < kLookPeriod)) return;
@@ -134,11 +140,17 @@ Result<engine::Level> level_of(const std::string& word) {
 }
 
 Status add_channel(const std::string& word, UserMessage& message) {
-    if (word == "alert") message.history = true;
-    else if (word == "syslog") message.syslog = true;
-    else if (word == "mail") message.mail = true;
-    else if (word == "webhook") message.webhook = true;
-    else return fail(ErrorCode::kUsage, "\"" + one_line(word) + "\" is not a channel", config::nearest(word, {"alert", "syslog", "mail", "webhook"}, "channels"));
+    if (word == "alert")
+        message.history = true;
+    else if (word == "syslog")
+        message.syslog = true;
+    else if (word == "mail")
+        message.mail = true;
+    else if (word == "webhook")
+        message.webhook = true;
+    else
+        return fail(ErrorCode::kUsage, "\"" + one_line(word) + "\" is not a channel",
+                    config::nearest(word, {"alert", "syslog", "mail", "webhook"}, "channels"));
     return {};
 }
 
@@ -187,8 +199,9 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
     while (!caller.gone()) {
         const auto elapsed = Clock::now() - begun;
         if (options.timeout_ms() != 0 && elapsed > std::chrono::milliseconds(options.timeout_ms())) {
-            return answer_error(caller, {ErrorCode::kTimedOut, "not done within the time-out; it goes on in the background",
-                                         "`kagami status` shows how far it is"});
+            return answer_error(caller,
+                                {ErrorCode::kTimedOut, "not done within the time-out; it goes on in the background",
+                                 "`kagami status` shows how far it is"});
         }
         const auto reply = conversation.next(kCancelCheck);
         if (watched) watched->look(reply && reply->outcome != OperatorOutcome::kAccepted);

@@ -30,8 +30,8 @@ void answer_error(const Caller& caller, const Error& error);
 // `consequences`: known before the engine is asked; told beside its own.
 void carry_out(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request,
                const control::v1::ChangeOptions& options, const std::vector<std::string>& consequences = {});
-// A step that has to be accepted before the change itself is asked for. False when it was refused (that has been written)
-// or the caller is gone.
+// A step that has to be accepted before the change itself is asked for. False when it was refused (that has been
+// written) or the caller is gone.
 bool carry_out_first(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request);
 
 // A person's own message, on the way of the alerts.

@@ -58,7 +58,8 @@ void fill_problems(const std::vector<config::Problem>& problems, Repeated* out) 
 }
 
 // Against the configuration in force; empty when there is none.
-std::vector<config::Change> changes_of(const engine::Snapshot& present, const config::Config& draft, const config::Bundle& bundle) {
+std::vector<config::Change> changes_of(const engine::Snapshot& present, const config::Config& draft,
+                                       const config::Bundle& bundle) {
     if (!present.config) return {};
     std::vector<config::Change> changes = config::diff(*present.config, draft);
     if (const auto in_force = config::unpack(present.document.config.packed)) {
@@ -73,14 +74,16 @@ std::vector<std::string> restarts_of(const std::vector<config::Change>& changes)
     std::set<std::string> groups;
     std::set<std::string> monitors;
     for (const auto& change : changes) {
-        if (change.restarts == config::RestartScope::kCluster) return {"the cluster has to be stopped and started for this change"};
+        if (change.restarts == config::RestartScope::kCluster)
+            return {"the cluster has to be stopped and started for this change"};
         if (change.restarts == config::RestartScope::kGroup) groups.insert(change.restarts_name);
         if (change.restarts == config::RestartScope::kMonitor) monitors.insert(change.restarts_name);
     }
     std::vector<std::string> lines;
     for (const auto& name : groups) lines.push_back(fmt::format("group {} restarts", name));
     for (const auto& name : monitors) lines.push_back(fmt::format("monitor {} starts anew", name));
-    if (lines.empty()) lines.emplace_back(changes.empty() ? "it is the configuration in force: nothing changes" : "nothing restarts");
+    if (lines.empty())
+        lines.emplace_back(changes.empty() ? "it is the configuration in force: nothing changes" : "nothing restarts");
     return lines;
 }
 
@@ -91,7 +94,8 @@ Status known_nodes(const engine::Snapshot& present, const proto::ConfigApplyRequ
     }
     for (const std::string& name : in.without()) {
         if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-        return fail(ErrorCode::kNotFound, fmt::format("no node is named {}", name), config::nearest(name, names, "nodes"));
+        return fail(ErrorCode::kNotFound, fmt::format("no node is named {}", name),
+                    config::nearest(name, names, "nodes"));
     }
     return {};
 }
@@ -101,12 +105,16 @@ Status confirmed_by_members(const ControlBackend& backend, const Bytes& packed, 
     for (const ConfigVerdict& verdict : backend.confirm_config(packed)) {
         if (std::find(in.without().begin(), in.without().end(), verdict.node) != in.without().end()) continue;
         if (!verdict.answered) {
-            return fail(ErrorCode::kUnreachable, fmt::format("{} is a member and has not confirmed that the configuration is good there", verdict.node),
-                        fmt::format("bring it back, or do without its word: --without {}", verdict.node));
+            return fail(
+                ErrorCode::kUnreachable,
+                fmt::format("{} is a member and has not confirmed that the configuration is good there", verdict.node),
+                fmt::format("bring it back, or do without its word: --without {}", verdict.node));
         }
         if (!verdict.problems.empty()) {
-            return fail(ErrorCode::kUsage, fmt::format("the configuration is not good on {}: {}", verdict.node, fmt::join(verdict.problems, "; ")),
-                        "mend it; all nodes need the same version of the software");
+            return fail(
+                ErrorCode::kUsage,
+                fmt::format("the configuration is not good on {}: {}", verdict.node, fmt::join(verdict.problems, "; ")),
+                "mend it; all nodes need the same version of the software");
         }
     }
     return {};
@@ -122,7 +130,8 @@ Status fill_bundle(const Bytes& packed, proto::ConfigVersion& answer) {
 
 }  // namespace
 
-void check_config(const engine::Snapshot& present, const proto::ConfigCheckRequest& in, proto::ConfigCheckAnswer& answer) {
+void check_config(const engine::Snapshot& present, const proto::ConfigCheckRequest& in,
+                  proto::ConfigCheckAnswer& answer) {
     const config::Bundle bundle = to_bundle(in.bundle());
     const config::Parsed parsed = parse_bundle(bundle);
     fill_problems(parsed.problems, answer.mutable_problems());
@@ -150,7 +159,9 @@ void apply_config(const ControlBackend& backend, const Caller& caller, const pro
     const config::Parsed parsed = parse_bundle(bundle);
     if (!parsed.config) {
         proto::Progress progress;
-        fill_refused(*progress.mutable_refused(), {ErrorCode::kUsage, "the configuration has errors; nothing was changed", "mend them and apply again"});
+        fill_refused(
+            *progress.mutable_refused(),
+            {ErrorCode::kUsage, "the configuration has errors; nothing was changed", "mend them and apply again"});
         fill_problems(parsed.problems, progress.mutable_refused()->mutable_problems());
         caller.write(progress);
         return;
@@ -159,9 +170,11 @@ void apply_config(const ControlBackend& backend, const Caller& caller, const pro
     if (!packed) return answer_error(caller, packed.error());
     const engine::Snapshot present = backend.snapshot();
     if (const Status known = known_nodes(present, in); !known) return answer_error(caller, known.error());
-    if (const Status confirmed = confirmed_by_members(backend, *packed, in); !confirmed) return answer_error(caller, confirmed.error());
+    if (const Status confirmed = confirmed_by_members(backend, *packed, in); !confirmed)
+        return answer_error(caller, confirmed.error());
     const RequestReader reader(present.config, present.self.node);
-    carry_out(backend, caller, reader.config_apply(in, *packed), in.options(), restarts_of(changes_of(present, *parsed.config, bundle)));
+    carry_out(backend, caller, reader.config_apply(in, *packed), in.options(),
+              restarts_of(changes_of(present, *parsed.config, bundle)));
 }
 
 Status show_config(const ControlBackend& backend, uint64_t version, proto::ConfigVersion& answer) {

@@ -17,7 +17,8 @@ class ConfigVersion;
 
 namespace kagami::runtime {
 
-void check_config(const engine::Snapshot& present, const control::v1::ConfigCheckRequest& in, control::v1::ConfigCheckAnswer& answer);
+void check_config(const engine::Snapshot& present, const control::v1::ConfigCheckRequest& in,
+                  control::v1::ConfigCheckAnswer& answer);
 void apply_config(const ControlBackend& backend, const Caller& caller, const control::v1::ConfigApplyRequest& in);
 Status show_config(const ControlBackend& backend, uint64_t version, control::v1::ConfigVersion& answer);
 Status config_history(const ControlBackend& backend, size_t limit, control::v1::ConfigHistoryAnswer& answer);

@@ -38,9 +38,10 @@ engine::Level parse_level(const std::string& text) {
 // What brought a group where it is: the decision of the leader, not the steps that carried it out.
 bool brings_about(const LogLine& line) {
     using engine::Reason;
-    static const std::set<std::string> kCodes{name_of(Reason::kGroupPlaced),    name_of(Reason::kGroupMoveStarted), name_of(Reason::kGroupFailover),
-                                              name_of(Reason::kGroupStopWanted), name_of(Reason::kGroupHeld),        name_of(Reason::kActivationFailed),
-                                              name_of(Reason::kGroupNoPlace),    name_of(Reason::kAdopted),          name_of(Reason::kRecoveryFailover)};
+    static const std::set<std::string> kCodes{
+        name_of(Reason::kGroupPlaced),     name_of(Reason::kGroupMoveStarted), name_of(Reason::kGroupFailover),
+        name_of(Reason::kGroupStopWanted), name_of(Reason::kGroupHeld),        name_of(Reason::kActivationFailed),
+        name_of(Reason::kGroupNoPlace),    name_of(Reason::kAdopted),          name_of(Reason::kRecoveryFailover)};
     return kCodes.contains(line.code);
 }
 
@@ -99,7 +100,8 @@ std::string essence(proto::Status status) {
 }
 
 Status answer_why(const ControlBackend& backend, const proto::WhyRequest& in, proto::WhyAnswer& answer) {
-    if (!build_why(backend.status(), in.subject(), answer)) return fail(ErrorCode::kNotFound, fmt::format("nothing is named {}", in.subject()));
+    if (!build_why(backend.status(), in.subject(), answer))
+        return fail(ErrorCode::kNotFound, fmt::format("nothing is named {}", in.subject()));
     LogQuery query;
     query.subject = in.subject();
     query.limit = kLogLimit;
@@ -135,7 +137,9 @@ void read_log(const ControlBackend& backend, const proto::LogRequest& in, const 
         for (const std::string& node : log.silent) {
             if (silent.insert(node).second && !reader.write(missing(node))) return;
         }
-        std::erase_if(silent, [&](const std::string& node) { return std::find(log.silent.begin(), log.silent.end(), node) == log.silent.end(); });
+        std::erase_if(silent, [&](const std::string& node) {
+            return std::find(log.silent.begin(), log.silent.end(), node) == log.silent.end();
+        });
         if (!in.follow()) return;
         std::this_thread::sleep_for(kLogPeriod);
     }

@@ -34,13 +34,15 @@ Result<Meaning> one_of(const std::array<std::pair<std::string_view, Meaning>, n>
         if (given == word) return meaning;
         words.push_back(word);
     }
-    return fail(ErrorCode::kUsage, given.empty() ? fmt::format("no {} is named", what) : fmt::format("{} is no {}", given, what),
+    return fail(ErrorCode::kUsage,
+                given.empty() ? fmt::format("no {} is named", what) : fmt::format("{} is no {}", given, what),
                 config::nearest(given, words, plural));
 }
 
 Status within(uint32_t given, uint32_t most, std::string_view what) {
     if (given <= most) return {};
-    return fail(ErrorCode::kUsage, fmt::format("{} {} are too many", given, what), fmt::format("name {} at the most", most));
+    return fail(ErrorCode::kUsage, fmt::format("{} {} are too many", given, what),
+                fmt::format("name {} at the most", most));
 }
 
 Result<Hash> parse_hash(const std::string& hex) {
@@ -59,7 +61,9 @@ Result<Hash> parse_hash(const std::string& hex) {
 constexpr std::array<std::pair<std::string_view, engine::MaintenanceKind>, 2> kKinds{
     {{"observe", engine::MaintenanceKind::kObserve}, {"unmanaged", engine::MaintenanceKind::kUnmanaged}}};
 constexpr std::array<std::pair<std::string_view, engine::MaintenanceScope>, 3> kScopes{
-    {{"cluster", engine::MaintenanceScope::kCluster}, {"node", engine::MaintenanceScope::kNode}, {"group", engine::MaintenanceScope::kGroup}}};
+    {{"cluster", engine::MaintenanceScope::kCluster},
+     {"node", engine::MaintenanceScope::kNode},
+     {"group", engine::MaintenanceScope::kGroup}}};
 
 }  // namespace
 
@@ -104,9 +108,11 @@ RequestReader::Read RequestReader::node_shutdown(const proto::NodeRequest& in) c
     const auto name = node_or_self(in.node());
     if (!name) return tl::unexpected<Error>(name.error());
     if (in.reserve_minutes() != 0 && !in.reboot()) {
-        return fail(ErrorCode::kUsage, "groups wait only for a node that reboots", "use `kagami node reboot --reserve`");
+        return fail(ErrorCode::kUsage, "groups wait only for a node that reboots",
+                    "use `kagami node reboot --reserve`");
     }
-    if (const Status good = within(in.reserve_minutes(), kMaxMinutes, "minutes"); !good) return tl::unexpected<Error>(good.error());
+    if (const Status good = within(in.reserve_minutes(), kMaxMinutes, "minutes"); !good)
+        return tl::unexpected<Error>(good.error());
     OperatorRequest request = begin(OperatorVerb::kNodeShutdown, *name, in.options());
     request.reboot = in.reboot();
     request.halt = !in.reboot() && !in.stop_service_only();
@@ -153,24 +159,31 @@ RequestReader::Read RequestReader::resource(OperatorVerb verb, const proto::Reso
 }
 
 RequestReader::Read RequestReader::monitor(const proto::MonitorRequest& in) const {
-    static constexpr std::array kVerbs{OperatorVerb::kMonitorSuspend, OperatorVerb::kMonitorResume, OperatorVerb::kMonitorDummyOn,
-                                       OperatorVerb::kMonitorDummyOff, OperatorVerb::kMonitorClear};
+    static constexpr std::array kVerbs{OperatorVerb::kMonitorSuspend, OperatorVerb::kMonitorResume,
+                                       OperatorVerb::kMonitorDummyOn, OperatorVerb::kMonitorDummyOff,
+                                       OperatorVerb::kMonitorClear};
     const auto action = static_cast<size_t>(in.action());
-    if (action >= kVerbs.size()) return fail(ErrorCode::kUsage, "this daemon does not know what to do with the monitor", "run the same version on all nodes");
+    if (action >= kVerbs.size())
+        return fail(ErrorCode::kUsage, "this daemon does not know what to do with the monitor",
+                    "run the same version on all nodes");
     return with_node(begin(kVerbs[action], in.monitor(), in.options()), in.node());
 }
 
 RequestReader::Read RequestReader::failover(const proto::FailoverRequest& in) const {
-    static constexpr std::array kVerbs{OperatorVerb::kFailoverOn, OperatorVerb::kFailoverOff, OperatorVerb::kFailoverForce};
+    static constexpr std::array kVerbs{OperatorVerb::kFailoverOn, OperatorVerb::kFailoverOff,
+                                       OperatorVerb::kFailoverForce};
     const auto action = static_cast<size_t>(in.action());
-    if (action >= kVerbs.size()) return fail(ErrorCode::kUsage, "this daemon does not know this state of the failover switch", "run the same version on all nodes");
+    if (action >= kVerbs.size())
+        return fail(ErrorCode::kUsage, "this daemon does not know this state of the failover switch",
+                    "run the same version on all nodes");
     return begin(kVerbs[action], "", in.options());
 }
 
 RequestReader::Read RequestReader::maintenance(const proto::MaintenanceRequest& in) const {
     const auto scope = one_of(kScopes, in.scope(), "scope of a maintenance", "scopes");
     if (!scope) return tl::unexpected<Error>(scope.error());
-    OperatorRequest request = begin(in.end() ? OperatorVerb::kMaintenanceEnd : OperatorVerb::kMaintenanceBegin, in.subject(), in.options());
+    OperatorRequest request =
+        begin(in.end() ? OperatorVerb::kMaintenanceEnd : OperatorVerb::kMaintenanceBegin, in.subject(), in.options());
     request.scope = *scope;
     if (*scope == engine::MaintenanceScope::kNode) {
         const auto name = node_or_self(in.subject());
@@ -183,8 +196,11 @@ RequestReader::Read RequestReader::maintenance(const proto::MaintenanceRequest& 
     if (in.end()) return request;
     const auto kind = one_of(kKinds, in.kind(), "kind of maintenance", "kinds");
     if (!kind) return tl::unexpected<Error>(kind.error());
-    if (in.minutes() == 0) return fail(ErrorCode::kUsage, "it is not said how long the maintenance lasts", "name the minutes: it ends by itself then");
-    if (const Status good = within(in.minutes(), kMaxMinutes, "minutes"); !good) return tl::unexpected<Error>(good.error());
+    if (in.minutes() == 0)
+        return fail(ErrorCode::kUsage, "it is not said how long the maintenance lasts",
+                    "name the minutes: it ends by itself then");
+    if (const Status good = within(in.minutes(), kMaxMinutes, "minutes"); !good)
+        return tl::unexpected<Error>(good.error());
     request.maintenance = *kind;
     request.minutes = in.minutes();
     return request;
@@ -196,12 +212,15 @@ RequestReader::Read RequestReader::leader_move(const proto::NodeRequest& in) con
 
 RequestReader::Read RequestReader::timeout_ratio(const proto::TimeoutRatioRequest& in) const {
     if (in.ratio() == 0 || in.ratio() > kMaxTimeoutRatio) {
-        return fail(ErrorCode::kUsage, fmt::format("{} is no ratio of time-outs", in.ratio()), fmt::format("name 1 to {}; 1 is back to normal", kMaxTimeoutRatio));
+        return fail(ErrorCode::kUsage, fmt::format("{} is no ratio of time-outs", in.ratio()),
+                    fmt::format("name 1 to {}; 1 is back to normal", kMaxTimeoutRatio));
     }
     if (in.ratio() != 1 && in.minutes() == 0) {
-        return fail(ErrorCode::kUsage, "it is not said how long the ratio holds", "name the minutes: the time-outs are as configured after them");
+        return fail(ErrorCode::kUsage, "it is not said how long the ratio holds",
+                    "name the minutes: the time-outs are as configured after them");
     }
-    if (const Status good = within(in.minutes(), kMaxMinutes, "minutes"); !good) return tl::unexpected<Error>(good.error());
+    if (const Status good = within(in.minutes(), kMaxMinutes, "minutes"); !good)
+        return tl::unexpected<Error>(good.error());
     OperatorRequest request = begin(OperatorVerb::kTimeoutRatio, "", in.options());
     request.amount = in.ratio();
     request.minutes = in.minutes();
@@ -219,7 +238,8 @@ RequestReader::Read RequestReader::config_confirm(const proto::ChangeOptions& op
 RequestReader::Read RequestReader::config_apply(const proto::ConfigApplyRequest& in, Bytes packed) const {
     const auto expected = parse_hash(in.expected_hash());
     if (!expected) return tl::unexpected<Error>(expected.error());
-    if (const Status good = within(in.confirm_within_seconds(), kMaxConfirmSeconds, "seconds"); !good) return tl::unexpected<Error>(good.error());
+    if (const Status good = within(in.confirm_within_seconds(), kMaxConfirmSeconds, "seconds"); !good)
+        return tl::unexpected<Error>(good.error());
     OperatorRequest request = begin(OperatorVerb::kConfigApply, "", in.options());
     request.bundle = std::move(packed);
     request.expected = *expected;

@@ -1,6 +1,7 @@
-// What a person asked for over the control socket, as a request to the engine. Pure. Words, numbers and the names of nodes
-// are judged here, because the engine's requests have no room for wrong ones; whether the thing may be done, and whether a
-// group, resource, monitor or mirror of that name exists, is for the leader to say, which knows the newest configuration.
+// What a person asked for over the control socket, as a request to the engine. Pure. Words, numbers and the names of
+// nodes are judged here, because the engine's requests have no room for wrong ones; whether the thing may be done, and
+// whether a group, resource, monitor or mirror of that name exists, is for the leader to say, which knows the newest
+// configuration.
 #pragma once
 
 #include <memory>
@@ -27,7 +28,7 @@ class TimeoutRatioRequest;
 
 namespace kagami::runtime {
 
-constexpr uint32_t kMaxMinutes = 30 * 24 * 60;          // of whatever ends by itself
+constexpr uint32_t kMaxMinutes = 30 * 24 * 60;  // of whatever ends by itself
 constexpr uint32_t kMaxTimeoutRatio = 10'000;
 constexpr uint32_t kMaxConfirmSeconds = 24 * 60 * 60;
 
@@ -35,7 +36,8 @@ class RequestReader {
  public:
     using Read = Result<engine::OperatorRequest>;
     // `config` may be null: then no node has a name.
-    RequestReader(std::shared_ptr<const config::Config> config, NodeId self) : config_(std::move(config)), self_(self) {}
+    RequestReader(std::shared_ptr<const config::Config> config, NodeId self)
+        : config_(std::move(config)), self_(self) {}
 
     Read group_start(const control::v1::GroupRequest& in) const;
     Read group_stop(const control::v1::GroupRequest& in) const;

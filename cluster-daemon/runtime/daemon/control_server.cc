@@ -30,7 +30,8 @@ constexpr Duration kWatchPeriod = 250ms;  // how soon a change shows in `status 
 grpc::Status to_grpc(const Status& status) {
     if (status) return grpc::Status::OK;
     const bool unknown = status.error().code == ErrorCode::kNotFound;
-    return {unknown ? grpc::StatusCode::NOT_FOUND : grpc::StatusCode::UNAVAILABLE, status.error().message, status.error().remedy};
+    return {unknown ? grpc::StatusCode::NOT_FOUND : grpc::StatusCode::UNAVAILABLE, status.error().message,
+            status.error().remedy};
 }
 
 class Service final : public proto::Control::Service {
@@ -71,8 +72,11 @@ class Service final : public proto::Control::Service {
         return to_grpc(answer_why(backend_, *in, *answer));
     }
 
-    grpc::Status GetLog(ServerContext* context, const proto::LogRequest* in, grpc::ServerWriter<proto::LogEntry>* writer) override {
-        read_log(backend_, *in, {[writer](const proto::LogEntry& entry) { return writer->Write(entry); }, [this, context] { return gone(context); }});
+    grpc::Status GetLog(ServerContext* context, const proto::LogRequest* in,
+                        grpc::ServerWriter<proto::LogEntry>* writer) override {
+        read_log(backend_, *in,
+                 {[writer](const proto::LogEntry& entry) { return writer->Write(entry); },
+                  [this, context] { return gone(context); }});
         return grpc::Status::OK;
     }
 
@@ -91,13 +95,16 @@ class Service final : public proto::Control::Service {
     grpc::Status NodeReturn(ServerContext* context, const proto::NodeRequest* in, ProgressWriter* out) override {
         return change(context, reader().node_return(*in), in->options(), out);
     }
-    grpc::Status ClusterStart(ServerContext* context, const proto::ClusterStartRequest* in, ProgressWriter* out) override {
+    grpc::Status ClusterStart(ServerContext* context, const proto::ClusterStartRequest* in,
+                              ProgressWriter* out) override {
         for (const std::string& node : in->confirm_down()) {
-            if (!carry_out_first(backend_, caller(context, out), reader().confirm_down(node, in->options()))) return grpc::Status::OK;
+            if (!carry_out_first(backend_, caller(context, out), reader().confirm_down(node, in->options())))
+                return grpc::Status::OK;
         }
         return change(context, reader().cluster_start(*in), in->options(), out);
     }
-    grpc::Status ClusterStop(ServerContext* context, const proto::ClusterStopRequest* in, ProgressWriter* out) override {
+    grpc::Status ClusterStop(ServerContext* context, const proto::ClusterStopRequest* in,
+                             ProgressWriter* out) override {
         return change(context, reader().cluster_stop(*in), in->options(), out);
     }
 
@@ -126,38 +133,45 @@ class Service final : public proto::Control::Service {
     grpc::Status MonitorControl(ServerContext* context, const proto::MonitorRequest* in, ProgressWriter* out) override {
         return change(context, reader().monitor(*in), in->options(), out);
     }
-    grpc::Status FailoverControl(ServerContext* context, const proto::FailoverRequest* in, ProgressWriter* out) override {
+    grpc::Status FailoverControl(ServerContext* context, const proto::FailoverRequest* in,
+                                 ProgressWriter* out) override {
         return change(context, reader().failover(*in), in->options(), out);
     }
-    grpc::Status MaintenanceControl(ServerContext* context, const proto::MaintenanceRequest* in, ProgressWriter* out) override {
+    grpc::Status MaintenanceControl(ServerContext* context, const proto::MaintenanceRequest* in,
+                                    ProgressWriter* out) override {
         return change(context, reader().maintenance(*in), in->options(), out);
     }
     grpc::Status LeaderMove(ServerContext* context, const proto::NodeRequest* in, ProgressWriter* out) override {
         return change(context, reader().leader_move(*in), in->options(), out);
     }
-    grpc::Status SetTimeoutRatio(ServerContext* context, const proto::TimeoutRatioRequest* in, ProgressWriter* out) override {
+    grpc::Status SetTimeoutRatio(ServerContext* context, const proto::TimeoutRatioRequest* in,
+                                 ProgressWriter* out) override {
         return change(context, reader().timeout_ratio(*in), in->options(), out);
     }
     grpc::Status ClearFinalActions(ServerContext* context, const proto::NodeRequest* in, ProgressWriter* out) override {
         return change(context, reader().clear_final_actions(*in), in->options(), out);
     }
 
-    grpc::Status ConfigConfirm(ServerContext* context, const proto::ConfigConfirmRequest* in, ProgressWriter* out) override {
+    grpc::Status ConfigConfirm(ServerContext* context, const proto::ConfigConfirmRequest* in,
+                               ProgressWriter* out) override {
         return change(context, reader().config_confirm(in->options()), in->options(), out);
     }
 
-    grpc::Status ConfigCheck(ServerContext*, const proto::ConfigCheckRequest* in, proto::ConfigCheckAnswer* answer) override {
+    grpc::Status ConfigCheck(ServerContext*, const proto::ConfigCheckRequest* in,
+                             proto::ConfigCheckAnswer* answer) override {
         check_config(backend_.snapshot(), *in, *answer);
         return grpc::Status::OK;
     }
-    grpc::Status ConfigApply(ServerContext* context, const proto::ConfigApplyRequest* in, ProgressWriter* out) override {
+    grpc::Status ConfigApply(ServerContext* context, const proto::ConfigApplyRequest* in,
+                             ProgressWriter* out) override {
         apply_config(backend_, caller(context, out), *in);
         return grpc::Status::OK;
     }
     grpc::Status ConfigShow(ServerContext*, const proto::ConfigShowRequest* in, proto::ConfigVersion* answer) override {
         return to_grpc(show_config(backend_, in->version(), *answer));
     }
-    grpc::Status ConfigHistory(ServerContext*, const proto::ConfigHistoryRequest* in, proto::ConfigHistoryAnswer* answer) override {
+    grpc::Status ConfigHistory(ServerContext*, const proto::ConfigHistoryRequest* in,
+                               proto::ConfigHistoryAnswer* answer) override {
         return to_grpc(config_history(backend_, in->limit() == 0 ? 20 : in->limit(), *answer));
     }
 
@@ -177,7 +191,8 @@ class Service final : public proto::Control::Service {
     }
 
     grpc::Status CreateToken(ServerContext*, const proto::TokenRequest* in, proto::TokenAnswer* answer) override {
-        const auto token = backend_.create_token(in->node(), std::chrono::seconds(in->valid_seconds() == 0 ? 900 : in->valid_seconds()));
+        const auto token = backend_.create_token(
+            in->node(), std::chrono::seconds(in->valid_seconds() == 0 ? 900 : in->valid_seconds()));
         if (!token) {
             fill_refused(*answer->mutable_refused(), token.error());
             return grpc::Status::OK;
@@ -192,7 +207,8 @@ class Service final : public proto::Control::Service {
     bool gone(const ServerContext* context) const { return context->IsCancelled() || ending_; }
 
     Caller caller(ServerContext* context, ProgressWriter* out) {
-        return {[out](const proto::Progress& progress) { return out->Write(progress); }, [this, context] { return gone(context); }};
+        return {[out](const proto::Progress& progress) { return out->Write(progress); },
+                [this, context] { return gone(context); }};
     }
 
     RequestReader reader() const {
@@ -200,8 +216,8 @@ class Service final : public proto::Control::Service {
         return {present.config, present.self.node};
     }
 
-    grpc::Status change(ServerContext* context, Result<engine::OperatorRequest> request, const proto::ChangeOptions& options,
-                        ProgressWriter* out) {
+    grpc::Status change(ServerContext* context, Result<engine::OperatorRequest> request,
+                        const proto::ChangeOptions& options, ProgressWriter* out) {
         carry_out(backend_, caller(context, out), std::move(request), options);
         return grpc::Status::OK;
     }

@@ -1,5 +1,6 @@
-// The control service (proto/control.proto) on the daemon's Unix socket: reading verbs from a snapshot, changes as requests to the engine.
-// The socket is 0600 in a 0700 directory of root: whoever can connect is root. Answers come on gRPC's threads.
+// The control service (proto/control.proto) on the daemon's Unix socket: reading verbs from a snapshot, changes as
+// requests to the engine. The socket is 0600 in a 0700 directory of root: whoever can connect is root. Answers come on
+// gRPC's threads.
 #pragma once
 
 #include <functional>
@@ -31,8 +32,8 @@ struct LogQuery {
 };
 // The journals of all nodes that answered, as one.
 struct GatheredLog {
-    std::vector<LogLine> lines;        // oldest first, each with its node
-    std::vector<std::string> silent;   // nodes that did not answer
+    std::vector<LogLine> lines;       // oldest first, each with its node
+    std::vector<std::string> silent;  // nodes that did not answer
 };
 // What another member says of a draft of a configuration.
 struct ConfigVerdict {
@@ -62,14 +63,16 @@ struct ControlBackend {
     std::string own_name;  // of the answering node
     std::function<StatusInput()> status;
     std::function<engine::Snapshot()> snapshot;  // a part of it, without asking the mirror driver
-    // Hands the request to the engine under a fresh id and returns that id; `reply` runs for each answer, on the engine's thread.
+    // Hands the request to the engine under a fresh id and returns that id; `reply` runs for each answer, on the
+    // engine's thread.
     std::function<uint64_t(engine::OperatorRequest, ReplyHandler reply)> ask;
     std::function<void(uint64_t id)> forget;  // nobody waits for this request any more
     // Asks every node, each from where `since` says (by name) or the query; blocks for about a second at most.
     std::function<GatheredLog(const LogQuery&, const std::map<std::string, int64_t>& since)> log;
     std::function<Result<std::vector<ConfigRecord>>(size_t limit)> config_history;  // newest first
     std::function<Result<Bytes>(uint64_t version)> config_version;                  // packed
-    std::function<std::vector<ConfigVerdict>(const Bytes& packed)> confirm_config;  // of every other member; blocks for some seconds
+    std::function<std::vector<ConfigVerdict>(const Bytes& packed)>
+        confirm_config;  // of every other member; blocks for some seconds
     std::function<Status(const UserMessage&)> notify;
     std::function<void(control::v1::Statistics&)> statistics;
     std::function<DoctorFacts()> doctor;  // blocks for about a second at most

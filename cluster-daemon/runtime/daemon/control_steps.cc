@@ -7,7 +7,8 @@ namespace {
 
 namespace proto = control::v1;
 
-proto::Step step(const std::string& subject, const std::string& state, const std::string& message, const std::string& node) {
+proto::Step step(const std::string& subject, const std::string& state, const std::string& message,
+                 const std::string& node) {
     proto::Step out;
     out.set_subject(subject);
     out.set_state(state);
@@ -18,10 +19,12 @@ proto::Step step(const std::string& subject, const std::string& state, const std
 
 std::vector<proto::Step> states_of(const proto::Status& status) {
     std::vector<proto::Step> all;
-    for (const auto& node : status.nodes()) all.push_back(step("node " + node.name(), node.state(), node.message(), ""));
+    for (const auto& node : status.nodes())
+        all.push_back(step("node " + node.name(), node.state(), node.message(), ""));
     for (const auto& group : status.groups()) {
         for (const auto& resource : group.resources()) {
-            all.push_back(step("resource " + resource.name(), resource.state(), resource.message(), group.current_node()));
+            all.push_back(
+                step("resource " + resource.name(), resource.state(), resource.message(), group.current_node()));
         }
         all.push_back(step("group " + group.name(), group.state(), group.message(), group.current_node()));
     }
@@ -30,7 +33,9 @@ std::vector<proto::Step> states_of(const proto::Status& status) {
 
 }  // namespace
 
-ControlSteps::ControlSteps(const proto::Status& before) { since_last(before); }
+ControlSteps::ControlSteps(const proto::Status& before) {
+    since_last(before);
+}
 
 std::vector<proto::Step> ControlSteps::since_last(const proto::Status& now) {
     std::vector<proto::Step> changed;

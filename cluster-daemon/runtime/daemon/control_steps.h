@@ -1,5 +1,6 @@
-// What happens while a person waits for a change: groups, resources and nodes that came into another state since the last
-// look. Pure. Everything that moves is told, not only what the change is about: what else moves then is worth knowing.
+// What happens while a person waits for a change: groups, resources and nodes that came into another state since the
+// last look. Pure. Everything that moves is told, not only what the change is about: what else moves then is worth
+// knowing.
 #pragma once
 
 #include <map>

@@ -19,7 +19,7 @@ FileFact look_at(const std::string& path, bool secret) {
     FileFact fact;
     fact.path = path;
     fact.secret = secret;
-    struct stat found {};
+    struct stat found{};
     fact.exists = ::lstat(path.c_str(), &found) == 0;
     fact.mode = found.st_mode & 07777U;
     fact.owner = found.st_uid;
@@ -29,7 +29,8 @@ FileFact look_at(const std::string& path, bool secret) {
 std::optional<int64_t> sysctl_value(const std::string& path) {
     const auto text = read_file(path, 64);
     int64_t value = 0;
-    if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{}) return std::nullopt;
+    if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc{})
+        return std::nullopt;
     return value;
 }
 
@@ -46,7 +47,7 @@ MachineFacts look_at_machine(const MachinePaths& paths) {
         facts.memory_total_mib = memory_field_mib(*meminfo, "MemTotal:").value_or(0);
         facts.memory_free_mib = memory_field_mib(*meminfo, "MemAvailable:").value_or(0);
     }
-    struct statvfs space {};
+    struct statvfs space{};
     if (::statvfs(paths.state.c_str(), &space) == 0) {
         const uint64_t mib = 1024 * 1024;
         facts.disk_total_mib = static_cast<uint64_t>(space.f_blocks) * space.f_frsize / mib;

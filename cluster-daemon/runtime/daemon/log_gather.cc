@@ -26,8 +26,10 @@ GatheredLog gather_logs(PeerQuestions& questions, const LogSources& sources, con
     add(sources.own(from_where(query, sources.own_name, since)), sources.own_name, log);
     for (const auto& [node, name] : sources.others) {
         const auto answer = answers.find(node);
-        if (answer == answers.end()) log.silent.push_back(name);
-        else add(std::move(answer->second), name, log);
+        if (answer == answers.end())
+            log.silent.push_back(name);
+        else
+            add(std::move(answer->second), name, log);
     }
     return log;
 }

@@ -6,9 +6,13 @@
 namespace kagami::runtime {
 namespace {
 
-auto event_of(const LogLine& line) { return std::tie(line.code, line.subject, line.message); }
+auto event_of(const LogLine& line) {
+    return std::tie(line.code, line.subject, line.message);
+}
 
-std::string text_of(const LogLine& line) { return line.code + '\n' + line.subject + '\n' + line.message; }
+std::string text_of(const LogLine& line) {
+    return line.code + '\n' + line.subject + '\n' + line.message;
+}
 
 }  // namespace
 
@@ -19,7 +23,8 @@ std::vector<LogLine> merge_logs(std::vector<LogLine> lines, size_t limit) {
     std::map<Event, std::pair<int64_t, std::string>> said;  // when and by whom first
     for (LogLine& line : lines) {
         const auto [at, is_new] = said.try_emplace(Event(event_of(line)), line.unix_ms, line.node);
-        const bool repeated = !is_new && line.unix_ms - at->second.first <= kSameEventMs && at->second.second != line.node;
+        const bool repeated =
+            !is_new && line.unix_ms - at->second.first <= kSameEventMs && at->second.second != line.node;
         if (repeated) continue;
         at->second = {line.unix_ms, line.node};
         merged.push_back(std::move(line));

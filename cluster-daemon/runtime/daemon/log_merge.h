@@ -1,6 +1,6 @@
 // The journals of several nodes as one: by time, and what two of them tell alike only once. Pure.
-// Clocks of machines differ, so the order of lines of different nodes is only as good as their clocks; each node's own lines
-// keep their order as far as its clock does not go back.
+// Clocks of machines differ, so the order of lines of different nodes is only as good as their clocks; each node's own
+// lines keep their order as far as its clock does not go back.
 #pragma once
 
 #include <map>
@@ -12,12 +12,13 @@
 
 namespace kagami::runtime {
 
-// Oldest first, the newest `limit` lines. The same sentence about the same thing from two nodes within kSameEvent is one line:
-// of the node that said it first.
+// Oldest first, the newest `limit` lines. The same sentence about the same thing from two nodes within kSameEvent is
+// one line: of the node that said it first.
 constexpr int64_t kSameEventMs = 10'000;
 std::vector<LogLine> merge_logs(std::vector<LogLine> lines, size_t limit);
 
-// Which lines of each node a follower has already been shown. A node is asked from its own last moment on, by its own clock.
+// Which lines of each node a follower has already been shown. A node is asked from its own last moment on, by its own
+// clock.
 class LogCursor {
  public:
     int64_t since(const std::string& node, int64_t otherwise) const;

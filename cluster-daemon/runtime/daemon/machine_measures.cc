@@ -26,8 +26,9 @@ std::optional<uint64_t> memory_field_mib(std::string_view meminfo, std::string_v
 
 engine::MachineMeasured measure_machine(const std::string& state_directory) {
     engine::MachineMeasured measured;
-    if (const auto meminfo = read_file("/proc/meminfo", kMeminfoLimit)) measured.memory_free_mib = memory_field_mib(*meminfo, "MemAvailable:").value_or(0);
-    struct statvfs space {};
+    if (const auto meminfo = read_file("/proc/meminfo", kMeminfoLimit))
+        measured.memory_free_mib = memory_field_mib(*meminfo, "MemAvailable:").value_or(0);
+    struct statvfs space{};
     if (::statvfs(state_directory.c_str(), &space) == 0) {
         measured.disk_free_mib = static_cast<uint64_t>(space.f_bavail) * space.f_frsize / (1024 * 1024);
     }

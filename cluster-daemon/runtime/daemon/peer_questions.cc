@@ -22,7 +22,9 @@ Bytes bytes_of(const google::protobuf::MessageLite& message) {
     return bytes;
 }
 
-uint32_t number_of(engine::Level level) { return static_cast<uint32_t>(level); }
+uint32_t number_of(engine::Level level) {
+    return static_cast<uint32_t>(level);
+}
 
 engine::Level level_of(uint32_t number) {
     if (number == number_of(engine::Level::kInfo)) return engine::Level::kInfo;
@@ -193,7 +195,9 @@ struct PeerQuestions::Impl {
 
 PeerQuestions::PeerQuestions(Hands hands) : impl_(std::make_unique<Impl>(std::move(hands))) {}
 
-PeerQuestions::~PeerQuestions() { stop(); }
+PeerQuestions::~PeerQuestions() {
+    stop();
+}
 
 void PeerQuestions::stop() {
     {
@@ -211,10 +215,13 @@ void PeerQuestions::receive(NodeId from, PeerWord word, std::span<const uint8_t>
     }
 }
 
-std::map<NodeId, std::vector<LogLine>> PeerQuestions::ask_log(const std::map<NodeId, LogQuery>& queries, Duration patience) {
+std::map<NodeId, std::vector<LogLine>> PeerQuestions::ask_log(const std::map<NodeId, LogQuery>& queries,
+                                                              Duration patience) {
     std::vector<NodeId> nodes;
     for (const auto& [node, query] : queries) nodes.push_back(node);
-    const auto fill = [&queries](NodeId node, peer::Question& question) { fill_question(queries.at(node), *question.mutable_log()); };
+    const auto fill = [&queries](NodeId node, peer::Question& question) {
+        fill_question(queries.at(node), *question.mutable_log());
+    };
     std::map<NodeId, std::vector<LogLine>> all;
     for (const auto& [node, answered] : impl_->ask(nodes, fill, patience)) {
         if (!answered.answer.has_log()) continue;
@@ -224,9 +231,11 @@ std::map<NodeId, std::vector<LogLine>> PeerQuestions::ask_log(const std::map<Nod
     return all;
 }
 
-std::map<NodeId, std::vector<std::string>> PeerQuestions::ask_config(const std::vector<NodeId>& nodes, const Bytes& packed,
-                                                                     Duration patience) {
-    const auto fill = [&packed](NodeId, peer::Question& question) { question.mutable_config()->set_packed(packed.data(), packed.size()); };
+std::map<NodeId, std::vector<std::string>> PeerQuestions::ask_config(const std::vector<NodeId>& nodes,
+                                                                     const Bytes& packed, Duration patience) {
+    const auto fill = [&packed](NodeId, peer::Question& question) {
+        question.mutable_config()->set_packed(packed.data(), packed.size());
+    };
     std::map<NodeId, std::vector<std::string>> all;
     for (const auto& [node, answered] : impl_->ask(nodes, fill, patience)) {
         if (!answered.answer.has_config()) continue;

@@ -1,8 +1,8 @@
 // What this daemon asks the daemons of the other nodes for a person, and answers them: lines of the journal, how they
-// are, and whether a draft of a configuration is good there. Nothing of the cluster's safety depends on it: a question or an answer may be lost, and is then missing.
-// Bounds: an answer has at most kMaxAnswerBytes (of a log the oldest lines give way); kMaxWaiting questions of others wait at
-// most, further ones are dropped; answers are made on a thread of their own, never on the engine's or gRPC's.
-// Thread-safe.
+// are, and whether a draft of a configuration is good there. Nothing of the cluster's safety depends on it: a question
+// or an answer may be lost, and is then missing. Bounds: an answer has at most kMaxAnswerBytes (of a log the oldest
+// lines give way); kMaxWaiting questions of others wait at most, further ones are dropped; answers are made on a thread
+// of their own, never on the engine's or gRPC's. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -41,9 +41,9 @@ enum class PeerWord : uint8_t { kQuestion, kAnswer };
 class PeerQuestions {
  public:
     struct Hands {
-        std::function<bool(NodeId to, PeerWord word, const Bytes& content)> send;  // false: not connected
-        std::function<std::vector<LogLine>(const LogQuery&)> log;                  // of this node
-        std::function<PeerHealth()> health;                                        // of this node
+        std::function<bool(NodeId to, PeerWord word, const Bytes& content)> send;   // false: not connected
+        std::function<std::vector<LogLine>(const LogQuery&)> log;                   // of this node
+        std::function<PeerHealth()> health;                                         // of this node
         std::function<std::vector<std::string>(const Bytes& packed)> check_config;  // why it cannot be in force here
         std::function<int64_t()> unix_ms;
     };
@@ -57,7 +57,8 @@ class PeerQuestions {
     std::map<NodeId, std::vector<LogLine>> ask_log(const std::map<NodeId, LogQuery>& queries, Duration patience);
     std::map<NodeId, PeerHealth> ask_health(const std::vector<NodeId>& nodes, Duration patience);
     // Of each its problems with the draft; none = it is good there.
-    std::map<NodeId, std::vector<std::string>> ask_config(const std::vector<NodeId>& nodes, const Bytes& packed, Duration patience);
+    std::map<NodeId, std::vector<std::string>> ask_config(const std::vector<NodeId>& nodes, const Bytes& packed,
+                                                          Duration patience);
     void stop();  // nothing is answered any more, and who waits goes on
 
  private:

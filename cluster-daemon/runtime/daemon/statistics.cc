@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::string_view kGroup = "group ";
 
-double fine_milliseconds(Duration duration) { return std::chrono::duration<double, std::milli>(duration).count(); }
+double fine_milliseconds(Duration duration) {
+    return std::chrono::duration<double, std::milli>(duration).count();
+}
 
 // What the configuration names stays, with what is known of it.
 template <typename Entry, typename Named>
@@ -83,7 +85,8 @@ void Statistics::fill(control::v1::Statistics& out) const {
         line.set_checks(monitor.checks);
         line.set_timeouts(monitor.timeouts);
         line.set_last_ms(monitor.checks == 0 ? -1 : fine_milliseconds(monitor.last));
-        line.set_mean_ms(monitor.checks == 0 ? -1 : fine_milliseconds(monitor.sum) / static_cast<double>(monitor.checks));
+        line.set_mean_ms(monitor.checks == 0 ? -1
+                                             : fine_milliseconds(monitor.sum) / static_cast<double>(monitor.checks));
         line.set_longest_ms(monitor.checks == 0 ? -1 : fine_milliseconds(monitor.longest));
     }
 }

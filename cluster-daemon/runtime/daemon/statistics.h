@@ -1,5 +1,5 @@
-// How long starts and stops of groups and checks of monitors took on this node since its daemon started. A fixed few numbers
-// for each name; names that are no longer in the configuration are forgotten. Thread-safe.
+// How long starts and stops of groups and checks of monitors took on this node since its daemon started. A fixed few
+// numbers for each name; names that are no longer in the configuration are forgotten. Thread-safe.
 //   group start: from "starts" to "is active", with all retries; stop: from "stops" to "is stopped"
 #pragma once
 
@@ -45,7 +45,7 @@ class Statistics {
         Duration longest{};
     };
     mutable std::mutex mutex_;
-    std::map<std::string, Group> groups_;      // of the configuration, and no others
+    std::map<std::string, Group> groups_;  // of the configuration, and no others
     std::map<std::string, Monitor> monitors_;
 };
 

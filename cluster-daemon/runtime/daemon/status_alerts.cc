@@ -27,25 +27,31 @@ class Alerts {
         }
         const GuardSummary& guard = view_.in.guard;
         if (!guard.alive) {
-            add(kError, "guard", "the guard does not run: no group can run here", "start kagami-guard and read its log");
+            add(kError, "guard", "the guard does not run: no group can run here",
+                "start kagami-guard and read its log");
         } else if (guard.watchdog == "none") {
-            add(kWarning, "guard", "no watchdog stands behind the guard (safety class B)", "load a watchdog driver, for example softdog or iTCO_wdt");
+            add(kWarning, "guard", "no watchdog stands behind the guard (safety class B)",
+                "load a watchdog driver, for example softdog or iTCO_wdt");
         } else if (!guard.armed && unmanaged_here()) {
             add(kInfo, "guard", "the guard is not armed, because this node is unmanaged");
         } else if (!guard.armed) {
-            add(kWarning, "guard", "the guard is not armed: its watchdog would not end this node", "read the log of kagami-guard");
+            add(kWarning, "guard", "the guard is not armed: its watchdog would not end this node",
+                "read the log of kagami-guard");
         }
     }
 
     void of_groups() {
         for (const auto& group : status_.groups()) {
             const std::string subject = "group " + group.name();
-            if (group.state() == "Error") add(kError, subject, group.message(), "mend the cause, then `kagami group start " + group.name() + "`");
-            else if (!group.waiting().empty()) add(kWarning, subject, group.waiting(), "`kagami why " + group.name() + "` says more");
+            if (group.state() == "Error")
+                add(kError, subject, group.message(), "mend the cause, then `kagami group start " + group.name() + "`");
+            else if (!group.waiting().empty())
+                add(kWarning, subject, group.waiting(), "`kagami why " + group.name() + "` says more");
             if (group.has_maintenance()) maintenance(subject, group.maintenance(), " --group " + group.name());
             for (const auto& resource : group.resources()) {
                 if (!resource.held()) continue;
-                add(kInfo, "resource " + resource.name(), fmt::format("stopped by a person while group {} runs", group.name()),
+                add(kInfo, "resource " + resource.name(),
+                    fmt::format("stopped by a person while group {} runs", group.name()),
                     "`kagami resource start " + resource.name() + "`");
             }
         }
@@ -54,8 +60,10 @@ class Alerts {
     void of_mirrors() {
         for (const auto& mirror : status_.mirrors()) {
             if (mirror.state() == "Normal" || mirror.message().empty()) continue;
-            const bool usable = std::any_of(mirror.copies().begin(), mirror.copies().end(), [](const auto& copy) { return copy.colour() == "GREEN"; });
-            add(usable || mirror.state() == "Recovering" ? kWarning : kError, "mirror " + mirror.name(), mirror.message(), mirror.remedy());
+            const bool usable = std::any_of(mirror.copies().begin(), mirror.copies().end(),
+                                            [](const auto& copy) { return copy.colour() == "GREEN"; });
+            add(usable || mirror.state() == "Recovering" ? kWarning : kError, "mirror " + mirror.name(),
+                mirror.message(), mirror.remedy());
         }
     }
 
@@ -65,7 +73,8 @@ class Alerts {
             const bool expected = node.member_state() != "LEFT" && node.member_state() != "ABSENT";
             const bool away = node.state() == "Offline" || node.state() == "Unknown";
             if (node.reserved_left_ms() != 0) {
-                add(kInfo, subject, node.message(), "`kagami group start GROUP --to NODE` starts one elsewhere all the same");
+                add(kInfo, subject, node.message(),
+                    "`kagami group start GROUP --to NODE` starts one elsewhere all the same");
             } else if (expected && away) {
                 add(kWarning, subject, node.message(), "start it; it comes back by itself");
             } else if (node.state() == "Suspend") {
@@ -76,7 +85,8 @@ class Alerts {
             machine(subject, node);
         }
         if (status_.has_witness() && status_.witness().state() != "Normal") {
-            add(kWarning, "witness", "the witness " + status_.witness().message(), "mend it: without it the loss of a node may need a person");
+            add(kWarning, "witness", "the witness " + status_.witness().message(),
+                "mend it: without it the loss of a node may need a person");
         }
     }
 
@@ -91,11 +101,13 @@ class Alerts {
                     "look for what slows it down, or make the time-out longer");
             }
             if (!failing.empty()) {
-                add(kWarning, subject, fmt::format("reports an error on {} whatever it finds, as a person wanted", failing),
+                add(kWarning, subject,
+                    fmt::format("reports an error on {} whatever it finds, as a person wanted", failing),
                     "`kagami monitor unfail " + monitor.name() + "`");
             }
             if (!suspended.empty()) {
-                add(kWarning, subject, fmt::format("suspended on {} by a person", suspended), "`kagami monitor resume " + monitor.name() + "`");
+                add(kWarning, subject, fmt::format("suspended on {} by a person", suspended),
+                    "`kagami monitor resume " + monitor.name() + "`");
             }
         }
     }
@@ -104,13 +116,14 @@ class Alerts {
         const proto::FailoverSwitch& failover = status_.failover();
         if (failover.state() == "Disabled" || failover.state() == "Latched") {
             const std::string why = failover.why().empty() ? "" : " (" + failover.why() + ")";
-            add(kWarning, "cluster", "failover is switched off" + why + ": nothing goes to another node by itself", "`kagami failover on`");
+            add(kWarning, "cluster", "failover is switched off" + why + ": nothing goes to another node by itself",
+                "`kagami failover on`");
         }
         if (status_.has_maintenance()) maintenance("cluster", status_.maintenance(), "");
         if (status_.has_timeout_ratio()) {
             add(kInfo, "cluster",
-                fmt::format("all time-outs are {} times as long as configured, for {} min more", status_.timeout_ratio().ratio(),
-                            status_.timeout_ratio().left_ms() / 60'000),
+                fmt::format("all time-outs are {} times as long as configured, for {} min more",
+                            status_.timeout_ratio().ratio(), status_.timeout_ratio().left_ms() / 60'000),
                 "`kagami timeout-ratio reset`");
         }
         if (const auto& pending = view_.document().pending) {
@@ -123,8 +136,9 @@ class Alerts {
         }
         if (status_.has_unconfirmed()) {
             add(kWarning, "cluster",
-                fmt::format("configuration {} is not confirmed: in {} s the cluster goes back to configuration {}", status_.unconfirmed().version(),
-                            status_.unconfirmed().left_ms() / 1000, status_.unconfirmed().previous_version()),
+                fmt::format("configuration {} is not confirmed: in {} s the cluster goes back to configuration {}",
+                            status_.unconfirmed().version(), status_.unconfirmed().left_ms() / 1000,
+                            status_.unconfirmed().previous_version()),
                 "if all is well: `kagami config confirm`");
         }
     }
@@ -155,14 +169,16 @@ class Alerts {
 
     void maintenance(const std::string& subject, const proto::Maintenance& entry, const std::string& option) {
         add(kInfo, subject,
-            fmt::format("under maintenance ({}) for {} min more: nothing is decided for it automatically", entry.kind(), entry.left_ms() / 60'000),
+            fmt::format("under maintenance ({}) for {} min more: nothing is decided for it automatically", entry.kind(),
+                        entry.left_ms() / 60'000),
             "`kagami maintenance end" + option + "`");
     }
 
     void paths_to(const proto::Node& node) {
         for (const auto& path : node.paths()) {
             if (node.state() != "Online" || path.state() == "Normal") continue;
-            add(kWarning, "network " + path.network(), fmt::format("the path to {} is in {}", node.name(), path.state()),
+            add(kWarning, "network " + path.network(),
+                fmt::format("the path to {} is in {}", node.name(), path.state()),
                 "`kagami paths` shows all of them; mend the network");
         }
     }
@@ -170,7 +186,8 @@ class Alerts {
     void machine(const std::string& subject, const proto::Node& node) {
         if (node.final_actions_limit() != 0 && node.final_actions() >= node.final_actions_limit()) {
             add(kWarning, subject,
-                fmt::format("{} final actions have ended it in a row: no further one is taken (final_action_limit)", node.final_actions()),
+                fmt::format("{} final actions have ended it in a row: no further one is taken (final_action_limit)",
+                            node.final_actions()),
                 "mend what fails there, then `kagami node clear-final-actions " + node.name() + "`");
         }
         low(subject, "memory", node.memory_free_mib(), view_.config.minimum_memory_mib);
@@ -179,7 +196,9 @@ class Alerts {
 
     void low(const std::string& subject, const char* what, uint64_t free_mib, uint64_t minimum_mib) {
         if (free_mib == 0 || free_mib >= minimum_mib) return;
-        add(kWarning, subject, fmt::format("{} MiB of free {} are left, less than the {} MiB that its groups need", free_mib, what, minimum_mib),
+        add(kWarning, subject,
+            fmt::format("{} MiB of free {} are left, less than the {} MiB that its groups need", free_mib, what,
+                        minimum_mib),
             fmt::format("free {} there", what));
     }
 

@@ -51,7 +51,8 @@ void fill_operations(const View& view, proto::Status& status) {
     const engine::Document& document = view.document();
     status.mutable_failover()->set_state(failover_state(view));
     status.mutable_failover()->set_why(failover_why(view));
-    if (document.maintenance.kind != engine::MaintenanceKind::kNone) fill_maintenance(document.maintenance, *status.mutable_maintenance());
+    if (document.maintenance.kind != engine::MaintenanceKind::kNone)
+        fill_maintenance(document.maintenance, *status.mutable_maintenance());
     if (document.timeout_ratio.ratio != 1) {
         status.mutable_timeout_ratio()->set_ratio(document.timeout_ratio.ratio);
         status.mutable_timeout_ratio()->set_left_ms(int64_t{60'000} * document.timeout_ratio.minutes_left);
@@ -98,7 +99,9 @@ std::string failover_why(const View& view) {
     const engine::FailoverSwitch& now = view.document().failover;
     if (!now.on) return valid_utf8(now.why);
     const PathView* path = path_in_doubt(view);
-    return path == nullptr ? std::string() : fmt::format("the path to {} on network {} is still being checked", view.name(path->peer), path->network);
+    return path == nullptr ? std::string()
+                           : fmt::format("the path to {} on network {} is still being checked", view.name(path->peer),
+                                         path->network);
 }
 
 void fill_maintenance(const engine::Maintenance& from, proto::Maintenance& out) {

@@ -1,5 +1,5 @@
-// The status that a person sees, from what the engine believes and what the network has measured. Pure: no clock, no I/O.
-// State words are those of docs/glossary.md.
+// The status that a person sees, from what the engine believes and what the network has measured. Pure: no clock, no
+// I/O. State words are those of docs/glossary.md.
 #pragma once
 
 #include <map>
@@ -27,10 +27,10 @@ struct PathView {
     std::string own_address;
     std::string peer_address;
     bool alive = false;
-    double rtt_ms = -1;        // < 0: not measured yet
+    double rtt_ms = -1;  // < 0: not measured yet
     double loss_percent = 0;
-    Duration last_seen{-1};    // age; negative: never
-    bool control = false;      // gRPC runs here
+    Duration last_seen{-1};  // age; negative: never
+    bool control = false;    // gRPC runs here
 };
 
 struct StatusInput {
@@ -39,7 +39,7 @@ struct StatusInput {
     GuardSummary guard;
     std::vector<PathView> paths;
     std::map<std::string, mirror_link::MirrorStatus> mirrors;  // what this node's driver says beyond its reports
-    std::map<std::string, Instant> group_since;  // when a group came to be where and what it is
+    std::map<std::string, Instant> group_since;                // when a group came to be where and what it is
     Instant now;
     int64_t unix_ms = 0;
     uint64_t sequence = 0;

@@ -28,7 +28,8 @@ const char* detail_parameter(const std::string& type) {
     return nullptr;
 }
 
-void fill_resource(const View& view, const config::Resource& resource, const engine::GroupReport* report, proto::Resource& out) {
+void fill_resource(const View& view, const config::Resource& resource, const engine::GroupReport* report,
+                   proto::Resource& out) {
     out.set_name(resource.name);
     out.set_type(resource.type);
     out.set_comment(resource.comment);
@@ -36,7 +37,8 @@ void fill_resource(const View& view, const config::Resource& resource, const eng
     for (const std::string& earlier : resource.after) out.add_after(earlier);
     const char* detail = detail_parameter(resource.type);
     const auto values = resource.values.find(view.in.snapshot.self.node);
-    if (detail != nullptr && values != resource.values.end() && values->second.has(detail)) out.set_detail(values->second.text(detail));
+    if (detail != nullptr && values != resource.values.end() && values->second.has(detail))
+        out.set_detail(values->second.text(detail));
     if (report == nullptr) return;
     for (const auto& known : report->resources) {
         if (known.name != resource.name) continue;
@@ -74,7 +76,8 @@ void fill_entry(const View& view, const engine::GroupEntry& entry, proto::Group&
     out.set_wanted(entry.goal == engine::Goal::kStarted);
     out.set_failovers(entry.storm);
     out.set_previous_node(view.name(entry.last_owner));
-    if (entry.maintenance.kind != engine::MaintenanceKind::kNone) fill_maintenance(entry.maintenance, *out.mutable_maintenance());
+    if (entry.maintenance.kind != engine::MaintenanceKind::kNone)
+        fill_maintenance(entry.maintenance, *out.mutable_maintenance());
     if (!entry.owner) return;
     out.set_current_node(view.name(entry.owner->node));
     out.set_owner_incarnation(to_string(entry.owner->boot).substr(0, 8));
@@ -105,7 +108,8 @@ std::string group_state(const View& view, const config::Group& group) {
     const engine::GroupReport* report = view.telling_report(group.name);
     if (entry->owner) {
         if (report == nullptr) return "Unknown";
-        if (report->state == GroupState::kStopped) return entry->goal == engine::Goal::kStarted ? "Online Pending" : "Offline Pending";
+        if (report->state == GroupState::kStopped)
+            return entry->goal == engine::Goal::kStarted ? "Online Pending" : "Offline Pending";
         return waits(view, group, engine::Pending::Kind::kStop) ? "Offline Pending" : word(report->state);
     }
     if (entry->stop_failed || (report != nullptr && report->state == GroupState::kStartFailed)) return "Error";
@@ -123,10 +127,12 @@ std::string group_message(const View& view, const config::Group& group) {
     if (report != nullptr && !report->cause.empty()) return valid_utf8(report->cause);
     if (entry == nullptr) return {};
     if (entry->owner && !view.heard(entry->owner->node)) {
-        return fmt::format("{} is not heard; the group starts elsewhere only after a proof that it has ended there", view.name(entry->owner->node));
+        return fmt::format("{} is not heard; the group starts elsewhere only after a proof that it has ended there",
+                           view.name(entry->owner->node));
     }
     if (entry->held) return "stopped by a person; `kagami group start` starts it";
-    if (!entry->owner && view.document().cluster_stopped) return "the cluster is stopped; `kagami cluster start` starts it";
+    if (!entry->owner && view.document().cluster_stopped)
+        return "the cluster is stopped; `kagami cluster start` starts it";
     return group_waiting(view, group);
 }
 
@@ -144,7 +150,8 @@ void fill_mirrors(const View& view, proto::Status& status) {
     for (const config::Group& group : view.config.groups) {
         for (const config::Resource& resource : group.resources) {
             if (resource.type != "md") continue;
-            fill_mirror(view.in, group, resource, [&](NodeId node) { return view.report(node); }, *status.add_mirrors());
+            fill_mirror(
+                view.in, group, resource, [&](NodeId node) { return view.report(node); }, *status.add_mirrors());
         }
     }
 }

@@ -29,8 +29,8 @@ void set_limits(const config::MonitorRecovery& configured, proto::Recovery& out)
     out.set_failovers_limit(static_cast<uint32_t>(configured.failover));
 }
 
-void fill_on_node(const View& view, const config::Monitor& monitor, const config::Node& node, const engine::MonitorReport& report,
-                  proto::MonitorOnNode& out) {
+void fill_on_node(const View& view, const config::Monitor& monitor, const config::Node& node,
+                  const engine::MonitorReport& report, proto::MonitorOnNode& out) {
     out.set_node(node.name);
     out.set_state(word_on_node(report.state));
     out.set_message(valid_utf8(report.message));
@@ -65,7 +65,8 @@ void fill_monitor(const View& view, const config::Monitor& monitor, proto::Monit
     for (const config::Node& node : view.config.nodes) {
         const engine::NodeReport* report = view.report(node.id);
         if (report == nullptr) continue;
-        const auto at = std::find_if(report->monitors.begin(), report->monitors.end(), [&](const auto& m) { return m.name == monitor.name; });
+        const auto at = std::find_if(report->monitors.begin(), report->monitors.end(),
+                                     [&](const auto& m) { return m.name == monitor.name; });
         if (at == report->monitors.end()) continue;
         proto::MonitorOnNode& line = *out.add_nodes();
         fill_on_node(view, monitor, node, *at, line);

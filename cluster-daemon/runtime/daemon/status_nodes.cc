@@ -80,7 +80,8 @@ void fill_node(const View& view, const config::Node& node, proto::Node& out) {
     out.set_role(role_of(view, node.id));
     out.set_server_group(server_group_of(view, node.id));
     out.set_reserved_left_ms(int64_t{60'000} * entry.reserved_minutes);
-    if (entry.maintenance.kind != engine::MaintenanceKind::kNone) fill_maintenance(entry.maintenance, *out.mutable_maintenance());
+    if (entry.maintenance.kind != engine::MaintenanceKind::kNone)
+        fill_maintenance(entry.maintenance, *out.mutable_maintenance());
     add_flags(entry, out);
     fill_machine(view, node.id, out);
     fill_lease(view, node.id, out);
@@ -101,7 +102,8 @@ void fill_witness(const View& view, proto::Status& status) {
     out.set_state(heard ? "Normal" : "Error");
     if (!heard) out.set_message("does not answer");
     if (heard && voter->weight == 0) {
-        out.set_message(view.config.nodes.size() % 2 == 1 ? "stands by: an odd number of nodes decides without it" : "answers, but has no vote now");
+        out.set_message(view.config.nodes.size() % 2 == 1 ? "stands by: an odd number of nodes decides without it"
+                                                          : "answers, but has no vote now");
     }
     for (const PathView& path : view.in.paths) {
         if (path.peer != kWitnessId) continue;
@@ -128,8 +130,10 @@ void fill_arbitration(const View& view, proto::Status& status) {
     out.set_reachable_weight(reachable);
     const bool all = reachable == total;
     out.set_state(!view.in.snapshot.quorum ? "Error" : (all ? "Normal" : "Caution"));
-    if (!view.in.snapshot.quorum) out.set_message("no majority: groups are suspended here until one is reached");
-    else if (reachable < out.majority() + 1 && total > 1) out.set_message("one more loss and nobody has a majority");
+    if (!view.in.snapshot.quorum)
+        out.set_message("no majority: groups are suspended here until one is reached");
+    else if (reachable < out.majority() + 1 && total > 1)
+        out.set_message("one more loss and nobody has a majority");
 }
 
 }  // namespace

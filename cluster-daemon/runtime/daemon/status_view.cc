@@ -15,7 +15,8 @@ View::View(const StatusInput& input)
 bool View::heard(NodeId id) const {
     if (is_self(id)) return true;
     const auto at = in.snapshot.peers.find(id);
-    return at != in.snapshot.peers.end() && at->second.heartbeat && in.now - at->second.heard_at <= 2 * in.timing.detect;
+    return at != in.snapshot.peers.end() && at->second.heartbeat &&
+           in.now - at->second.heard_at <= 2 * in.timing.detect;
 }
 
 const engine::NodeReport* View::report(NodeId id) const {
@@ -43,7 +44,8 @@ const engine::MonitorEntry* View::monitor_entry(const std::string& monitor) cons
 const engine::GroupReport* View::group_report(const std::string& group, NodeId node) const {
     const engine::NodeReport* all = report(node);
     if (all == nullptr) return nullptr;
-    const auto at = std::find_if(all->groups.begin(), all->groups.end(), [&](const auto& g) { return g.group == group; });
+    const auto at =
+        std::find_if(all->groups.begin(), all->groups.end(), [&](const auto& g) { return g.group == group; });
     return at == all->groups.end() ? nullptr : &*at;
 }
 

@@ -34,8 +34,8 @@ class View {
     bool is_self(NodeId id) const { return id == in.snapshot.self.node; }
     const engine::Document& document() const { return in.snapshot.document; }
     bool heard(NodeId id) const;
-    const engine::NodeReport* report(NodeId id) const;        // null: not heard, or none yet
-    const engine::Heartbeat* heartbeat(NodeId id) const;      // of another node; null: not heard
+    const engine::NodeReport* report(NodeId id) const;    // null: not heard, or none yet
+    const engine::Heartbeat* heartbeat(NodeId id) const;  // of another node; null: not heard
     const engine::GroupEntry* entry(const std::string& group) const;
     const engine::MonitorEntry* monitor_entry(const std::string& monitor) const;
     const engine::GroupReport* group_report(const std::string& group, NodeId node) const;

@@ -22,7 +22,9 @@ void explain_group(const View& view, const config::Group& group, proto::WhyAnswe
         const engine::Candidate candidate = view.judge(group, node);
         const bool runs = entry != nullptr && entry->owner && entry->owner->node == node;
         out.set_eligible(candidate.fitness == engine::Fitness::kFit);
-        out.set_reason(valid_utf8((runs ? "runs it" : out.eligible() ? "could run it" : "") +
+        out.set_reason(valid_utf8((runs             ? "runs it"
+                                   : out.eligible() ? "could run it"
+                                                    : "") +
                                   std::string(runs && !out.eligible() ? ", although: " : "") + candidate.obstacle));
     }
 }
@@ -36,12 +38,15 @@ void explain_resource(const View& view, const config::Group& group, const std::s
     if (report != nullptr) {
         for (const engine::ResourceReport& known : report->resources) {
             if (known.name != name) continue;
-            answer.set_state(word(known.state) + (entry != nullptr && entry->owner ? " on " + view.name(entry->owner->node) : std::string()));
+            answer.set_state(word(known.state) + (entry != nullptr && entry->owner
+                                                      ? " on " + view.name(entry->owner->node)
+                                                      : std::string()));
             answer.set_sentence(valid_utf8(known.message));
         }
     }
     if (entry != nullptr && entry->stopped_resources.contains(name)) {
-        answer.set_sentence("stopped by a person while group " + group.name + " runs; `kagami resource start " + name + "` starts it");
+        answer.set_sentence("stopped by a person while group " + group.name + " runs; `kagami resource start " + name +
+                            "` starts it");
     }
 }
 
@@ -54,8 +59,11 @@ bool explain_monitor(const View& view, const std::string& name, proto::WhyAnswer
     answer.set_state(monitor.state());
     answer.set_sentence(monitor.message());
     for (const auto& node : monitor.nodes()) {
-        if (node.dummy_failure()) answer.set_sentence("a person made it report an error on " + node.node() + ", whatever it finds: `kagami monitor unfail " + name + "`");
-        else if (node.suspended()) answer.set_sentence("suspended by a person on " + node.node() + ": `kagami monitor resume " + name + "`");
+        if (node.dummy_failure())
+            answer.set_sentence("a person made it report an error on " + node.node() +
+                                ", whatever it finds: `kagami monitor unfail " + name + "`");
+        else if (node.suspended())
+            answer.set_sentence("suspended by a person on " + node.node() + ": `kagami monitor resume " + name + "`");
     }
     return true;
 }

@@ -1,9 +1,9 @@
 // The control service over its real socket, with an engine that accepts everything.
 #include "cluster-daemon/runtime/daemon/control_server.h"
 
-#include <catch2/catch.hpp>
 #include <grpcpp/grpcpp.h>
 #include <sys/stat.h>
+#include <catch2/catch.hpp>
 
 #include <atomic>
 #include <mutex>
@@ -60,12 +60,18 @@ class Bench {
         all.own_name = "node1";
         all.status = [] { return healthy(); };
         all.snapshot = [] { return healthy().snapshot; };
-        all.ask = [this](const engine::OperatorRequest& request, const ControlBackend::ReplyHandler& handler) { return ask(request, handler); };
+        all.ask = [this](const engine::OperatorRequest& request, const ControlBackend::ReplyHandler& handler) {
+            return ask(request, handler);
+        };
         all.forget = [](uint64_t) {};
         all.log = [](const LogQuery& query, const std::map<std::string, int64_t>&) { return log(query); };
         all.config_history = [](size_t) -> Result<std::vector<ConfigRecord>> { return fail("the history is damaged"); };
-        all.config_version = [](uint64_t version) -> Result<Bytes> { return fail("there is no configuration " + std::to_string(version)); };
-        all.create_token = [](const std::string& node, Duration) -> Result<IssuedToken> { return IssuedToken{"secret", node, 5}; };
+        all.config_version = [](uint64_t version) -> Result<Bytes> {
+            return fail("there is no configuration " + std::to_string(version));
+        };
+        all.create_token = [](const std::string& node, Duration) -> Result<IssuedToken> {
+            return IssuedToken{"secret", node, 5};
+        };
         all.confirm_config = [this](const Bytes&) { return verdicts; };
         all.notify = [](const UserMessage&) -> Status { return {}; };
         all.statistics = [](proto::Statistics& out) { out.add_groups()->set_group("web"); };
@@ -126,7 +132,7 @@ proto::TimeoutRatioRequest ratio() {
 
 TEST_CASE("the socket is for root alone") {
     const Bench bench;
-    struct stat found {};
+    struct stat found{};
     REQUIRE(::stat(bench.socket().c_str(), &found) == 0);
     CHECK((found.st_mode & 0777U) == 0600);
 }
@@ -158,12 +164,13 @@ TEST_CASE("every call that changes something reaches the engine as its own verb"
     std::vector<OperatorVerb> verbs;
     for (const auto& request : bench.asked()) verbs.push_back(request.verb);
     const std::vector<OperatorVerb> expected{
-        OperatorVerb::kGroupStart,      OperatorVerb::kGroupStop,        OperatorVerb::kGroupMove,    OperatorVerb::kNodeShutdown,
-        OperatorVerb::kNodeReturn,      OperatorVerb::kClusterStart,     OperatorVerb::kClusterStop,  OperatorVerb::kMirrorResync,
-        OperatorVerb::kMirrorForce,     OperatorVerb::kMirrorCancel,     OperatorVerb::kMirrorBreak,  OperatorVerb::kMirrorRejoin,
-        OperatorVerb::kResourceStart,   OperatorVerb::kResourceStop,     OperatorVerb::kMonitorSuspend, OperatorVerb::kFailoverOn,
-        OperatorVerb::kMaintenanceBegin, OperatorVerb::kLeaderMove,      OperatorVerb::kTimeoutRatio, OperatorVerb::kFinalActionsClear,
-        OperatorVerb::kConfigConfirm};
+        OperatorVerb::kGroupStart,    OperatorVerb::kGroupStop,         OperatorVerb::kGroupMove,
+        OperatorVerb::kNodeShutdown,  OperatorVerb::kNodeReturn,        OperatorVerb::kClusterStart,
+        OperatorVerb::kClusterStop,   OperatorVerb::kMirrorResync,      OperatorVerb::kMirrorForce,
+        OperatorVerb::kMirrorCancel,  OperatorVerb::kMirrorBreak,       OperatorVerb::kMirrorRejoin,
+        OperatorVerb::kResourceStart, OperatorVerb::kResourceStop,      OperatorVerb::kMonitorSuspend,
+        OperatorVerb::kFailoverOn,    OperatorVerb::kMaintenanceBegin,  OperatorVerb::kLeaderMove,
+        OperatorVerb::kTimeoutRatio,  OperatorVerb::kFinalActionsClear, OperatorVerb::kConfigConfirm};
     CHECK(verbs == expected);
 }
 
@@ -253,7 +260,8 @@ TEST_CASE("what is not there is an error with words") {
     CHECK(bench.stub->Why(&why_context, why, &answer).error_code() == grpc::StatusCode::NOT_FOUND);
     grpc::ClientContext history_context;
     proto::ConfigHistoryAnswer history;
-    CHECK(bench.stub->ConfigHistory(&history_context, proto::ConfigHistoryRequest{}, &history).error_message() == "the history is damaged");
+    CHECK(bench.stub->ConfigHistory(&history_context, proto::ConfigHistoryRequest{}, &history).error_message() ==
+          "the history is damaged");
     grpc::ClientContext show_context;
     proto::ConfigShowRequest show;
     show.set_version(9);

@@ -67,7 +67,8 @@ struct Scene {
 
 TEST_CASE("without wait a change ends with its acceptance, with wait when it is done") {
     Scene scene;
-    scene.replies = {reply(OperatorOutcome::kAccepted, "group web stops"), reply(OperatorOutcome::kDone, "group web is stopped")};
+    scene.replies = {reply(OperatorOutcome::kAccepted, "group web stops"),
+                     reply(OperatorOutcome::kDone, "group web is stopped")};
     scene.run();
     REQUIRE(scene.written.size() == 1);
     CHECK(scene.written[0].accepted().message() == "group web stops");
@@ -137,7 +138,8 @@ TEST_CASE("who waits is told what happens meanwhile, before the end") {
     scene.options.set_wait(true);
     scene.replies = {reply(OperatorOutcome::kAccepted, "group web stops"), reply(OperatorOutcome::kDone, "stopped")};
     scene.on_reply = [&](const engine::OperatorReply& each) {
-        if (each.outcome == OperatorOutcome::kDone) scene.status.snapshot.own_report.groups[0].resources[1].state = engine::ResourceState::kOffline;
+        if (each.outcome == OperatorOutcome::kDone)
+            scene.status.snapshot.own_report.groups[0].resources[1].state = engine::ResourceState::kOffline;
     };
     scene.run();
     REQUIRE(scene.written.size() == 3);

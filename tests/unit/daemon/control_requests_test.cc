@@ -115,8 +115,9 @@ TEST_CASE("a stopped cluster's machines shut down or reboot, not both") {
 
 TEST_CASE("each word for a monitor or the switch is its own verb, and one from the future is refused") {
     proto::MonitorRequest in;
-    const OperatorVerb verbs[] = {OperatorVerb::kMonitorSuspend, OperatorVerb::kMonitorResume, OperatorVerb::kMonitorDummyOn,
-                                  OperatorVerb::kMonitorDummyOff, OperatorVerb::kMonitorClear};
+    const OperatorVerb verbs[] = {OperatorVerb::kMonitorSuspend, OperatorVerb::kMonitorResume,
+                                  OperatorVerb::kMonitorDummyOn, OperatorVerb::kMonitorDummyOff,
+                                  OperatorVerb::kMonitorClear};
     for (int action = 0; action < 5; ++action) {
         in.set_action(static_cast<proto::MonitorRequest::Action>(action));
         CHECK(reader().monitor(in)->verb == verbs[action]);
@@ -148,8 +149,9 @@ TEST_CASE("the hash that a configuration was made from is 64 hexadecimal digits 
     in.set_expected_hash(std::string(64, 'x'));
     CHECK_FALSE(reader().config_apply(in, {1}).has_value());
     in.set_expected_hash(std::string(64, 'a'));
-    CHECK(reader().config_apply(in, {1})->expected == Hash{0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
-                                                          0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
+    CHECK(reader().config_apply(in, {1})->expected ==
+          Hash{0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa,
+               0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa, 0xaa});
     in.set_confirm_within_seconds(kMaxConfirmSeconds + 1);
     CHECK_FALSE(reader().config_apply(in, {1}).has_value());
 }

@@ -1,7 +1,7 @@
 #include "cluster-daemon/runtime/daemon/doctor.h"
 
-#include <catch2/catch.hpp>
 #include <sys/stat.h>
+#include <catch2/catch.hpp>
 
 #include <algorithm>
 
@@ -95,7 +95,8 @@ TEST_CASE("the alerts of the status are findings") {
 TEST_CASE("a clock that is off is found, one that the answer's way explains is not") {
     DoctorFacts facts = well();
     facts.others[NodeId{2}].unix_ms = kWall + 7205;
-    CHECK(finding(facts, "clock").message() == "the clock of node2 is 7.2 s ahead of this node's: the order of their log lines is wrong");
+    CHECK(finding(facts, "clock").message() ==
+          "the clock of node2 is 7.2 s ahead of this node's: the order of their log lines is wrong");
     facts.others[NodeId{2}].unix_ms = kWall - 7205;
     CHECK(finding(facts, "clock").message().find("behind this node's") != std::string::npos);
     facts.others[NodeId{2}].unix_ms = kWall + 1800;
@@ -190,11 +191,13 @@ TEST_CASE("the machine is looked at as it is") {
     CHECK(facts.memory_total_mib > 0);
     CHECK(facts.disk_total_mib > 0);
     CHECK_FALSE(facts.script_helper);
-    const auto key = std::find_if(facts.files.begin(), facts.files.end(), [&](const auto& f) { return f.path == top + "/pki/node.key"; });
+    const auto key = std::find_if(facts.files.begin(), facts.files.end(),
+                                  [&](const auto& f) { return f.path == top + "/pki/node.key"; });
     REQUIRE(key != facts.files.end());
     CHECK(key->exists);
     CHECK(key->mode == 0644);
-    const auto store = std::find_if(facts.files.begin(), facts.files.end(), [&](const auto& f) { return f.path == top + "/voter.store"; });
+    const auto store = std::find_if(facts.files.begin(), facts.files.end(),
+                                    [&](const auto& f) { return f.path == top + "/voter.store"; });
     REQUIRE(store != facts.files.end());
     CHECK_FALSE(store->exists);
 }

@@ -32,7 +32,8 @@ inline runtime::StatusInput healthy() {
     s.leading = s.quorum = s.startup_complete = s.guard_alive = s.guard_armed = true;
     s.run_until = kNow + 1500ms;
     for (const Incarnation& who : {kNode1, kNode2}) {
-        s.document.nodes[who.node] = {engine::NodeState::kMember, who.boot, true, false, 0, engine::Leaving::kNo, {}, 0, 0};
+        s.document.nodes[who.node] = {engine::NodeState::kMember, who.boot, true, false, 0,
+                                      engine::Leaving::kNo,       {},       0,    0};
     }
     auto& web = s.document.groups["web"];
     web.owner = kNode1;

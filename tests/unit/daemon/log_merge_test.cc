@@ -30,7 +30,8 @@ TEST_CASE("journals of several nodes are one by time") {
 }
 
 TEST_CASE("what two nodes tell alike at about the same time is told once, by who said it first") {
-    const auto merged = merge_logs({line("node2", 1500, "lost"), line("node1", 1000, "lost"), line("node1", 1000 + kSameEventMs + 1, "lost")}, 10);
+    const auto merged = merge_logs(
+        {line("node2", 1500, "lost"), line("node1", 1000, "lost"), line("node1", 1000 + kSameEventMs + 1, "lost")}, 10);
     CHECK(texts(merged) == std::vector<std::string>{"node1 lost", "node1 lost"});
 }
 
@@ -50,9 +51,11 @@ TEST_CASE("a follower sees each line once, also those of one moment that come ap
     CHECK(cursor.take_new({line("node1", 10, "a")}).size() == 1);
     CHECK(cursor.since("node1", 5) == 10);
     // Asked again from 10 on: the same line comes back, with another one of the same moment.
-    CHECK(texts(cursor.take_new({line("node1", 10, "a"), line("node1", 10, "b")})) == std::vector<std::string>{"node1 b"});
+    CHECK(texts(cursor.take_new({line("node1", 10, "a"), line("node1", 10, "b")})) ==
+          std::vector<std::string>{"node1 b"});
     CHECK(cursor.take_new({line("node1", 10, "a"), line("node1", 10, "b")}).empty());
-    CHECK(texts(cursor.take_new({line("node1", 10, "b"), line("node1", 12, "c")})) == std::vector<std::string>{"node1 c"});
+    CHECK(texts(cursor.take_new({line("node1", 10, "b"), line("node1", 12, "c")})) ==
+          std::vector<std::string>{"node1 c"});
 }
 
 TEST_CASE("a node whose clock is behind is followed by its own clock") {

@@ -158,7 +158,8 @@ TEST_CASE("bytes that are no question, answers that nobody asked for, and strang
 TEST_CASE("a log from everywhere names who did not answer, and asks each from its own moment") {
     Pair pair;
     pair.lines = {line(10, "b")};
-    LogSources sources{"node1", [](const LogQuery&) { return std::vector{line(5, "a")}; }, {{kTwo, "node2"}, {NodeId{3}, "node3"}}};
+    LogSources sources{
+        "node1", [](const LogQuery&) { return std::vector{line(5, "a")}; }, {{kTwo, "node2"}, {NodeId{3}, "node3"}}};
     LogQuery query;
     query.since_unix_ms = 1;
     const GatheredLog log = gather_logs(pair.one, sources, query, {{"node2", 9}}, 5s);

@@ -81,7 +81,8 @@ TEST_CASE("names that the configuration does not have take no memory") {
 }
 
 TEST_CASE("free memory is what programs can get, and a machine that does not say it is not invented") {
-    CHECK(memory_field_mib("MemTotal:  100 kB\nMemFree:   50 kB\nMemAvailable:    2097152 kB\n", "MemAvailable:") == 2048u);
+    CHECK(memory_field_mib("MemTotal:  100 kB\nMemFree:   50 kB\nMemAvailable:    2097152 kB\n", "MemAvailable:") ==
+          2048u);
     CHECK_FALSE(memory_field_mib("MemTotal: 100 kB\n", "MemAvailable:").has_value());
     CHECK_FALSE(memory_field_mib("MemAvailable:", "MemAvailable:").has_value());
     CHECK_FALSE(memory_field_mib("MemAvailable: x kB", "MemAvailable:").has_value());

@@ -20,7 +20,8 @@ proto::Status status_of(const StatusInput& input) {
 }
 
 const proto::Alert* alert_with(const proto::Status& status, const std::string& remedy) {
-    const auto at = std::find_if(status.alerts().begin(), status.alerts().end(), [&](const auto& a) { return a.remedy() == remedy; });
+    const auto at = std::find_if(status.alerts().begin(), status.alerts().end(),
+                                 [&](const auto& a) { return a.remedy() == remedy; });
     return at == status.alerts().end() ? nullptr : &*at;
 }
 
@@ -135,7 +136,8 @@ TEST_CASE("a group without a place names every obstacle, in the status and in an
     input.snapshot.own_report.groups.clear();
     const proto::Status status = status_of(input);
     CHECK(status.groups(0).state() == "Offline");
-    CHECK(status.groups(0).waiting() == "waits for a place: node1: the group failed there before; node2: isolated until it is returned");
+    CHECK(status.groups(0).waiting() ==
+          "waits for a place: node1: the group failed there before; node2: isolated until it is returned");
     CHECK(status.groups(0).message() == status.groups(0).waiting());
     CHECK(alert_with(status, "`kagami why web` says more") != nullptr);
 }
