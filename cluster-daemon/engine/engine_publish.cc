@@ -42,25 +42,14 @@ void Engine::Impl::beat(Instant now) {
         if (node != settings.self.node) out.send(node, own, reg.acceptor().identity_serial());
 }
 
-namespace {
-
-// Two leading binary digits: small movements are no news.
-uint64_t coarse(uint64_t value) {
-    uint64_t step = 1;
-    while (value / step >= 4) step *= 2;
-    return value - value % step;
-}
-
-}  // namespace
-
 void Engine::Impl::report(Instant now) {
     NodeReport fresh = local.report();
     fresh.incarnation = settings.self;
     fresh.version = reg.document().version;
     fresh.guard_armed = guard.armed;
     fresh.guarded = published && !published->unmanaged;
-    fresh.memory_free_mib = coarse(measured.memory_free_mib);
-    fresh.disk_free_mib = coarse(measured.disk_free_mib);
+    fresh.memory_free_mib = coarse_mib(measured.memory_free_mib);
+    fresh.disk_free_mib = coarse_mib(measured.disk_free_mib);
     fresh.bad_paths = bad_paths;
     for (const auto& [name, replica] : mirrors) fresh.mirrors.push_back(replica);
     fresh.serial = own_report.serial;

@@ -202,6 +202,12 @@ const char* name_of(const Message& message) {
     return std::visit(Names{}, message);
 }
 
+uint64_t coarse_mib(uint64_t value) {
+    uint64_t step = 1;
+    while (value / step >= 16) step *= 2;
+    return value - value % step;
+}
+
 bool may_send(NodeId from, const Message& message) {
     if (from != kWitnessId) return true;
     return std::holds_alternative<Heartbeat>(message) || std::holds_alternative<PreVoteReply>(message) ||

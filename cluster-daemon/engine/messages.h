@@ -215,7 +215,7 @@ struct NodeReport {  // node -> leader (and kept by all for status), on change a
     std::vector<MonitorReport> monitors;
     std::vector<mirror::Report> mirrors;  // of this node's driver
     uint32_t final_actions = 0;           // DurableState::final_actions
-    uint64_t memory_free_mib = 0;         // rounded down coarsely; 0 = not measured
+    uint64_t memory_free_mib = 0;         // coarse_mib(); 0 = not measured
     uint64_t disk_free_mib = 0;           // likewise
     std::vector<PathReport> bad_paths;
     bool operator==(const NodeReport&) const = default;
@@ -295,6 +295,9 @@ const char* name_of(const Message& message);  // "Renew", for logs and transcrip
 // a voter and nothing more: it tells that it lives, answers with its vote and passes documents on. It never contends,
 // leads, gives leases or orders, and no person commands the cluster through it.
 bool may_send(NodeId from, const Message& message);
+
+// Rounded down to four leading binary digits: small movements are no news. What is compared with it is rounded likewise.
+uint64_t coarse_mib(uint64_t value);
 bool is_datagram(const Message& message);  // Heartbeat, Renew, RenewAck, LeaseRequest, LeaseGrant: UDP; the rest: gRPC
 
 }  // namespace kagami::engine

@@ -153,8 +153,9 @@ void apply_site(const Question& q, Verdicts& verdicts) {
 
 // ---- memory and disk space ----
 
+// Both rounded alike: a node that has enough never looks short.
 bool is_short(uint64_t free, uint64_t minimum, bool quarter_more) {
-    return minimum != 0 && free != 0 && free < minimum + (quarter_more ? minimum / 4 : 0);
+    return minimum != 0 && free != 0 && free < coarse_mib(minimum + (quarter_more ? minimum / 4 : 0));
 }
 
 void apply_thresholds(const Question& q, Verdicts& verdicts) {

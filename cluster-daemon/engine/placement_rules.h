@@ -4,8 +4,8 @@
 // well at all (placement.cc), its mirrors (replicas.h).
 #pragma once
 
+#include <compare>
 #include <string>
-#include <tuple>
 #include <vector>
 
 #include "cluster-daemon/engine/document.h"

@@ -117,6 +117,25 @@ TEST_CASE("the storm brake and manual failover hold for shortages, too") {
     CHECK(s.said(Reason::kGroupStormBrake));
 }
 
+TEST_CASE("what a node reports is rounded down: one that has enough never looks short, whatever the numbers are") {
+    CHECK(coarse_mib(0) == 0);
+    CHECK(coarse_mib(15) == 15);
+    CHECK(coarse_mib(1000) == 960);
+    for (const uint64_t minimum : {1U, 17U, 100U, 600U, 1000U, 1023U, 4097U, 1000000U}) {
+        Scene s = short_scene();
+        s.config.minimum_memory_mib = minimum;
+        s.memory = {{n1, coarse_mib(minimum)}, {n2, 1U << 30U}};
+        s.settle();
+        wait(s, 10s);
+        CHECK(s.entry("a").target == kNobody);
+        if (minimum < 16) continue;
+        s.memory[n1] = coarse_mib(minimum - minimum / 8);
+        s.settle();
+        wait(s, 10s);
+        CHECK(s.entry("a").target == n2);
+    }
+}
+
 TEST_CASE("failback does not return to a node that has barely enough") {
     Scene s = short_scene();
     s.group("a").failback = true;
