@@ -136,7 +136,7 @@ TEST_CASE("what a killed daemon's start script died of is not the result of the 
     const auto request = fixture.request(waiting_script(fixture, 0));
     ask_and_leave(socket, request, soon());
     REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 1; }));
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     touch(fixture.path("go"));
     const auto result = fixture.client().run(request, soon());
     REQUIRE(result);
@@ -154,13 +154,13 @@ TEST_CASE("a run that was killed for a new activation leaves no result, and its 
     const auto request = fixture.request(waiting_script(fixture, 0));
     ask_and_leave(socket, request, soon());
     REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 1; }));
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     CHECK(wait_until([&] { return fixture.client().list()->empty(); }));
     CHECK(ask(socket, {Verb::kFetch, request, soon()}).error);
 
     auto waiting = std::async(std::launch::async, [&] { return Client(socket).run(request, soon()); });
     REQUIRE(wait_until([&] { return lines(fixture.path("runs")) == 2; }));
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     const auto killed = waiting.get();
     REQUIRE(killed);
     CHECK(killed->signal == SIGTERM);
@@ -192,7 +192,7 @@ TEST_CASE("a killed helper: the service goes on, the running script is found aga
     CHECK_THAT(result.error().message, Contains("web.nginx: the result of " + request.argv[0] + " is unknown") &&
                                            Contains("processes are in its cgroup"));
     CHECK(lines(fixture.path("runs")) == 1);
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     CHECK(fixture.processes().empty());
     CHECK(wait_until([&] { return fixture.client().list()->empty(); }));
 }
@@ -325,7 +325,7 @@ TEST_CASE(
     const auto started = fixture.client().started("web", "nginx");
     CHECK(started->main == fixture.processes()[0]);
     CHECK(started->main_alive);
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     request.argv = {"/usr/bin/true"};
     REQUIRE(fixture.client().run(request, soon()));
     CHECK(fixture.client().started("web", "nginx")->active);
@@ -341,7 +341,7 @@ TEST_CASE("a cgroup is emptied: by SIGTERM when heeded, by SIGKILL when not, fro
     request.background = true;
     REQUIRE(fixture.client().run(request, soon()));
     Instant begin = host::boot_now();
-    REQUIRE(fixture.client().kill_all("web", "nginx", soon(500ms)));
+    REQUIRE(fixture.client().kill_all("web", "nginx", soon()));
     CHECK(host::boot_now() - begin < 1s);
     CHECK(fixture.processes().empty());
 
