@@ -38,7 +38,7 @@ def parser():
         return sub
 
     up = verb("up", "build and start a cluster", do_up)
-    up.add_argument("nodes", nargs="?", type=int, choices=range(2, 6), default=2, metavar="N", help="2 to 5 nodes (default 2)")
+    up.add_argument("nodes", nargs="?", type=int, choices=range(2, 17), default=2, metavar="N", help="2 to 16 nodes (default 2)")
     up.add_argument("--profile", default="lan", choices=("fast", "lan", "vm", "san", "test"), help="timing profile (default lan)")
     up.add_argument("--no-witness", action="store_true", help="two nodes alone: arbitration option tie")
     up.add_argument("--config", metavar="FILE", help="cluster.toml to use instead of the built-in one")

@@ -239,6 +239,12 @@ class DevCluster:
             known["cuts"] += [cut for cut in added if cut not in known["cuts"]]
             self._switch().set_cuts(known["cuts"])
 
+    def cut_sets(self, one, other):
+        """Every machine of the one set from every machine of the other, at once, on every network."""
+        with state.changing(self.paths) as known:
+            known["cuts"] += [[x, y, n] for n in self._switch().networks for a in one for b in other for x, y in ((a, b), (b, a))]
+            self._switch().set_cuts(known["cuts"])
+
     def heal(self, a=None, b=None, net=None):
         """Takes back all cuts, or those between a and b, or those on `net`."""
         def taken_back(cut):

@@ -190,6 +190,22 @@ def mirrored(nodes, profile, more=""):
                         '[[group.resource]]\ntype = "fip"\nname = "fip1"'), scripts
 
 
+def dummies(nodes, profile, groups):
+    """(cluster.toml, scripts) with that many groups of one dummy resource."""
+    order = ", ".join(f'"{node}"' for node in nodes)
+    text = base(nodes, True, profile)
+    for number in range(1, groups + 1):
+        text += f"""
+[[group]]
+name = "g{number}"
+nodes = [{order}]
+[[group.resource]]
+type = "dummy"
+name = "d{number}"
+"""
+    return text, {}
+
+
 # Of the acceptance evaluation: groups A and B, each a mirror disk -> a floating address -> PostgreSQL on it, and the management
 # group T.
 ACCEPTANCE = {"A": ("node1", "node2"), "B": ("node2", "node1")}

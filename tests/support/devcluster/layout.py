@@ -1,7 +1,7 @@
 """Names, addresses and paths of a development cluster. Nothing here touches the machine.
 
-Machines: node1 .. node5, "witness", "client". Networks: net1 10.77.1.0/24, net2 10.77.2.0/24, on request mirror
-10.77.3.0/24 (nodes only). Host parts: nodes .1 .2 ..., witness .9, client .200; IPv6 fd77:NETWORK::HOST/64.
+Machines: node1 .. node16, "witness", "client". Networks: net1 10.77.1.0/24, net2 10.77.2.0/24, on request mirror
+10.77.3.0/24 (nodes only). Host parts: nodes .1 to .8 and .19 to .26, witness .9, client .200; IPv6 fd77:NETWORK::HOST/64.
 MAC addresses are fixed, as those of a real machine are: a node that boots again keeps the neighbours' caches valid.
 """
 
@@ -11,12 +11,12 @@ import re
 
 from .errors import DevClusterError
 
-MAX_NODES = 5
+MAX_NODES = 16
 NETWORKS = {"net1": 1, "net2": 2, "mirror": 3}
 WITNESS = "witness"
 DISK_DIRECTORY = "/srv"  # in a node: where the files of its mirror disks lie
 CLIENT = "client"
-HOST_OF = {**{f"node{n}": n for n in range(1, MAX_NODES + 1)}, WITNESS: 9, CLIENT: 200}
+HOST_OF = {**{f"node{n}": n if n < 9 else n + 10 for n in range(1, MAX_NODES + 1)}, WITNESS: 9, CLIENT: 200}
 
 
 def machine_names(nodes, witness, client):

@@ -6,7 +6,7 @@ import sys
 
 from devcluster import DevCluster, DevClusterError
 
-from . import calm, failover, figures, mirror_bench
+from . import calm, failover, figures, mirror_bench, sizes
 from .prepare import prepare, show_logs
 from .screen import BOLD, Screen
 
@@ -26,6 +26,11 @@ of the other node: the longest time without an acknowledged commit)."""
 MIRROR = """\
 fio on the raw file, on the mirror's device without its peer, and with it: throughput, and the ratios of each round."""
 
+SIZE = """\
+Two nodes with one group and with many groups of dummy resources: from the start of the daemons, from a node's leaving and from its
+loss of power until every group is Online. Then clusters of 2, 4, 8 ... nodes: forming, the leader's loss of power, cost of a node
+while nothing happens."""
+
 CALM = """\
 Loads the machine (4 busy loops, memory and fsync pressure) and counts suspensions and moves: both must be 0."""
 
@@ -33,7 +38,7 @@ Loads the machine (4 busy loops, memory and fsync pressure) and counts suspensio
 def parser():
     top = argparse.ArgumentParser(prog="scripts/bench", description=DESCRIPTION,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="failover|calm|mirror")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="failover|calm|mirror|size")
 
     def verb(name, text, profiles):
         sub = verbs.add_parser(name, help=text.splitlines()[0], description=text,
@@ -51,6 +56,10 @@ def parser():
     speed = verb("mirror", MIRROR, ("fast", "lan"))
     speed.add_argument("--rounds", type=count, default=3, metavar="N", help="(default 3)")
     speed.add_argument("--seconds", type=count, default=3, metavar="N", help="of each measurement (default 3)")
+    size = verb("size", SIZE, ("fast", "lan"))
+    size.add_argument("--groups", type=count, default=100, metavar="N", help="(default 100)")
+    size.add_argument("--nodes", type=int, choices=range(2, 17), default=16, metavar="N", help="(default 16)")
+    size.add_argument("--seconds", type=count, default=20, metavar="N", help="of the idle measurement (default 20)")
     verb("calm", CALM, ("fast", "lan", "vm")).add_argument("--seconds", type=count, default=60, metavar="N",
                                                             help="how long (default 60)")
     return top
@@ -97,6 +106,8 @@ def main():
     args = parser().parse_args()
     screen = Screen()
     prepare(screen)
+    if args.verb == "size":
+        return sizes.run(args, screen, show)
     cluster = make_cluster(args)
     cluster.down()
     screen.line(screen.paint(f"bench {args.verb}", BOLD) + f", profile {args.profile}")
