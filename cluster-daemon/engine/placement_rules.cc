@@ -122,7 +122,9 @@ void apply_dynamic(const Question& q, Verdicts& verdicts) {
     const Health health = health_of(q);
     verdicts.worth.errors = health.errors;
     verdicts.worth.cautions = health.cautions;
-    if (health.errors > 0 && (!q.group.forced_failover || q.asker == Asker::kImprovement))
+    const GroupEntry* entry = entry_of(q.document, q.group.name);
+    const bool home = entry != nullptr && home_of(*entry) == q.node;  // where it ran it may start again
+    if (health.errors > 0 && !home && (!q.group.forced_failover || q.asker == Asker::kImprovement))
         forbid(verdicts, Fitness::kUnfit, "monitor " + health.error + " reports an error there");
     if (!q.group.smart_failover) return;
     const NodeReport* report = report_of(q.input, q.document, q.node);

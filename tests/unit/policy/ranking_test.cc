@@ -95,6 +95,14 @@ TEST_CASE("dynamic: equal health falls back to the order, smart looks at free me
     }
 }
 
+TEST_CASE("dynamic: a group may start again where it ran although a monitor reports an error there") {
+    Scene s = dynamic();
+    s.monitor_state(n1, "net", MonitorState::kError);
+    s.report_state(n1, GroupState::kStopped);
+    s.settle();
+    CHECK(s.owner() == n1);
+}
+
 TEST_CASE("dynamic: a report of an earlier incarnation says nothing") {
     Scene s = dynamic();
     s.monitor_state(n2, "net", MonitorState::kError);
