@@ -30,6 +30,8 @@ constexpr Option kLogOptions[] = {
 };
 constexpr Option kSimulateOptions[] = {
     {"--status", V::kText, "FILE", "Ask about a saved `kagami status --json` instead of the running cluster."},
+    {"--config", V::kText, "FILE",
+     "With --status: the configuration that was in force; default: that of this machine."},
 };
 constexpr Option kAcceptOptions[] = {
     {"--nodes", V::kTexts, "NODE", "The two nodes, the home of A and T first: given twice. Required."},
@@ -173,11 +175,13 @@ constexpr Command kLooking[] = {
      run_doctor},
     {"accept", "", "Put a two-node cluster to the test: twenty operations, and where its groups must be after each.",
      "Run it on a third machine, before going live and after a recovery: both nodes are shut down and booted several "
-     "times. Two groups, A with its primary on the first node and B on the second, and a management group T are needed.",
+     "times. Two groups, A with its primary on the first node and B on the second, and a management group T are "
+     "needed.",
      Effect::kSetsUp, kAcceptOptions, run_accept},
     {"simulate", "EVENT...", "Say what the cluster would do; nothing changes.",
      "EVENT: \"power-off NODE\", \"shutdown NODE\", \"reboot NODE\", \"cut NODE NODE\", \"cut NODE all\", "
-     "\"move GROUP [NODE]\", \"stop GROUP\", \"kill-resource RESOURCE\"; several with a comma between. The answer: "
+     "\"move GROUP [NODE]\", \"stop GROUP\", \"kill-resource RESOURCE\"; several with a comma between; \"witness\" may "
+     "stand for a NODE that is powered off or cut. The answer: "
      "where each group goes, after how long, why, the risk for data, and what keeps it from going well.",
      Effect::kReads, kSimulateOptions, run_simulate},
     {"explain",

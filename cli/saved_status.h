@@ -1,13 +1,16 @@
-// `simulate` on a saved `kagami status --json`.
+// `simulate` on a saved `kagami status --json` and the configuration that was in force: the same pure what_if() that
+// the daemon answers with.
 #pragma once
 
 #include <string>
 
-#include "common/result.h"
+#include "cli/command.h"
 #include "proto/control.pb.h"
 
 namespace kagami::cli {
 
-Result<control::v1::SimulateAnswer> simulate_saved(const std::string& file, const std::string& event);
+// `config_file` empty: the configuration in force on this machine, else the person's.
+Result<control::v1::SimulateAnswer> simulate_saved(Session& session, const std::string& status_file,
+                                                   const std::string& config_file, const std::string& events);
 
 }  // namespace kagami::cli

@@ -95,7 +95,8 @@ int run_doctor(Session& session, const Arguments& arguments) {
 }
 
 int run_simulate(Session& session, const Arguments& arguments) {
-    const auto answer = arguments.has("status") ? simulate_saved(arguments.text("status"), arguments.positional)
+    const auto answer = arguments.has("status") ? simulate_saved(session, arguments.text("status"),
+                                                                 arguments.text("config"), arguments.positional)
                                                 : ask<pb::SimulateAnswer>(session, [&](Client& client) {
                                                       pb::SimulateRequest request;
                                                       request.set_what(arguments.positional);

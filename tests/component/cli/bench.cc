@@ -23,14 +23,14 @@ constexpr config::Parameter kMirror[] = {
     {"mode", config::ParameterKind::kString, false, "sync", 0, 0, "A mode."},
     {"port", config::ParameterKind::kInteger, false, "29011", 1, 65535, "A port."}};
 
-const config::TypeCatalogue& types() {
+}  // namespace
+
+const config::TypeCatalogue& bench_types() {
     static const config::TypeCatalogue all{
         {{"dummy", "Does nothing.", kDummy, {}, false, {}}, {"md", "A mirror disk.", kMirror, {}, false, {}}},
         {{"userw", "Stall.", {}, {}, false, {}}}};
     return all;
 }
-
-}  // namespace
 
 const std::string kValidToml = R"([cluster]
 name = "demo"
@@ -71,7 +71,7 @@ int Bench::run_with(Program program, const std::vector<std::string>& arguments, 
     std::ostringstream out_stream;
     std::ostringstream err_stream;
     std::istringstream in_stream(input);
-    Session session{{out_stream, err_stream, in_stream, false, terminal, false}, places, types()};
+    Session session{{out_stream, err_stream, in_stream, false, terminal, false}, places, bench_types()};
     const int code = program(session, arguments);
     out = out_stream.str();
     err = err_stream.str();

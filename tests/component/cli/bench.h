@@ -11,6 +11,8 @@ namespace kagami::cli {
 
 extern const std::string kValidToml;  // two nodes and a witness, a group of type dummy
 
+const config::TypeCatalogue& bench_types();  // the types that it knows
+
 class Bench {
  public:
     Bench();
