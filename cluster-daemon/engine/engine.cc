@@ -330,7 +330,8 @@ void Engine::Impl::begin_activations(Instant now) {
     if (activations.empty() || !published) return;
     for (HeldCommand& held : std::exchange(activations, {})) {
         const GuardGroupState state = guard_state_of(group_of(held.command));
-        const bool covered = guard.alive && now < reg.run_until() && state != GuardGroupState::kSuspended;
+        const bool covered =
+            guard.alive && !unmanaged && now < reg.run_until() && state != GuardGroupState::kSuspended;
         if (state == GuardGroupState::kKilled || state == GuardGroupState::kKillFailed) {
             never_begun(held.command, now);
         } else if (covered && ledger.is_durable(held.after_persist)) {

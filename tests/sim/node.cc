@@ -254,10 +254,22 @@ void Node::run(const engine::Command& command) {
         void operator()(const engine::CheckMonitor& c) const { node.machine_.check(c); }
         void operator()(const engine::WatchMonitor& c) const { node.machine_.watch(c); }
         void operator()(const engine::RunRecoveryScript& c) const { script(c.operation, c.monitor); }
-        void operator()(const engine::RunResourceScript& c) const { script(c.operation, c.resource); }
+        void operator()(const engine::RunResourceScript& c) const {
+            engine::RunResource step;  // of a script beside an activation the same is true
+            step.group = c.group;
+            step.resource = c.resource;
+            step.action = c.deactivating || c.moment == engine::ScriptMoment::kBeforeFinal
+                              ? engine::ResourceAction::kDeactivate
+                              : engine::ResourceAction::kActivate;
+            node.world_.checker().on_run(node, step);
+            script(c.operation, c.resource);
+        }
         void script(uint64_t operation, const std::string& name) const {
-            const bool ok = node.machine_.next_script_ends_well(name);
-            node.world_.queue().after(20ms, [n = &node, operation, ok, life = node.daemon_life_] {
+            const bool calm = node.world_.calm();
+            const bool bad_luck = !calm && node.world_.random().chance(0.06);
+            const bool ok = !bad_luck && node.machine_.next_script_ends_well(name);
+            const Duration takes = calm ? Duration(20ms) : node.world_.random().between(5ms, 3s);
+            node.world_.queue().after(takes, [n = &node, operation, ok, life = node.daemon_life_] {
                 if (life == n->daemon_life_) n->feed(engine::ScriptDone{operation, ok, ok ? "" : "it ended with 1"});
             });
         }

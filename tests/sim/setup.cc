@@ -59,6 +59,11 @@ std::string monitor_text(const std::string& name, const std::string& target) {
            "\"\ninterval = \"30s\"\non_error = { restart = 2, failover = 1 }\n";
 }
 
+// Of the last resource: the path of a script around each of its steps.
+constexpr const char* kStepScripts =
+    "scripts = { before_activation = \"/opt/a\", after_activation = \"/opt/b\", before_deactivation = \"/opt/c\", "
+    "after_deactivation = \"/opt/d\", before_final = \"/opt/e\" }\n";
+
 std::string group_text(const std::string& name, const std::string& keys, int nodes, int first) {
     const std::string order = order_text(nodes, first, nodes);
     return "[[group]]\nname = \"" + name + "\"\nnodes = [" + order + "]\n" + keys +
@@ -123,6 +128,7 @@ std::string write_toml(const Shape& shape) {
     if (shape.app_version != 0) text += "start = \"start" + std::to_string(shape.app_version) + ".sh\"\n";
     text += group_text("db", shape.waits ? "start_wait = { groups = [\"web\"], timeout = \"20s\", on_timeout = \"go-on\" }\n" : "",
                        shape.nodes, 1);
+    text += kStepScripts;
     if (shape.strict_group) text += group_text("vol", "exclusion = \"strict\"\n", shape.nodes, 0);
     if (shape.manual_group) text += group_text("batch", "failover = \"manual\"\n", shape.nodes, 1);
     if (shape.monitors) {
