@@ -13,6 +13,7 @@
 #include "cluster-daemon/runtime/daemon/control_config.h"
 #include "cluster-daemon/runtime/daemon/control_reads.h"
 #include "cluster-daemon/runtime/daemon/control_requests.h"
+#include "cluster-daemon/runtime/daemon/control_simulate.h"
 #include "cluster-daemon/runtime/daemon/doctor.h"
 #include "common/config/bundle.h"
 #include "proto/control.grpc.pb.h"
@@ -173,6 +174,11 @@ class Service final : public proto::Control::Service {
     grpc::Status ConfigHistory(ServerContext*, const proto::ConfigHistoryRequest* in,
                                proto::ConfigHistoryAnswer* answer) override {
         return to_grpc(config_history(backend_, in->limit() == 0 ? 20 : in->limit(), *answer));
+    }
+
+    grpc::Status Simulate(ServerContext*, const proto::SimulateRequest* in, proto::SimulateAnswer* answer) override {
+        simulate(backend_.status(), in->what(), *answer);
+        return grpc::Status::OK;
     }
 
     grpc::Status Doctor(ServerContext*, const proto::DoctorRequest*, proto::DoctorAnswer* answer) override {
