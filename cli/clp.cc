@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/client.h"
+#include "cli/clp_prints.h"
 
 namespace kagami::cli {
 namespace {
@@ -33,7 +34,8 @@ int usage_error(const Session& session, const ClpCommand& command, const Error& 
 
 // Carries the verb out; what it says on the way goes to stderr, as it would.
 int carry_out(Session& session, const ClpVerb& verb) {
-    const int code = run(session, verb.words);
+    const std::optional<int> printed = run_clp_print(session, verb.words);
+    const int code = printed ? *printed : run(session, verb.words);
     if (code == 0 && verb.label != "-")
         session.console.out << (verb.label.empty() ? "" : verb.label + " : ") << "Command succeeded.\n" << std::flush;
     return code;
@@ -57,16 +59,16 @@ Result<ClpArguments> parse_clp(std::string_view command, std::span<const ClpOpti
         const size_t equals = given[i].starts_with("--") ? given[i].find('=') : std::string::npos;
         const std::string word = given[i].substr(0, equals);
         const ClpOption* option = find_option(options, word);
-        if (option == nullptr)
-            return fail(ErrorCode::kUsage, std::string(command) + ": unknown option " + word, "");
+        if (option == nullptr) return fail(ErrorCode::kUsage, std::string(command) + ": unknown option " + word, "");
         const bool in_next = equals == std::string::npos && option->value != ClpValue::kNone && i + 1 < given.size() &&
                              !given[i + 1].starts_with('-');
         if (option->value == ClpValue::kRequired && !in_next && equals == std::string::npos)
             return fail(ErrorCode::kUsage, std::string(command) + ": " + word + " needs a value", "");
         if (option->value == ClpValue::kNone && equals != std::string::npos)
             return fail(ErrorCode::kUsage, std::string(command) + ": " + word + " takes no value", "");
-        arguments.options[name_of(*option)] =
-            equals != std::string::npos ? given[i].substr(equals + 1) : in_next ? given[++i] : "";
+        arguments.options[name_of(*option)] = equals != std::string::npos ? given[i].substr(equals + 1)
+                                              : in_next                   ? given[++i]
+                                                                          : "";
     }
     return arguments;
 }
@@ -79,6 +81,10 @@ std::optional<int> run_clp(std::string_view name, Session& session, const std::v
     if (asks_for_help(arguments)) return session.console.out << command->usage, 0;
     const Result<ClpArguments> parsed = parse_clp(name, command->options, arguments);
     if (!parsed) return usage_error(session, *command, parsed.error());
+    if (!parsed->others.empty())  // else "clpdown node2" would end this server
+        return usage_error(
+            session, *command,
+            {ErrorCode::kUsage, std::string(name) + ": \"" + parsed->others.front() + "\" is not expected", ""});
     const AskStatus status = [&]() -> Result<control::v1::Status> {
         const auto client = Client::connect(session.places.socket);
         if (!client) return tl::unexpected(client.error());

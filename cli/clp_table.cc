@@ -14,13 +14,18 @@ tl::unexpected<Error> usage(std::string message) {
     return fail(ErrorCode::kUsage, std::move(message), "");
 }
 
+std::string dashed(const std::string& option) {
+    return (option.size() == 1 ? "-" : "--") + option;
+}
+
 // Of a choice of operations exactly one.
 Result<std::string> one_of(const ClpArguments& arguments, const std::vector<std::string>& operations,
                            const std::string& command) {
     std::string found;
     for (const std::string& each : operations) {
         if (!arguments.has(each)) continue;
-        if (!found.empty()) return usage(command + ": -" + found + " and -" + each + " exclude each other");
+        if (!found.empty())
+            return usage(command + ": " + dashed(found) + " and " + dashed(each) + " exclude each other");
         found = each;
     }
     if (found.empty()) return usage(command + ": no operation is given");
@@ -51,8 +56,9 @@ Result<std::vector<std::string>> groups_of(const ClpArguments& arguments, const 
     if (!arguments.text(operation).empty()) return std::vector<std::string>{arguments.text(operation)};
     const auto status = ask();
     if (!status) return tl::unexpected(status.error());
-    const std::string server =
-        operation == "m" && !arguments.has("h") ? status->answering_node() : operation == "s" ? "" : arguments.text("h");
+    const std::string server = operation == "m" && !arguments.has("h") ? status->answering_node()
+                               : operation == "s"                      ? ""
+                                                                       : arguments.text("h");
     std::vector<std::string> names;
     for (const auto& group : status->groups()) {
         const bool runs = !group.current_node().empty();
@@ -116,10 +122,10 @@ Verbs resource(const ClpArguments& arguments, const AskStatus& ask) {
 
 // ---- servers and the cluster ----
 
-constexpr ClpOption kClusterOptions[] = {{'s', "", V::kNone},       {'t', "", V::kNone},     {'r', "", V::kNone},
-                                         {'a', "", V::kNone},       {'h', "", V::kRequired}, {'w', "", V::kRequired},
-                                         {'\0', "suspend", V::kNone}, {'\0', "resume", V::kNone},
-                                         {'\0', "return", V::kNone}, {'\0', "force", V::kNone}};
+constexpr ClpOption kClusterOptions[] = {
+    {'s', "", V::kNone},        {'t', "", V::kNone},      {'r', "", V::kNone},         {'a', "", V::kNone},
+    {'h', "", V::kRequired},    {'w', "", V::kRequired},  {'\0', "suspend", V::kNone}, {'\0', "resume", V::kNone},
+    {'\0', "return", V::kNone}, {'\0', "force", V::kNone}};
 constexpr const char* kClusterUsage =
     "Usage: clpcl -s [-a]                 start the groups of the cluster\n"
     "       clpcl -t [-a | -h SERVER]     stop the cluster service here, on SERVER, or on all servers\n"
@@ -139,10 +145,10 @@ Verbs cluster(const ClpArguments& arguments, const AskStatus&) {
         return std::vector<ClpVerb>{{{"cluster", "start", "--yes", "--wait"}, "Start"}};
     }
     if (*operation == "r")
-        return fail(ErrorCode::kRefused, "the service is not restarted as a whole: a daemon that restarts stops no group",
+        return fail(ErrorCode::kRefused,
+                    "the service is not restarted as a whole: a daemon that restarts stops no group",
                     "restart one group with clpgrp -t and -s, or the cluster with clpstdn -r");
-    if (*operation == "suspend")
-        return std::vector<ClpVerb>{{{"maintenance", "begin", "--for", "24h"}, "Suspend"}};
+    if (*operation == "suspend") return std::vector<ClpVerb>{{{"maintenance", "begin", "--for", "24h"}, "Suspend"}};
     if (*operation == "resume") return std::vector<ClpVerb>{{{"maintenance", "end"}, "Resume"}};
     if (*operation == "return") {
         std::vector<std::string> words = {"node", "return"};
@@ -190,14 +196,14 @@ Verbs start_wait(const ClpArguments& arguments, const AskStatus&) {
 
 // ---- monitors ----
 
-constexpr ClpOption kMonitorOptions[] = {{'s', "", V::kNone}, {'r', "", V::kNone},     {'c', "", V::kNone},
-                                         {'v', "", V::kNone}, {'e', "", V::kNone},     {'n', "", V::kNone},
+constexpr ClpOption kMonitorOptions[] = {{'s', "", V::kNone},     {'r', "", V::kNone},     {'c', "", V::kNone},
+                                         {'v', "", V::kNone},     {'e', "", V::kNone},     {'n', "", V::kNone},
                                          {'h', "", V::kRequired}, {'m', "", V::kRequired}, {'w', "", V::kRequired}};
 constexpr const char* kMonitorUsage =
     "Usage: clpmonctrl -s [-h SERVER] [-m MONITOR]    suspend monitors\n"
     "       clpmonctrl -r [-h SERVER] [-m MONITOR]    resume them\n"
     "       clpmonctrl -c [-h SERVER] [-m MONITOR]    reset their recovery counters\n"
-    "       clpmonctrl -v                             show the counters\n"
+    "       clpmonctrl -v [-h SERVER] [-m MONITOR]    show the counters\n"
     "       clpmonctrl -e [-h SERVER] -m MONITOR      dummy failure: it reports an error whatever it finds\n"
     "       clpmonctrl -n [-h SERVER] [-m MONITOR]    end dummy failures\n\n"
     "See also: kagami monitor\n";
@@ -207,7 +213,8 @@ Verbs monitor(const ClpArguments& arguments, const AskStatus&) {
         {"s", "suspend"}, {"r", "resume"}, {"c", "clear"}, {"e", "fail"}, {"n", "unfail"}};
     const auto operation = one_of(arguments, {"s", "r", "c", "v", "e", "n"}, "clpmonctrl");
     if (!operation) return tl::unexpected(operation.error());
-    if (*operation == "v") return std::vector<ClpVerb>{{{"monitor-counters"}, "-"}};
+    if (*operation == "v")
+        return std::vector<ClpVerb>{{{"monitor-counters", arguments.text("h"), arguments.text("m")}, "-"}};
     if (*operation == "e" && !arguments.has("m")) return usage("clpmonctrl: -e needs -m MONITOR");
     std::vector<std::string> words = {"monitor", kVerbs.at(*operation)};
     if (arguments.has("m")) words.push_back(arguments.text("m"));
@@ -275,9 +282,9 @@ Verbs reboots(const ClpArguments& arguments, const AskStatus& ask) {
 
 // ---- messages, logs, configuration ----
 
-constexpr ClpOption kMessageOptions[] = {{'m', "", V::kRequired},     {'l', "", V::kRequired},    {'i', "", V::kRequired},
-                                         {'\0', "syslog", V::kNone},  {'\0', "alert", V::kNone},  {'\0', "mail", V::kNone},
-                                         {'\0', "trap", V::kNone}};
+constexpr ClpOption kMessageOptions[] = {
+    {'m', "", V::kRequired},   {'l', "", V::kRequired},  {'i', "", V::kRequired}, {'\0', "syslog", V::kNone},
+    {'\0', "alert", V::kNone}, {'\0', "mail", V::kNone}, {'\0', "trap", V::kNone}};
 constexpr const char* kMessageUsage =
     "Usage: clplogcmd -m MESSAGE [-l ERR | WARN | INFO] [-i ID] [--syslog] [--alert] [--mail]\n\n"
     "See also: kagami notify\n";
@@ -313,6 +320,57 @@ Verbs collect(const ClpArguments& arguments, const AskStatus& ask) {
     return std::vector<ClpVerb>{{std::move(words), ""}};
 }
 
+// The configuration is one for all servers: it is put in force on all, or on none.
+constexpr ClpOption kConfigOptions[] = {{'\0', "push", V::kNone},  {'\0', "pull", V::kNone},   {'l', "", V::kNone},
+                                        {'w', "", V::kNone},       {'x', "", V::kRequired},    {'h', "", V::kRequired},
+                                        {'\0', "force", V::kNone}, {'\0', "nocheck", V::kNone}};
+constexpr const char* kConfigUsage =
+    "Usage: clpcfctrl --push [-l] [-x DIR]              put DIR/cluster.toml and DIR/scripts in force on all servers\n"
+    "       clpcfctrl --pull [-l] [-x DIR] [--force]    write the configuration in force into DIR\n\n"
+    "Without -x: the current directory. --nocheck is accepted; what is pushed is checked all the same.\n"
+    "See also: kagami config\n";
+
+Verbs configuration(const ClpArguments& arguments, const AskStatus&) {
+    const auto operation = one_of(arguments, {"push", "pull"}, "clpcfctrl");
+    if (!operation) return tl::unexpected(operation.error());
+    if (arguments.has("l") && arguments.has("w")) return usage("clpcfctrl: -l and -w exclude each other");
+    if (arguments.has("w"))
+        return fail(ErrorCode::kRefused, "the configuration has one form of file, that of Linux", "give -l");
+    const std::string directory = arguments.has("x") ? arguments.text("x") : ".";
+    if (*operation == "pull")
+        return std::vector<ClpVerb>{{{"pull-configuration", directory, arguments.has("force") ? "force" : ""}, ""}};
+    if (arguments.has("h"))
+        return fail(ErrorCode::kRefused, "a configuration is not sent to one server: it is in force on all or on none",
+                    "leave -h " + arguments.text("h") + " away");
+    std::vector<std::string> words = {"config", "apply", directory + "/cluster.toml", "--yes", "--wait"};
+    if (arguments.has("force")) words.emplace_back("--force");
+    return std::vector<ClpVerb>{{std::move(words), ""}};
+}
+
+constexpr ClpOption kCheckOptions[] = {{'o', "", V::kRequired}, {'i', "", V::kRequired}};
+constexpr const char* kCheckUsage =
+    "Usage: clpcfchk -o DIR [-i DIR]    check the configuration in force, or the one in -i DIR, and write the results\n"
+    "                                   to cfcheck.csv in -o DIR: a row with TRUE or FALSE for each object\n\n"
+    "See also: kagami config check, kagami doctor\n";
+
+Verbs check(const ClpArguments& arguments, const AskStatus&) {
+    if (!arguments.has("o")) return usage("clpcfchk: -o DIR is needed");
+    return std::vector<ClpVerb>{{{"check-configuration", arguments.text("o"), arguments.text("i")}, ""}};
+}
+
+constexpr ClpOption kTimesOptions[] = {{'g', "", V::kRequired}, {'m', "", V::kRequired}};
+constexpr const char* kTimesUsage =
+    "Usage: clpperfc -g GROUP      how long its last start and stop took on this server, in milliseconds\n"
+    "       clpperfc -m MONITOR    how long its last check took on this server\n\n"
+    "See also: kagami statistics\n";
+
+Verbs times(const ClpArguments& arguments, const AskStatus&) {
+    const auto operation = one_of(arguments, {"g", "m"}, "clpperfc");
+    if (!operation) return tl::unexpected(operation.error());
+    return std::vector<ClpVerb>{
+        {{*operation == "g" ? "group-times" : "monitor-times", arguments.text(*operation)}, "-"}};
+}
+
 constexpr ClpOption kHealthOptions[] = {{'t', "", V::kRequired}};
 constexpr const char* kHealthUsage =
     "Usage: clphealthchk [-t { pm | rc | rm | nm }]    status 0: healthy; else 1, and what is wrong\n\n"
@@ -327,12 +385,13 @@ Verbs health(const ClpArguments& arguments, const AskStatus& ask) {
     if (!status->quorum())
         return fail(ErrorCode::kFailed, "this server has no lease: it may run nothing", "see kagami why cluster");
     if (status->guard().state() != "Normal")
-        return fail(ErrorCode::kFailed, "the guard of this server is " + status->guard().state() + ": " + status->guard().message(),
+        return fail(ErrorCode::kFailed,
+                    "the guard of this server is " + status->guard().state() + ": " + status->guard().message(),
                     "see kagami doctor");
     return std::vector<ClpVerb>{};
 }
 
-constexpr std::array<ClpCommand, 12> kCommands = {{
+constexpr std::array<ClpCommand, 15> kCommands = {{
     {"clpgrp", kGroupUsage, kGroupOptions, group},
     {"clprsc", kResourceUsage, kResourceOptions, resource},
     {"clpcl", kClusterUsage, kClusterOptions, cluster},
@@ -344,6 +403,9 @@ constexpr std::array<ClpCommand, 12> kCommands = {{
     {"clpregctrl", kRebootUsage, kRebootOptions, reboots},
     {"clplogcmd", kMessageUsage, kMessageOptions, message},
     {"clplogcc", kCollectUsage, kCollectOptions, collect},
+    {"clpcfctrl", kConfigUsage, kConfigOptions, configuration},
+    {"clpcfchk", kCheckUsage, kCheckOptions, check},
+    {"clpperfc", kTimesUsage, kTimesOptions, times},
     {"clphealthchk", kHealthUsage, kHealthOptions, health},
 }};
 

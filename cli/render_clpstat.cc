@@ -1,8 +1,7 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "cli/render.h"
+#include "cli/render_clpstat.h"
 
 namespace kagami::cli {
 namespace {
@@ -35,32 +34,8 @@ std::string spaced(size_t indent, const std::string& name, bool long_names) {
     return text.append(text.size() < kColon ? kColon - text.size() : 1, ' ');
 }
 
-std::vector<std::string> heartbeat_networks(const pb::Status& status) {
-    for (const pb::Node& node : status.nodes()) {
-        std::vector<std::string> networks;
-        for (const pb::Path& path : node.paths()) networks.push_back(path.network());
-        if (!networks.empty()) return networks;
-    }
-    return {};
-}
-
-// The answering node itself: as good as its best path to anybody, Caution when some are broken.
-std::string local_state(const pb::Status& status, const std::string& network) {
-    size_t good = 0;
-    size_t all = 0;
-    for (const pb::Node& node : status.nodes()) {
-        for (const pb::Path& path : node.paths()) {
-            if (path.network() != network) continue;
-            ++all;
-            if (path.state() == "Normal") ++good;
-        }
-    }
-    if (good == all) return "Normal";
-    return good > 0 ? "Caution" : "Error";
-}
-
 std::string path_state(const pb::Status& status, const pb::Node& node, const std::string& network) {
-    if (node.name() == status.answering_node() && node.paths().empty()) return local_state(status, network);
+    if (node.name() == status.answering_node() && node.paths().empty()) return own_heartbeat_state(status, network);
     for (const pb::Path& path : node.paths()) {
         if (path.network() == network) return path.state();
     }
@@ -111,10 +86,32 @@ std::string monitors(const pb::Status& status, bool long_names) {
 
 }  // namespace
 
+std::vector<std::string> heartbeat_networks(const pb::Status& status) {
+    for (const pb::Node& node : status.nodes()) {
+        std::vector<std::string> networks;
+        for (const pb::Path& path : node.paths()) networks.push_back(path.network());
+        if (!networks.empty()) return networks;
+    }
+    return {};
+}
+
+std::string own_heartbeat_state(const pb::Status& status, const std::string& network) {
+    size_t good = 0;
+    size_t all = 0;
+    for (const pb::Node& node : status.nodes()) {
+        for (const pb::Path& path : node.paths()) {
+            if (path.network() != network) continue;
+            ++all;
+            if (path.state() == "Normal") ++good;
+        }
+    }
+    if (good == all) return "Normal";
+    return good > 0 ? "Caution" : "Error";
+}
+
 std::string render_clpstat(const pb::Status& status, bool long_names) {
-    return std::string(24, '=') + "  CLUSTER STATUS  " + std::string(27, '=') + "\n" +
-           " Cluster : " + status.cluster_name() + "\n" + servers(status, long_names) + groups(status, long_names) +
-           monitors(status, long_names) + std::string(69, '=') + "\n";
+    return clpstat_frame("CLUSTER STATUS") + " Cluster : " + status.cluster_name() + "\n" +
+           servers(status, long_names) + groups(status, long_names) + monitors(status, long_names) + clpstat_end();
 }
 
 }  // namespace kagami::cli

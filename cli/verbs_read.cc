@@ -1,7 +1,6 @@
 #include <chrono>
 #include <thread>
 
-#include "cli/bundle_files.h"
 #include "cli/read.h"
 #include "cli/render.h"
 #include "cli/verbs.h"
@@ -101,45 +100,6 @@ int run_config_history(Session& session, const Arguments& arguments) {
     return read_and_print<pb::ConfigHistoryAnswer>(
         session, arguments, "config-history", [&](Client& client) { return client.config_history(request); },
         render_history);
-}
-
-namespace {
-
-// The layout from the configuration alone, when no daemon answers.
-int clpstat_without_daemon(Session& session, const Error& error, bool long_names) {
-    for (const std::string& path : {active_config_path(session.places), default_config_path(session.places)}) {
-        const auto bundle = load_bundle(path);
-        if (!bundle) continue;
-        const auto parsed = config::parse(bundle->text, path, session.types);
-        if (!parsed.config) continue;
-        session.console.out << render_clpstat(offline_status(*parsed.config), long_names);
-        break;
-    }
-    return report(session.console, error);
-}
-
-}  // namespace
-
-int run_clpstat(Session& session, const std::vector<std::string>& arguments) {
-    bool long_names = false;
-    for (const std::string& argument : arguments) {
-        if (argument == "--long") {
-            long_names = true;
-        } else if (argument == "-h" || argument == "--help") {
-            session.console.out << "Usage: clpstat [-s] [--long]\n\nThe cluster's status. --long does not cut names. "
-                                   "See also: kagami status\n";
-            return 0;
-        } else if (argument != "-s") {
-            return report(session.console,
-                          {ErrorCode::kUsage, "clpstat: unknown option " + argument, "known: -s, --long"});
-        }
-    }
-    const auto client = Client::connect(session.places.socket);
-    if (!client) return clpstat_without_daemon(session, client.error(), long_names);
-    const auto status = (*client)->status();
-    if (!status) return clpstat_without_daemon(session, status.error(), long_names);
-    session.console.out << render_clpstat(*status, long_names);
-    return 0;
 }
 
 }  // namespace kagami::cli
