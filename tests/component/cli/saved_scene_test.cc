@@ -61,6 +61,31 @@ TEST_CASE("a node of a saved status that loses power gives its group to the othe
     CHECK(other.groups[0].gap == Duration(0));
 }
 
+TEST_CASE("a mirror disk of a saved status goes only where its copy is current") {
+    Saved saved;
+    std::string toml = kValidToml;
+    toml.insert(toml.find("[[monitor]]"),
+                "[[group.resource]]\ntype = \"md\"\nname = \"md1\"\ndata = \"/dev/sdb1\"\nmetadata = \"/dev/sdb2\"\n");
+    const auto parsed = config::parse(toml, "cluster.toml", bench_types());
+    REQUIRE(parsed.config);
+    *saved.config = *parsed.config;
+    control::v1::Status with;
+    REQUIRE(google::protobuf::TextFormat::ParseFromString(
+        R"(mirrors { name: "md1" group: "web" state: "Normal" generation: "7:3f9a02c1" primary: "node1" connected: true
+           copies { node: "node1" node_id: 1 role: "primary" standing: "current" disk: "consistent" }
+           copies { node: "node2" node_id: 2 role: "secondary" standing: "current" disk: "consistent" } })",
+        &with));
+    *saved.status.mutable_mirrors() = with.mirrors();
+    CHECK(saved.ask("power-off node1").groups[0].to == NodeId{2});
+    CHECK_FALSE(saved.ask("power-off node1").data_risk);
+    saved.status.mutable_mirrors(0)->mutable_copies(1)->set_standing("stale");
+    saved.status.mutable_mirrors(0)->set_connected(false);
+    const engine::WhatIf seen = saved.ask("power-off node1");
+    CHECK(seen.groups[0].to == kNobody);
+    INFO(seen.data_sentence);
+    CHECK(seen.data_sentence.find("md1") != std::string::npos);
+}
+
 TEST_CASE("what persons have switched is in a saved status, too") {
     Saved saved;
     saved.status.mutable_failover()->set_state("Latched");
