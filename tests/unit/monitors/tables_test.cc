@@ -48,6 +48,54 @@ name = "m1"
     return all;
 }
 
+// Lines of a monitor, and a part of what is said about them.
+constexpr std::pair<const char*, const char*> kRefused[] = {
+    {"type = \"genw\"\nmode = \"often\"", "write one of \"sync\", \"async\""},
+    {"type = \"genw\"\nnormal = [\"256\"]", "is not an exit status"},
+    {"type = \"genw\"\nnormal = [\"00\"]", "is not an exit status"},
+    {"type = \"genw\"\ncaution = [\"x\"]", "is not an exit status"},
+    {"type = \"genw\"\nscript = \"../x.sh\"", "is neither a stored script nor an absolute path"},
+    {"type = \"diskw\"", "has no \"object\""},
+    {"type = \"diskw\"\nobject = \"sdb\"", "is not an absolute path"},
+    {"type = \"diskw\"\nobject = \"/dev/sdb\"\nmethod = \"look\"",
+     "write one of \"tur\", \"read\", \"read-direct\", \"write\""},
+    {"type = \"diskw\"\nobject = \"/dev/sdb\"\nsize = 0", "out of range 1 to 99999999"},
+    {"type = \"diskw\"\nobject = \"/dev/sdb\"\ndisk_full = \"ignore\"",
+     "write one of \"error\", \"caution\", \"normal\""},
+    {"type = \"psw\"", "has no \"process\""},
+    {"type = \"psw\"\nprocess = \"\"", "means every process"},
+    {"type = \"psw\"\nprocess = \"* *\"", "means every process"},
+    {"type = \"psw\"\nprocess = \"x\"\nminimum = 1000", "out of range 1 to 999"},
+    {"type = \"arpw\"", "needs a target"},
+    {"type = \"mtw\"\nmonitors = []", "monitors is empty"},
+    {"type = \"mtw\"\nmonitors = [\"m00\"]", "monitor m1: \"m00\" is no monitor; did you mean \"m0\"?"},
+    {"type = \"mtw\"\nmonitors = [\"m0\", \"m1\"]", "monitor m1: \"m1\" is of type mtw"},
+    {"type = \"mtw\"\nmonitors = [\"m0\"]\nnode.node2 = { monitors = [\"m7\"] }", "\"m7\" is no monitor"},
+    {"type = \"ipw\"\naddresses = []", "addresses is empty"},
+    {"type = \"mtw\"", "has no \"monitors\""},
+    {"type = \"mtw\"\nmonitors = [\"a b\"]", "is not the name of a monitor"},
+    {"type = \"mtw\"\nmonitors = [\"m0\", \"m0\"]", "stands there twice"},
+    {"type = \"mtw\"\nmonitors = [\"m0\"]\nerror_threshold = 0", "out of range"},
+    {"type = \"httpw\"\nserver = \"http://x\"", "is neither a host name nor an IP address"},
+    {"type = \"httpw\"\nserver = \"x/y\"", "is neither a host name nor an IP address"},
+    {"type = \"httpw\"\nserver = \"\"", "is neither a host name nor an IP address"},
+    {"type = \"httpw\"\nport = 65536", "out of range 1 to 65535"},
+    {"type = \"httpw\"\nuri = \"index.html\"", "is not a path of a URL"},
+    {"type = \"httpw\"\nuri = \"/a b\"", "is not a path of a URL"},
+    {"type = \"httpw\"\nmethod = \"POST\"", "write one of \"HEAD\", \"GET\""},
+    {"type = \"httpw\"\nexpect = [\"2xx\"]", "is not a status of HTTP"},
+    {"type = \"httpw\"\nexpect = [\"300-200\"]", "is not a status of HTTP"},
+    {"type = \"httpw\"\nexpect = [\"99\"]", "is not a status of HTTP"},
+    {"type = \"resw\"\nminimum_memory = -1", "out of range"},
+    {"type = \"resw\"\npath = \"data\"", "is not an absolute path"},
+    {"type = \"ipw\"\naddresses = [\"10.0.0.300\"]", "is not an IPv4 or IPv6 address"},
+    {"type = \"ipw\"\naddresses = [\"10.0.0.9\"]\nrule = \"some\"", "write one of \"any\", \"all\""},
+    {"type = \"miiw\"\ninterface = \"an interface\"", "is not the name of an interface"},
+    {"type = \"miiw\"\ninterface = \"\"", "is not the name of an interface"},
+    {"type = \"userw\"\nwrite_bytes = 10000000", "out of range 0 to 9999999"},
+    {"type = \"userw\"\ndirectory = \"tmp\"", "is not an absolute path"},
+};
+
 }  // namespace
 
 TEST_CASE("each kind is accepted with the least that it needs") {
@@ -63,53 +111,7 @@ TEST_CASE("each kind is accepted with the least that it needs") {
 }
 
 TEST_CASE("what a kind cannot use is refused with what to write instead") {
-    const std::pair<const char*, const char*> cases[] = {
-        {"type = \"genw\"\nmode = \"often\"", "write one of \"sync\", \"async\""},
-        {"type = \"genw\"\nnormal = [\"256\"]", "is not an exit status"},
-        {"type = \"genw\"\nnormal = [\"00\"]", "is not an exit status"},
-        {"type = \"genw\"\ncaution = [\"x\"]", "is not an exit status"},
-        {"type = \"genw\"\nscript = \"../x.sh\"", "is neither a stored script nor an absolute path"},
-        {"type = \"diskw\"", "has no \"object\""},
-        {"type = \"diskw\"\nobject = \"sdb\"", "is not an absolute path"},
-        {"type = \"diskw\"\nobject = \"/dev/sdb\"\nmethod = \"look\"",
-         "write one of \"tur\", \"read\", \"read-direct\", \"write\""},
-        {"type = \"diskw\"\nobject = \"/dev/sdb\"\nsize = 0", "out of range 1 to 99999999"},
-        {"type = \"diskw\"\nobject = \"/dev/sdb\"\ndisk_full = \"ignore\"",
-         "write one of \"error\", \"caution\", \"normal\""},
-        {"type = \"psw\"", "has no \"process\""},
-        {"type = \"psw\"\nprocess = \"\"", "means every process"},
-        {"type = \"psw\"\nprocess = \"* *\"", "means every process"},
-        {"type = \"psw\"\nprocess = \"x\"\nminimum = 1000", "out of range 1 to 999"},
-        {"type = \"arpw\"", "needs a target"},
-        {"type = \"mtw\"\nmonitors = []", "monitors is empty"},
-        {"type = \"mtw\"\nmonitors = [\"m00\"]", "monitor m1: \"m00\" is no monitor; did you mean \"m0\"?"},
-        {"type = \"mtw\"\nmonitors = [\"m0\", \"m1\"]", "monitor m1: \"m1\" is of type mtw"},
-        {"type = \"mtw\"\nmonitors = [\"m0\"]\nnode.node2 = { monitors = [\"m7\"] }", "\"m7\" is no monitor"},
-        {"type = \"ipw\"\naddresses = []", "addresses is empty"},
-        {"type = \"mtw\"", "has no \"monitors\""},
-        {"type = \"mtw\"\nmonitors = [\"a b\"]", "is not the name of a monitor"},
-        {"type = \"mtw\"\nmonitors = [\"m0\", \"m0\"]", "stands there twice"},
-        {"type = \"mtw\"\nmonitors = [\"m0\"]\nerror_threshold = 0", "out of range"},
-        {"type = \"httpw\"\nserver = \"http://x\"", "is neither a host name nor an IP address"},
-        {"type = \"httpw\"\nserver = \"x/y\"", "is neither a host name nor an IP address"},
-        {"type = \"httpw\"\nserver = \"\"", "is neither a host name nor an IP address"},
-        {"type = \"httpw\"\nport = 65536", "out of range 1 to 65535"},
-        {"type = \"httpw\"\nuri = \"index.html\"", "is not a path of a URL"},
-        {"type = \"httpw\"\nuri = \"/a b\"", "is not a path of a URL"},
-        {"type = \"httpw\"\nmethod = \"POST\"", "write one of \"HEAD\", \"GET\""},
-        {"type = \"httpw\"\nexpect = [\"2xx\"]", "is not a status of HTTP"},
-        {"type = \"httpw\"\nexpect = [\"300-200\"]", "is not a status of HTTP"},
-        {"type = \"httpw\"\nexpect = [\"99\"]", "is not a status of HTTP"},
-        {"type = \"resw\"\nminimum_memory = -1", "out of range"},
-        {"type = \"resw\"\npath = \"data\"", "is not an absolute path"},
-        {"type = \"ipw\"\naddresses = [\"10.0.0.300\"]", "is not an IPv4 or IPv6 address"},
-        {"type = \"ipw\"\naddresses = [\"10.0.0.9\"]\nrule = \"some\"", "write one of \"any\", \"all\""},
-        {"type = \"miiw\"\ninterface = \"an interface\"", "is not the name of an interface"},
-        {"type = \"miiw\"\ninterface = \"\"", "is not the name of an interface"},
-        {"type = \"userw\"\nwrite_bytes = 10000000", "out of range 0 to 9999999"},
-        {"type = \"userw\"\ndirectory = \"tmp\"", "is not an absolute path"},
-    };
-    for (const auto& [lines, wanted] : cases) {
+    for (const auto& [lines, wanted] : kRefused) {
         INFO(lines);
         CHECK_THAT(problems(lines), Contains(wanted));
     }
