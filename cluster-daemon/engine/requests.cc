@@ -75,7 +75,7 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
         const std::string moved = "the leadership has moved to " + out_.name(leader.node);
         answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
                own.request.verb == OperatorVerb::kLeaderMove
-                   ? "Done: " + moved + "."
+                   ? "The" + moved.substr(3) + "."
                    : "Accepted; " + moved + ", which carries it out: see `kagami status`.",
                {});
         return true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <sstream>
 
 #include "common/config/parameter.h"
 
@@ -275,6 +276,7 @@ Status Player::ask(OperatorVerb verb, const Words& words, engine::OperatorReques
     const auto has = [&](const char* word) { return std::find(words.begin(), words.end(), word) != words.end(); };
     request.force = has("force");
     request.alone = has("alone");
+    request.dry_run = has("dry-run");
     request.halt = has("halt");
     request.reboot = has("reboot");
     const std::string target = option(words, "to");
@@ -290,6 +292,12 @@ Status Player::ask(OperatorVerb verb, const Words& words, engine::OperatorReques
     return fail("no daemon runs that could take the command");
 }
 
+// "\n" in a case stands for a new line.
+std::string Player::with_lines(std::string text) {
+    for (size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n", at)) text.replace(at, 2, "\n");
+    return text;
+}
+
 // apply `this` -> `that`: the configuration with one text replaced.
 Status Player::apply(const Words& words) {
     std::string text;
@@ -297,17 +305,26 @@ Status Player::apply(const Words& words) {
     const size_t arrow = text.find("` -> `");
     if (arrow == std::string::npos || text.front() != '`' || text.find('`', arrow + 6) == std::string::npos)
         return usage("apply `this` -> `that`");
-    const std::string from = text.substr(1, arrow - 1);
-    const std::string to = text.substr(arrow + 6, text.find('`', arrow + 6) - arrow - 6);
+    const size_t close = text.find('`', arrow + 6);
+    const std::string from = with_lines(text.substr(1, arrow - 1));
+    const std::string to = with_lines(text.substr(arrow + 6, close - arrow - 6));
     std::string toml = case_.toml;
     const size_t at = toml.find(from);
     if (at == std::string::npos) return fail("the configuration has no `" + from + "`");
     toml.replace(at, from.size(), to);
     const sim::Packed packed = sim::pack_configuration(toml);
     if (!packed.config) return fail(packed.problem);
+    Words options = {words[0]};
+    std::istringstream rest(text.substr(close + 1));
+    for (std::string word; rest >> word;) options.push_back(word);
     engine::OperatorRequest request;
     request.bundle = packed.bundle;
-    return ask(OperatorVerb::kConfigApply, text.find(" via ") == std::string::npos ? Words{} : words, request);
+    if (const std::string within = option(options, "within"); !within.empty()) {
+        const auto length = config::parse_duration(within);
+        if (!length) return tl::unexpected(length.error());
+        request.amount = static_cast<uint32_t>(*length / 1s);
+    }
+    return ask(OperatorVerb::kConfigApply, options, request);
 }
 
 void Player::add_person_commands() {
@@ -324,6 +341,10 @@ void Player::add_person_commands() {
     actions_["cluster-stop"] = [this](const Words& words) {
         return ask(OperatorVerb::kClusterStop, {words.begin() + 1, words.end()});
     };
+    actions_["leader-move"] = [this](const Words& words) {
+        return ask(OperatorVerb::kLeaderMove, {words.begin() + 1, words.end()});
+    };
+    actions_["config-confirm"] = verb(OperatorVerb::kConfigConfirm);
     actions_["apply"] = [this](const Words& words) { return apply(words); };
 }
 

@@ -43,6 +43,7 @@ class Player {
     Status expect(const Words& words);
     Status ask(engine::OperatorVerb verb, const Words& words, engine::OperatorRequest request = {});
     Status apply(const Words& words);
+    static std::string with_lines(std::string text);
     Status trouble(const Words& words, bool hangs);
     Status impostor(const Words& words);
     Status measure(const Words& words);

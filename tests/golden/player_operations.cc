@@ -96,6 +96,7 @@ Status Player::reserved_reboot(const Words& words) {
 // To the first daemon that runs, or to the one named by `via`.
 Status Player::tell(OperatorVerb verb, const Words& words, engine::OperatorRequest request) {
     request.verb = verb;
+    request.dry_run = words.back() == "dry-run";
     const std::string via = option(words, "via");
     for (size_t i = 0; i < world_.configured(); ++i) {
         sim::Node& node = world_.at(i);

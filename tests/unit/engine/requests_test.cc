@@ -158,5 +158,5 @@ TEST_CASE("a leadership that has moved is what was asked for") {
     const auto answers = requests.take_answers();
     REQUIRE(answers.size() == 2);
     CHECK(answers[1].outcome == OperatorOutcome::kDone);
-    CHECK(answers[1].message.find("Done: the leadership has moved to") == 0);
+    CHECK(answers[1].message.find("The leadership has moved to") == 0);
 }
