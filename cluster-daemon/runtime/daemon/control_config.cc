@@ -100,10 +100,26 @@ Status known_nodes(const engine::Snapshot& present, const proto::ConfigApplyRequ
     return {};
 }
 
+bool does_without(const proto::ConfigApplyRequest& in, const std::string& node) {
+    return std::find(in.without().begin(), in.without().end(), node) != in.without().end();
+}
+
+// The person has named every node that is not there: the leader need not insist on them.
+bool does_without_the_rest(const engine::Snapshot& present, const std::vector<ConfigVerdict>& verdicts,
+                           const proto::ConfigApplyRequest& in) {
+    if (in.without().empty() || !present.config) return false;
+    return std::all_of(present.config->nodes.begin(), present.config->nodes.end(), [&](const config::Node& node) {
+        const bool answered = std::any_of(verdicts.begin(), verdicts.end(), [&](const auto& verdict) {
+            return verdict.node == node.name && verdict.answered;
+        });
+        return node.id == present.self.node || answered || does_without(in, node.name);
+    });
+}
+
 // Every other member has to find the draft good, but those that the person does without.
-Status confirmed_by_members(const ControlBackend& backend, const Bytes& packed, const proto::ConfigApplyRequest& in) {
-    for (const ConfigVerdict& verdict : backend.confirm_config(packed)) {
-        if (std::find(in.without().begin(), in.without().end(), verdict.node) != in.without().end()) continue;
+Status confirmed_by_members(const std::vector<ConfigVerdict>& verdicts, const proto::ConfigApplyRequest& in) {
+    for (const ConfigVerdict& verdict : verdicts) {
+        if (does_without(in, verdict.node)) continue;
         if (!verdict.answered) {
             return fail(
                 ErrorCode::kUnreachable,
@@ -170,10 +186,12 @@ void apply_config(const ControlBackend& backend, const Caller& caller, const pro
     if (!packed) return answer_error(caller, packed.error());
     const engine::Snapshot present = backend.snapshot();
     if (const Status known = known_nodes(present, in); !known) return answer_error(caller, known.error());
-    if (const Status confirmed = confirmed_by_members(backend, *packed, in); !confirmed)
+    const std::vector<ConfigVerdict> verdicts = backend.confirm_config(*packed);
+    if (const Status confirmed = confirmed_by_members(verdicts, in); !confirmed)
         return answer_error(caller, confirmed.error());
-    const RequestReader reader(present.config, present.self.node);
-    carry_out(backend, caller, reader.config_apply(in, *packed), in.options(),
+    auto request = RequestReader(present.config, present.self.node).config_apply(in, *packed);
+    if (request) request->force = request->force || does_without_the_rest(present, verdicts, in);
+    carry_out(backend, caller, std::move(request), in.options(),
               restarts_of(changes_of(present, *parsed.config, bundle)));
 }
 

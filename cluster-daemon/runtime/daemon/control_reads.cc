@@ -45,6 +45,16 @@ bool brings_about(const LogLine& line) {
     return kCodes.contains(line.code);
 }
 
+// Of lines with the newest first. A group is placed at the end of a move, too: then the move is the reason.
+const LogLine& decisive(const std::vector<LogLine>& lines) {
+    const auto found = std::find_if(lines.begin(), lines.end(), brings_about);
+    if (found == lines.end()) return lines.front();
+    if (found->code != name_of(engine::Reason::kGroupPlaced)) return *found;
+    const auto earlier = std::find_if(std::next(found), lines.end(), brings_about);
+    const bool moved = earlier != lines.end() && earlier->code == name_of(engine::Reason::kGroupMoveStarted);
+    return moved ? *earlier : *found;
+}
+
 void forget_measures(proto::Path& path) {
     path.set_last_seen_ms(0);
     path.set_rtt_ms(0);
@@ -114,8 +124,7 @@ Status answer_why(const ControlBackend& backend, const proto::WhyRequest& in, pr
     }
     for (const std::string& node : log.silent) answer.add_silent_nodes(node);
     if (!answer.sentence().empty() || log.lines.empty()) return {};
-    const auto decisive = std::find_if(log.lines.begin(), log.lines.end(), brings_about);
-    answer.set_sentence(valid_utf8(decisive == log.lines.end() ? log.lines.front().message : decisive->message));
+    answer.set_sentence(valid_utf8(decisive(log.lines).message));
     return {};
 }
 
