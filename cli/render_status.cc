@@ -48,7 +48,7 @@ std::string flags_text(const pb::Status& status, const pb::Node& node) {
 void add_node_notes(Table& table, const pb::Node& node, bool colour) {
     const auto note = [&](const std::string& text) { table.note(note_line(4, text, colour)); };
     if (!node.message().empty()) note(node.message());
-    if (node.reserved_left_ms() > 0) note("its groups wait for it for another " + left_text(node.reserved_left_ms()));
+    if (node.reserved_left_ms() > 0 && node.message().empty()) note("its groups wait for it for another " + left_text(node.reserved_left_ms()));
     if (node.final_actions() > 0) {
         const std::string limit =
             node.final_actions_limit() > 0 ? fmt::format(" of {}", node.final_actions_limit()) : "";
