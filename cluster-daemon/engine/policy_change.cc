@@ -1,6 +1,6 @@
 // A change of configuration under way. States, all in the document, so that another leader goes on with it:
-//   pending            its groups stop; nothing is changed yet. A stop that fails, or takes too long, gives it up: the
-//                      groups start again as they were
+//   pending            its groups stop; nothing is changed yet. A stop that fails or takes too long, or the loss of the
+//                      node, gives it up: the groups start again as they were
 //   pending, installed the new one is in force, as a whole; the groups start again where they ran
 //   unconfirmed        it goes back by itself, the same way, unless a person confirms it
 // Without groups to stop, the first two are passed within one plan.
@@ -27,14 +27,16 @@ bool Plan::is_changing(const std::string& group) const {
     return next_.pending && next_.pending->stops.contains(group);
 }
 
+void Plan::stop_for(PendingChange& change, const std::string& group) {
+    GroupEntry& entry = next_.groups.at(group);
+    change.stops.insert(group);
+    if (entry.goal == Goal::kStarted || entry.target != kNobody) change.ran.insert(group);
+    entry.goal = Goal::kStopped;
+    entry.target = kNobody;
+}
+
 void Plan::begin_change(PendingChange change, const Impact& impact, const config::Config& wanted) {
-    change.stops = impact.stops;
-    for (const std::string& name : change.stops) {
-        GroupEntry& entry = next_.groups.at(name);
-        if (entry.goal == Goal::kStarted) change.ran.insert(name);
-        entry.goal = Goal::kStopped;
-        entry.target = kNobody;
-    }
+    for (const std::string& name : impact.stops) stop_for(change, name);
     memory_.change_since.reset();
     memory_.change_failed.clear();
     next_.pending = std::move(change);
@@ -64,6 +66,8 @@ void Plan::stop_for_change() {
         if (at == next_.groups.end()) continue;
         if (at->second.stop_failed)
             return give_change_up("group " + name + " could not be stopped on " + name_of(owner_of(at->second).node));
+        if (!at->second.owner && at->second.crashed && !change.goes_back)  // it did not stop, it was lost
+            return give_change_up("group " + name + " was lost with " + name_of(at->second.last_owner));
         if (at->second.owner) waiting.insert(name);
         if (const config::Group* group = input_.config->group(name)) deadline += limit_of(*group);
     }
@@ -74,12 +78,26 @@ void Plan::stop_for_change() {
     const Bytes& packed = change.goes_back ? next_.unconfirmed->previous.packed : change.wanted.packed;
     const auto wanted = input_.parse_config != nullptr ? (*input_.parse_config)(packed) : nullptr;
     if (!wanted) return give_change_up("the configuration cannot be read here");
+    if (stops_more(*wanted)) return;
+    if (const Status kept = keeps_current_copies(*wanted); !kept) return give_change_up(kept.error().message);
     if (const Status nodes = may_change_nodes(*wanted, false); !nodes) return give_change_up(nodes.error().message);
     install_config(*wanted);
     std::erase_if(change.ran, [&](const std::string& name) { return wanted->group(name) == nullptr; });
     change.wanted.packed.clear();
     change.installed = true;
     if (change.ran.empty()) next_.pending.reset();
+}
+
+// A group that was not running when the change was asked for may have been started since: nothing that the change
+// restarts, moves or removes may have effects when it is installed.
+bool Plan::stops_more(const config::Config& wanted) {
+    const Impact late = impact_of(wanted);
+    for (const std::string& name : late.stops) stop_for(*next_.pending, name);
+    if (late.stops.empty()) return false;
+    memory_.change_since.reset();
+    say(Reason::kConfigChangeBegun, "cluster",
+        "The change of the configuration stops what was started meanwhile as well: group " + listed(late.stops) + ".");
+    return true;
 }
 
 // Nothing of it was applied; what was stopped for it runs again.
@@ -89,7 +107,8 @@ void Plan::give_change_up(const std::string& why) {
     memory_.change_since.reset();
     next_.pending.reset();
     say(Reason::kConfigRefused, "cluster",
-        "The new configuration is not applied, because " + why + ": everything stays as it was.");
+        (change.goes_back ? "The former configuration does not come back, because " : "The new configuration is not applied, because ") +
+            why + ": everything stays as it " + (change.goes_back ? "is." : "was."));
     if (change.goes_back) next_.unconfirmed.reset();
     if (next_.cluster_stopped) return;
     for (const std::string& name : change.ran) {
@@ -105,12 +124,13 @@ void Plan::give_change_up(const std::string& why) {
 
 // Where they ran; where that is not possible any more, by the rules of placement.
 void Plan::start_after_change() {
+    if (!input_.startup_complete && !next_.cluster_stopped) return;
     const PendingChange change = *next_.pending;
     next_.pending.reset();
     memory_.change_since.reset();
     for (const std::string& name : change.ran) {
         const config::Group* group = input_.config->group(name);
-        if (group == nullptr || next_.cluster_stopped || !input_.startup_complete) continue;
+        if (group == nullptr || next_.cluster_stopped) continue;
         GroupEntry& entry = next_.groups[name];
         if (entry.owner || entry.held) continue;
         entry.goal = Goal::kStarted;

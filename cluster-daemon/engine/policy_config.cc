@@ -32,12 +32,12 @@ std::string why_cluster(const std::string& path) {
 }  // namespace
 
 Result<Plan::Impact> Plan::accept_config(const config::Config& wanted, const OperatorRequest& request) {
+    if (const Status nodes = may_change_nodes(wanted, request.amount != 0); !nodes) return tl::unexpected(nodes.error());
     for (const config::Change& change : config::diff(*input_.config, wanted))
         if (change.restarts == config::RestartScope::kCluster)
             return fail(ErrorCode::kRefused,
                         change.path + " cannot be changed while the cluster runs: " + why_cluster(change.path),
                         "stop the cluster, and initialise it with the new configuration");
-    if (const Status nodes = may_change_nodes(wanted, request.amount != 0); !nodes) return tl::unexpected(nodes.error());
     if (const Status kept = keeps_current_copies(wanted); !kept) return tl::unexpected(kept.error());
     Impact impact = impact_of(wanted);
     for (const std::string& group : impact.stops)

@@ -25,7 +25,10 @@ void Plan::rehearse(const PendingRequest& pending, OwedReply& owed) {
     for (const Decision& decision : with.decisions) {
         const bool anyway = std::any_of(without.decisions.begin(), without.decisions.end(),
                                         [&](const Decision& other) { return other.sentence == decision.sentence; });
-        if (anyway || decision.reason == Reason::kOperatorAccepted) continue;
+        const bool same = decision.sentence.find(answer.message.substr(0, answer.message.size() - 1)) == 0;
+        if (anyway || same || decision.reason == Reason::kOperatorAccepted ||
+            decision.reason == Reason::kConfigChangeBegun)
+            continue;
         text += "\n" + decision.sentence;
         if (!decision.rejected.empty()) text += " Not: " + joined(decision.rejected) + ".";
     }

@@ -199,6 +199,18 @@ TEST_CASE("a group that does not stop in time gives the change up and starts aga
     CHECK(s.entry("web").goal == Goal::kStarted);
 }
 
+TEST_CASE("a group whose node is lost while it stops gives the change up, and fails over") {
+    Changing s;
+    s.draft().groups[1].resources.push_back(resource("more"));
+    s.apply();
+    s.lose(n2);
+    s.rest();
+    CHECK(s.version() == 1);
+    CHECK_FALSE(s.document.pending);
+    CHECK(s.last_reply().message == "The configuration was not applied: group db was lost with node2.");
+    CHECK(s.owner("db") == n1);
+}
+
 TEST_CASE("a cluster that is being stopped gives the change up") {
     Changing s;
     touch_web(s.draft());
