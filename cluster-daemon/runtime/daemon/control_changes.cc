@@ -62,7 +62,7 @@ bool is_good(const engine::OperatorReply& reply) {
     return reply.outcome == OperatorOutcome::kAccepted || reply.outcome == OperatorOutcome::kDone;
 }
 
-void fill_accepted(const std::string& text, const std::vector<std::string>& consequences, proto::Accepted& out) {
+void fill_accepted(const std::string& text, proto::Accepted& out) {
     std::string rest = valid_utf8(text);
     const auto take_line = [&rest] {
         const size_t end = rest.find('\n');
@@ -72,16 +72,12 @@ void fill_accepted(const std::string& text, const std::vector<std::string>& cons
     };
     out.set_message(take_line());
     while (!rest.empty()) out.add_consequences(take_line());
-    for (const std::string& line : consequences) out.add_consequences(line);
 }
 
-proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration elapsed,
-                            const std::vector<std::string>& consequences) {
+proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration elapsed) {
     proto::Progress progress;
     switch (reply.outcome) {
-        case OperatorOutcome::kAccepted:
-            fill_accepted(reply.message, consequences, *progress.mutable_accepted());
-            break;
+        case OperatorOutcome::kAccepted: fill_accepted(reply.message, *progress.mutable_accepted()); break;
         case OperatorOutcome::kDone:
             progress.mutable_done()->set_message(valid_utf8(reply.message));
             progress.mutable_done()->set_duration_ms(milliseconds(elapsed));
@@ -95,10 +91,10 @@ proto::Progress to_progress(const engine::OperatorReply& reply, Clock::duration 
     return progress;
 }
 
-proto::Progress to_dry_run(const engine::OperatorReply& reply, const std::vector<std::string>& consequences) {
-    if (!is_good(reply)) return to_progress(reply, {}, consequences);
+proto::Progress to_dry_run(const engine::OperatorReply& reply) {
+    if (!is_good(reply)) return to_progress(reply, {});
     proto::Progress progress;
-    fill_accepted(reply.message, consequences, *progress.mutable_accepted());
+    fill_accepted(reply.message, *progress.mutable_accepted());
     progress.mutable_accepted()->set_dry_run(true);
     return progress;
 }
@@ -190,7 +186,7 @@ void answer_error(const Caller& caller, const Error& error) {
 }
 
 void carry_out(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request,
-               const proto::ChangeOptions& options, const std::vector<std::string>& consequences) {
+               const proto::ChangeOptions& options) {
     if (!request) return answer_error(caller, request.error());
     const auto begun = Clock::now();
     std::optional<Watched> watched;
@@ -207,10 +203,10 @@ void carry_out(const ControlBackend& backend, const Caller& caller, Result<engin
         if (watched) watched->look(reply && reply->outcome != OperatorOutcome::kAccepted);
         if (!reply) continue;
         if (options.dry_run()) {
-            caller.write(to_dry_run(*reply, consequences));
+            caller.write(to_dry_run(*reply));
             return;
         }
-        if (!caller.write(to_progress(*reply, Clock::now() - begun, consequences))) return;
+        if (!caller.write(to_progress(*reply, Clock::now() - begun))) return;
         if (reply->outcome != OperatorOutcome::kAccepted || !options.wait()) return;
         if (watched) watched->start();
     }
@@ -225,7 +221,7 @@ bool carry_out_first(const ControlBackend& backend, const Caller& caller, Result
     std::optional<engine::OperatorReply> reply;
     while (!reply && !caller.gone()) reply = conversation.next(kCancelCheck);
     if (!reply) return false;
-    if (!is_good(*reply)) caller.write(to_progress(*reply, {}, {}));
+    if (!is_good(*reply)) caller.write(to_progress(*reply, {}));
     return is_good(*reply);
 }
 

@@ -1,5 +1,5 @@
 // The conversation of one change: the request goes to the engine, its answers come back to the caller as they arrive.
-//   accepted or refused; with `wait`, one done or refused more. A dry run ends with accepted{dry_run} or refused.
+//   accepted or refused; with `wait`, steps and one done or refused more. A dry run ends with accepted{dry_run} or refused.
 // What the engine answers in several lines is one message and, a line each, its consequences.
 #pragma once
 
@@ -27,9 +27,8 @@ struct Caller {
 void fill_refused(control::v1::Refused& out, const Error& error);
 void answer_error(const Caller& caller, const Error& error);
 
-// `consequences`: known before the engine is asked; told beside its own.
 void carry_out(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request,
-               const control::v1::ChangeOptions& options, const std::vector<std::string>& consequences = {});
+               const control::v1::ChangeOptions& options);
 // A step that has to be accepted before the change itself is asked for. False when it was refused (that has been
 // written) or the caller is gone.
 bool carry_out_first(const ControlBackend& backend, const Caller& caller, Result<engine::OperatorRequest> request);

@@ -69,24 +69,6 @@ std::vector<config::Change> changes_of(const engine::Snapshot& present, const co
     return changes;
 }
 
-// What restarts, each once; the cluster's restart covers all the others.
-std::vector<std::string> restarts_of(const std::vector<config::Change>& changes) {
-    std::set<std::string> groups;
-    std::set<std::string> monitors;
-    for (const auto& change : changes) {
-        if (change.restarts == config::RestartScope::kCluster)
-            return {"the cluster has to be stopped and started for this change"};
-        if (change.restarts == config::RestartScope::kGroup) groups.insert(change.restarts_name);
-        if (change.restarts == config::RestartScope::kMonitor) monitors.insert(change.restarts_name);
-    }
-    std::vector<std::string> lines;
-    for (const auto& name : groups) lines.push_back(fmt::format("group {} restarts", name));
-    for (const auto& name : monitors) lines.push_back(fmt::format("monitor {} starts anew", name));
-    if (lines.empty())
-        lines.emplace_back(changes.empty() ? "it is the configuration in force: nothing changes" : "nothing restarts");
-    return lines;
-}
-
 Status known_nodes(const engine::Snapshot& present, const proto::ConfigApplyRequest& in) {
     std::vector<std::string_view> names;
     if (present.config) {
@@ -191,8 +173,7 @@ void apply_config(const ControlBackend& backend, const Caller& caller, const pro
         return answer_error(caller, confirmed.error());
     auto request = RequestReader(present.config, present.self.node).config_apply(in, *packed);
     if (request) request->force = request->force || does_without_the_rest(present, verdicts, in);
-    carry_out(backend, caller, std::move(request), in.options(),
-              restarts_of(changes_of(present, *parsed.config, bundle)));
+    carry_out(backend, caller, std::move(request), in.options());
 }
 
 Status show_config(const ControlBackend& backend, uint64_t version, proto::ConfigVersion& answer) {
