@@ -107,7 +107,8 @@ void Plan::give_change_up(const std::string& why) {
     memory_.change_since.reset();
     next_.pending.reset();
     say(Reason::kConfigRefused, "cluster",
-        (change.goes_back ? "The former configuration does not come back, because " : "The new configuration is not applied, because ") +
+        (change.goes_back ? "The former configuration does not come back, because "
+                          : "The new configuration is not applied, because ") +
             why + ": everything stays as it " + (change.goes_back ? "is." : "was."));
     if (change.goes_back) next_.unconfirmed.reset();
     if (next_.cluster_stopped) return;
@@ -187,8 +188,8 @@ bool Plan::settle_apply(const OwedReply& owed) {
         missing.insert(name);
         if (!current || report->state != GroupState::kStartFailed || report->wants_failover) continue;
         reply(owed, OperatorOutcome::kFailed,
-              "Configuration " + number + " is in force, but group " + name + " could not be started again: " +
-                  report->cause,
+              "Configuration " + number + " is in force, but group " + name +
+                  " could not be started again: " + report->cause,
               "repair it and run `kagami group start " + name + "`, or go back with `kagami config rollback`");
         return true;
     }
@@ -196,10 +197,10 @@ bool Plan::settle_apply(const OwedReply& owed) {
         consider(owed.deadline);
         return false;
     }
-    const std::string confirm =
-        chosen_.unconfirmed ? " It goes back in " + std::to_string(chosen_.unconfirmed->seconds_left) +
-                                  " s unless you confirm it: `kagami config confirm`."
-                            : "";
+    const std::string confirm = chosen_.unconfirmed
+                                    ? " It goes back in " + std::to_string(chosen_.unconfirmed->seconds_left) +
+                                          " s unless you confirm it: `kagami config confirm`."
+                                    : "";
     reply(owed, missing.empty() ? OperatorOutcome::kDone : OperatorOutcome::kFailed,
           "Configuration " + number + " is in force" +
               (missing.empty() ? "." : ", but group " + listed(missing) + " does not run yet.") + confirm,

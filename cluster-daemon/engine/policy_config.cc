@@ -24,7 +24,8 @@ bool begins_with(const std::string& text, const char* with) {
 std::string why_cluster(const std::string& path) {
     if (begins_with(path, "network.") || begins_with(path, "node.") || begins_with(path, "order."))
         return "the nodes find each other by it, and while it differed they would lose each other";
-    if (begins_with(path, "arbitration.")) return "who decides after a split must be the same on every node at any time";
+    if (begins_with(path, "arbitration."))
+        return "who decides after a split must be the same on every node at any time";
     if (path == "cluster.name") return "it names the cluster in every node's keys";
     return "every lease that is in force was given under the present value";
 }
@@ -32,7 +33,8 @@ std::string why_cluster(const std::string& path) {
 }  // namespace
 
 Result<Plan::Impact> Plan::accept_config(const config::Config& wanted, const OperatorRequest& request) {
-    if (const Status nodes = may_change_nodes(wanted, request.amount != 0); !nodes) return tl::unexpected(nodes.error());
+    if (const Status nodes = may_change_nodes(wanted, request.amount != 0); !nodes)
+        return tl::unexpected(nodes.error());
     for (const config::Change& change : config::diff(*input_.config, wanted))
         if (change.restarts == config::RestartScope::kCluster)
             return fail(ErrorCode::kRefused,
@@ -78,8 +80,9 @@ Status Plan::may_change_nodes(const config::Config& wanted, bool confirmed_later
     }
     changed = changed || wanted.nodes.size() != input_.config->nodes.size();
     if (changed && confirmed_later)
-        return fail(ErrorCode::kUsage, "a change of the nodes cannot wait for a confirmation: a node that has joined by "
-                                       "then could not be taken back",
+        return fail(ErrorCode::kUsage,
+                    "a change of the nodes cannot wait for a confirmation: a node that has joined by "
+                    "then could not be taken back",
                     "apply it without --confirm-within");
     return {};
 }

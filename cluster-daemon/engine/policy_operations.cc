@@ -170,10 +170,10 @@ Status Plan::resource_start(const Place& place, const OperatorRequest& request, 
     std::set<std::string> earlier = related(place.group, name, false);
     std::erase_if(earlier, [&](const std::string& other) { return !entry.stopped_resources.contains(other); });
     if (!earlier.empty() && !request.force)
-        return fail(ErrorCode::kRefused,
-                    "resource " + name + " comes after what is stopped in group " + place.group.name + ": " +
-                        listed(earlier),
-                    "start that first, or all together: `kagami resource start " + name + " --force`");
+        return fail(
+            ErrorCode::kRefused,
+            "resource " + name + " comes after what is stopped in group " + place.group.name + ": " + listed(earlier),
+            "start that first, or all together: `kagami resource start " + name + " --force`");
     earlier.insert(name);
     owed.things = earlier;
     for (const std::string& started : earlier) entry.stopped_resources.erase(started);
@@ -265,8 +265,7 @@ Status Plan::monitor_request(const OperatorRequest& request, OwedReply& owed) {
     if (!changed) return tl::unexpected(nothing_to_change(request.verb, all, what, where));
     std::string sentence = what + " is " + words.verb + where;
     sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
-    accept(request, owed, words.reason, all ? "cluster" : what, sentence,
-           sentence + ": it " + words.effect + ".");
+    accept(request, owed, words.reason, all ? "cluster" : what, sentence, sentence + ": it " + words.effect + ".");
     return {};
 }
 
@@ -317,7 +316,8 @@ bool Plan::settle_followed(const OwedReply& owed) {
     for (const auto& [node, entry] : chosen_.nodes) {
         if (entry.state != NodeState::kMember || !is_heard(node)) continue;
         const NodeReport* report = report_of({node, entry.boot});
-        if (report == nullptr || report->version <= owed.asked_at) behind += (behind.empty() ? "" : ", ") + name_of(node);
+        if (report == nullptr || report->version <= owed.asked_at)
+            behind += (behind.empty() ? "" : ", ") + name_of(node);
     }
     if (!behind.empty() && input_.now < owed.deadline) {
         consider(owed.deadline);

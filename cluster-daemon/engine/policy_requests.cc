@@ -140,13 +140,16 @@ Status Plan::may_start() const {
     return {};
 }
 
-// Every resource stops and starts once, each attempt as long as it may take.
+// Every resource stops and starts once, each attempt as long as it may take; a month at most, else many long time-outs
+// and a large ratio would exceed what a Duration holds.
 Duration Plan::limit_of(const config::Group& group) const {
+    constexpr Duration kMost = 30 * 24h;
     Duration limit{};
     for (const config::Resource& resource : group.resources)
         limit += resource.activate_timeout * (resource.on_activation_failure.retry + 1) +
                  resource.deactivate_timeout * (resource.on_deactivation_failure.retry + 1);
-    return 4 * input_.timing->hold + limit * std::max<uint32_t>(1, next_.timeout_ratio.ratio);
+    const uint32_t ratio = std::max<uint32_t>(1, next_.timeout_ratio.ratio);
+    return 4 * input_.timing->hold + (limit < kMost / ratio ? limit * ratio : kMost);
 }
 
 // Where a person's group goes: to the named node when it is fit, else to the first fit one. Earlier failures do not
@@ -337,10 +340,9 @@ Status Plan::node_shutdown(const OperatorRequest& request, OwedReply& owed) {
     entry.reserved_minutes = request.minutes;
     memory_.counts.erase("reserved" + request.subject);
     reply(owed, OperatorOutcome::kAccepted,
-          request.subject + (request.minutes == 0
-                                 ? " leaves the cluster: its groups move or stop first."
-                                 : " reboots: its groups stop and wait for it for " + std::to_string(request.minutes) +
-                                       " min at most."));
+          request.subject + (request.minutes == 0 ? " leaves the cluster: its groups move or stop first."
+                                                  : " reboots: its groups stop and wait for it for " +
+                                                        std::to_string(request.minutes) + " min at most."));
     if (request.minutes != 0)
         say(Reason::kNodeReserved, "node " + request.subject,
             "The groups of " + request.subject + " stop there and wait for it for " + std::to_string(request.minutes) +
@@ -446,8 +448,8 @@ Status Plan::config_apply(const OperatorRequest& request, OwedReply& owed) {
     for (const std::string& group : impact->stops)
         if (const config::Group* known = input_.config->group(group)) owed.deadline += 2 * limit_of(*known);
     reply(owed, OperatorOutcome::kAccepted,
-          "Configuration " + std::to_string(chosen_.config.version + 1) + " is accepted: " + impact_words(*impact, *wanted) +
-              ".");
+          "Configuration " + std::to_string(chosen_.config.version + 1) +
+              " is accepted: " + impact_words(*impact, *wanted) + ".");
     return {};
 }
 

@@ -1,5 +1,5 @@
-// What persons switch for a while: failover, maintenance, who leads; and what of it runs out by itself. The counts stand
-// in the document, so they go on under another leader; whoever leads measures their steps.
+// What persons switch for a while: failover, maintenance, who leads; and what of it runs out by itself. The counts
+// stand in the document, so they go on under another leader; whoever leads measures their steps.
 #include <algorithm>
 
 #include "cluster-daemon/engine/policy_plan.h"
@@ -65,9 +65,9 @@ Status Plan::paths_are_good() const {
 Status Plan::may_leave_leader(const config::Group& group) const {
     for (const std::string& name : mirrors_of(group)) {
         const mirror::Report* report = replica_report(input_, next_, input_.self, name);
-        const bool copying = report != nullptr && (report->resync != mirror::Resync::kNone ||
-                                                   report->mode == mirror::Mode::kSyncing ||
-                                                   report->mode == mirror::Mode::kJoining);
+        const bool copying =
+            report != nullptr && (report->resync != mirror::Resync::kNone || report->mode == mirror::Mode::kSyncing ||
+                                  report->mode == mirror::Mode::kJoining);
         if (copying)
             return fail(ErrorCode::kRefused,
                         "mirror " + name + " of group " + group.name + " is being resynchronised (" +
@@ -117,9 +117,9 @@ Result<NodeId> Plan::choose_leader(NodeId wanted, const std::vector<const config
 Status Plan::failover_force(const OperatorRequest& request, OwedReply& owed) {
     if (next_.unconfirmed || next_.pending)
         return fail(ErrorCode::kRefused,
-                    next_.pending ? "a change of the configuration is being carried out"
-                                  : "configuration " + std::to_string(chosen_.config.version) +
-                                        " has not been confirmed yet",
+                    next_.pending
+                        ? "a change of the configuration is being carried out"
+                        : "configuration " + std::to_string(chosen_.config.version) + " has not been confirmed yet",
                     next_.pending ? "wait until it has ended" : "confirm it first: `kagami config confirm`");
     if (const Status may = may_start(); !may) return may;
     std::vector<const config::Group*> groups;
@@ -268,8 +268,7 @@ Status Plan::maintenance_end(const OperatorRequest& request, OwedReply& owed) {
     const Result<MaintenanceOf> found = find_maintenance(request);
     if (!found) return tl::unexpected(found.error());
     if (found->entry->kind == MaintenanceKind::kNone)
-        return fail(ErrorCode::kRefused, found->name + " is not in maintenance",
-                    "look at `kagami status` for what is");
+        return fail(ErrorCode::kRefused, found->name + " is not in maintenance", "look at `kagami status` for what is");
     *found->entry = Maintenance{};
     accept(request, owed, Reason::kMaintenanceEnded, found->subject, "Maintenance of " + found->name + " ends",
            "Maintenance of " + found->name + " has ended: things are decided by themselves again.");
@@ -311,8 +310,8 @@ void Plan::arm_again(NodeId node) {
         return;
     const NodeReport* report = report_of({node, entry.boot});
     const Heartbeat* heartbeat = heartbeat_of(node);
-    if (!is_heard(node) || report == nullptr || report->version < chosen_.version || !report->guarded || heartbeat == nullptr ||
-        !heartbeat->guard_alive)
+    if (!is_heard(node) || report == nullptr || report->version < chosen_.version || !report->guarded ||
+        heartbeat == nullptr || !heartbeat->guard_alive)
         return;
     entry.armed = true;
     say(Reason::kNodeArmed, "node " + name_of(node), "The guard of " + name_of(node) + " covers its groups again.");
@@ -335,7 +334,8 @@ void Plan::end_reservation(NodeId node) {
 void Plan::plan_switches() {
     if (chosen_.cluster_stopped && !next_.cluster_stopped && !next_.failover.on) {
         next_.failover = FailoverSwitch{};
-        say(Reason::kFailoverSwitched, "cluster", "Failover is switched on again: the cluster was stopped and started.");
+        say(Reason::kFailoverSwitched, "cluster",
+            "Failover is switched on again: the cluster was stopped and started.");
     }
     if (count_down("ratio", next_.timeout_ratio.minutes_left, 1, 1min)) {
         next_.timeout_ratio = TimeoutRatio{};

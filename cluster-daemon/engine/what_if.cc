@@ -112,8 +112,8 @@ Status Asking::kill_resource(const std::string& name) {
             known.emplace_back(resource.name);
             if (resource.name != name) continue;
             if (world_.serving(group.name) == kNobody)
-                return fail(ErrorCode::kRefused, "resource " + name + " does not run: its group " + group.name +
-                                                     " is not active",
+                return fail(ErrorCode::kRefused,
+                            "resource " + name + " does not run: its group " + group.name + " is not active",
                             "ask about a resource of a group that runs");
             for (const config::Monitor& monitor : snapshot_.config->monitors) {
                 if (monitor.target != name && monitor.target_group != group.name) continue;
@@ -193,8 +193,8 @@ void Asking::judge_data(WhatIf& found) {
                                    ") is away; what was written last is nowhere else.";
             unmet_.push_back("a current copy of mirror " + name);
         } else {
-            found.data_sentence += "Mirror " + name + ": nothing acknowledged is lost" +
-                                   (left == 1 ? "; one current copy is left." : ".");
+            found.data_sentence +=
+                "Mirror " + name + ": nothing acknowledged is lost" + (left == 1 ? "; one current copy is left." : ".");
         }
     }
     if (found.data_sentence.empty()) found.data_sentence = "No mirror disk is concerned.";
@@ -203,8 +203,9 @@ void Asking::judge_data(WhatIf& found) {
 void Asking::judge_end(WhatIf& found) {
     const bool leads = world_.leader().has_value();
     if (!leads)
-        unmet_.insert(unmet_.begin(), "a majority: no part of the cluster has one, so nothing runs until nodes or "
-                                      "networks are back");
+        unmet_.insert(unmet_.begin(),
+                      "a majority: no part of the cluster has one, so nothing runs until nodes or "
+                      "networks are back");
     size_t moved = 0;
     size_t down = 0;
     for (WhatIfGroup& group : groups_) {
@@ -249,7 +250,8 @@ WhatIf Asking::answer() {
 }  // namespace
 
 Result<WhatIf> what_if(const Snapshot& snapshot, const std::string& events, Instant now) {
-    if (!snapshot.config) return fail(ErrorCode::kRefused, "this node has no configuration yet", "wait until it has joined");
+    if (!snapshot.config)
+        return fail(ErrorCode::kRefused, "this node has no configuration yet", "wait until it has joined");
     const auto parsed = parse(events);
     if (parsed.empty()) return usage("what happens, such as: power-off " + snapshot.config->nodes.front().name);
     Asking asking(snapshot, now);

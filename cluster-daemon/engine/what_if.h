@@ -2,9 +2,10 @@
 // time on a copy of what is known; only the nodes are idealised: they obey at once, each start or stop of a group takes
 // kStepGuess, a planned reboot kRebootGuess, and nothing fails but what is asked about. Pure.
 //
-// Events, separated by commas, all at one moment: "power-off NODE", "reboot NODE", "shutdown NODE", "cut NODE NODE|all",
-// "move GROUP [NODE]", "stop GROUP", "kill-resource RESOURCE". `witness` may stand for a NODE that is powered off or cut.
-// Errors: words that are not understood; an operation that the policy would refuse, with its own words.
+// Events, separated by commas, all at one moment: "power-off NODE", "reboot NODE", "shutdown NODE", "cut NODE
+// NODE|all", "move GROUP [NODE]", "stop GROUP", "kill-resource RESOURCE". `witness` may stand for a NODE that is
+// powered off or cut. Errors: words that are not understood; an operation that the policy would refuse, with its own
+// words.
 #pragma once
 
 #include <string>
@@ -20,10 +21,10 @@ constexpr Duration kRebootGuess = 2min;
 
 struct WhatIfGroup {
     std::string group;
-    NodeId from;              // kNobody = it did not run
-    NodeId to;                // kNobody = it runs nowhere at the end
-    Duration gap{};           // how long it serves nobody; 0 = it goes on; what stays down: until the end of the look
-    std::string why;          // the policy's own sentences
+    NodeId from;      // kNobody = it did not run
+    NodeId to;        // kNobody = it runs nowhere at the end
+    Duration gap{};   // how long it serves nobody; 0 = it goes on; what stays down: until the end of the look
+    std::string why;  // the policy's own sentences
     std::vector<Candidate> candidates;  // every node of the group, as judged at the end
 };
 struct WhatIf {

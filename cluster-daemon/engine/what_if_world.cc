@@ -287,8 +287,7 @@ VoterFacts WhatIfWorld::voter_facts() const {
     facts.voting = reach(*leader_);
     facts.witness_configured = document_.voter(kWitnessId) != nullptr;
     const Machine& witness = machines_.at(kWitnessId);
-    facts.witness_given_up =
-        witness.lost_at != kNever && now_ >= witness.lost_at + witness_patience(timing_.hold);
+    facts.witness_given_up = witness.lost_at != kNever && now_ >= witness.lost_at + witness_patience(timing_.hold);
     for (const NodeId node : facts.voting) {
         const Voter* voter = document_.voter(node);
         Heartbeat& beat = facts.heartbeats[node];
@@ -333,7 +332,8 @@ bool WhatIfWorld::plan() {
 NodeId WhatIfWorld::serving(const std::string& group) const {
     for (const auto& [node, machine] : machines_) {
         const auto at = machine.groups.find(group);
-        if (at != machine.groups.end() && at->second.report.state == GroupState::kActive && has_lease(node)) return node;
+        if (at != machine.groups.end() && at->second.report.state == GroupState::kActive && has_lease(node))
+            return node;
     }
     return kNobody;
 }
@@ -375,7 +375,8 @@ Instant WhatIfWorld::next_moment() const {
     return at;
 }
 
-// Level-triggered: the policy is asked at every moment at which something may have changed, until it has no more to say.
+// Level-triggered: the policy is asked at every moment at which something may have changed, until it has no more to
+// say.
 void WhatIfWorld::run() {
     const Instant end = now_ + kHorizon;
     for (int i = 0; i < kMaxSteps; ++i) {

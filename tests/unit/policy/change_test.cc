@@ -178,8 +178,7 @@ TEST_CASE("a group that cannot be stopped gives the change up: nothing is applie
     CHECK_FALSE(s.document.pending);
     CHECK(s.said(Reason::kConfigRefused));
     CHECK(s.last_reply().outcome == OperatorOutcome::kFailed);
-    CHECK(s.last_reply().message ==
-          "The configuration was not applied: group db could not be stopped on node2.");
+    CHECK(s.last_reply().message == "The configuration was not applied: group db could not be stopped on node2.");
     CHECK(s.owner("web") == n1);
     CHECK(s.entry("db").stop_failed);
     CHECK(s.apply().message == "group db could not be stopped on node2, and the change restarts it");

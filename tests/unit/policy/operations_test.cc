@@ -13,7 +13,8 @@ struct Stack : Scene {
         group().resources = {resource("disk"), resource("fip", {"disk"}), resource("app", {"disk"}),
                              resource("site", {"app"})};
         run_on(n1);
-        for (const char* name : {"disk", "fip", "app", "site"}) report_resource(*this, n1, name, ResourceState::kOnline);
+        for (const char* name : {"disk", "fip", "app", "site"})
+            report_resource(*this, n1, name, ResourceState::kOnline);
         settle();
     }
 };
@@ -130,7 +131,8 @@ TEST_CASE("monitors are suspended one or all, on one node or everywhere, and res
           "monitor m-all is suspended on node2 already");
     CHECK(refusal_of(s, request_of(OperatorVerb::kMonitorResume, "m-all", n1)).message ==
           "monitor m-all is not suspended on node1");
-    CHECK(answer_to(s, request_of(OperatorVerb::kMonitorSuspend)).message == "Every monitor is suspended: it does not check.");
+    CHECK(answer_to(s, request_of(OperatorVerb::kMonitorSuspend)).message ==
+          "Every monitor is suspended: it does not check.");
     CHECK(s.document.monitors.at("m-all").suspended == std::set<NodeId>{n1, n2});
     CHECK(s.document.monitors.at("m-first").suspended == std::set<NodeId>{n1});
     CHECK(answer_to(s, request_of(OperatorVerb::kMonitorResume)).outcome == OperatorOutcome::kDone);
@@ -241,7 +243,8 @@ TEST_CASE("counts of final actions are cleared, of one node or of all") {
     CHECK(answer_to(s, request_of(OperatorVerb::kFinalActionsClear)).message ==
           "The count of final actions of every node is 0.");
     CHECK(s.node(n2).final_actions_cleared == 2);
-    CHECK(refusal_of(s, request_of(OperatorVerb::kFinalActionsClear, "", NodeId{8})).message == "there is no such node");
+    CHECK(refusal_of(s, request_of(OperatorVerb::kFinalActionsClear, "", NodeId{8})).message ==
+          "there is no such node");
     s.reboot(n2, 2);
     s.settle();
     CHECK(s.node(n2).state == NodeState::kMember);

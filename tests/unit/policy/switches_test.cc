@@ -287,8 +287,8 @@ TEST_CASE("foolish maintenances are refused") {
     CHECK(refusal_of(s, maintenance(MaintenanceScope::kNode, "node3", 5)).remedy.find("node") != std::string::npos);
     CHECK(refusal_of(s, maintenance(MaintenanceScope::kGroup, "wob", 5)).remedy == "did you mean \"web\"?");
     s.lose(n2);
-    CHECK(refusal_of(s, maintenance(MaintenanceScope::kNode, "node2", 5, MaintenanceKind::kUnmanaged)).remedy.find(
-              "observe") != std::string::npos);
+    CHECK(refusal_of(s, maintenance(MaintenanceScope::kNode, "node2", 5, MaintenanceKind::kUnmanaged))
+              .remedy.find("observe") != std::string::npos);
     CHECK(answer_to(s, maintenance(MaintenanceScope::kNode, "node2", 5)).outcome == OperatorOutcome::kDone);
 }
 

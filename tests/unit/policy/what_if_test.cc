@@ -63,8 +63,12 @@ TEST_CASE("a power failure of the standby changes nothing") {
 
 TEST_CASE("a power failure of the active node: its groups go over after detection, lease and start") {
     Scene s;
-    SECTION("of a follower") { s.run_on(n2); }
-    SECTION("of the leader") { s.run_on(n1); }
+    SECTION("of a follower") {
+        s.run_on(n2);
+    }
+    SECTION("of the leader") {
+        s.run_on(n1);
+    }
     const NodeId from = s.owner();
     const NodeId to = from == n1 ? n2 : n1;
     const WhatIf found = ask(s, from == n1 ? "power-off node1" : "power-off node2");
