@@ -28,8 +28,7 @@ void Plan::plan_groups() {
 }
 
 void Plan::plan_group(const config::Group& group) {
-    if (next_.config.version != chosen_.config.version && !next_.groups.contains(group.name))
-        return;  // removed just now
+    if (next_.config.version != chosen_.config.version) return;  // decided by the new configuration, once it is chosen
     GroupEntry& entry = next_.groups[group.name];
     calm_storm(group, entry);
     if (entry.owner) memory_.waiting_for_better.erase(group.name);

@@ -280,7 +280,9 @@ class Plan {
     // policy_change.cc
     void plan_change();
     void begin_change(PendingChange change, const Impact& impact, const config::Config& wanted);
+    void stop_for(PendingChange& change, const std::string& group);
     void stop_for_change();
+    bool stops_more(const config::Config& wanted);
     void give_change_up(const std::string& why);
     void start_after_change();
     void count_confirmation();
