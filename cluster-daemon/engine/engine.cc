@@ -9,6 +9,7 @@
 namespace kagami::engine {
 namespace {
 
+constexpr Duration kTellWaitAfter = 5s;
 constexpr uint64_t kDrawsSalt = 0x6d6972726f72ULL;  // the policy draws from another sequence than the register
 
 // Brings something of a group into being: only under a lease.
@@ -69,6 +70,7 @@ void Engine::Impl::settle(Instant now) {
     follow_config();
     requests.advance({reg.leader(), reg.acceptor().promised(), reg.leading(now)}, reg.timing(), now);
     lead(now);
+    tell_wait(now);
     if (!settings.witness) {
         follow_unmanaged(now);
         local.advance(local_input(now));
@@ -149,8 +151,35 @@ void Engine::Impl::on(const MachineMeasured& e, Instant /*now*/) {
 }
 
 void Engine::Impl::on(const PathsSeen& e, Instant /*now*/) {
-    bad_paths = e.bad;
-    if (bad_paths.size() > kMaxPaths) bad_paths.resize(kMaxPaths);
+    std::vector<PathReport> seen = e.bad;
+    if (seen.size() > kMaxPaths) seen.resize(kMaxPaths);
+    const auto tell = [&](const std::vector<PathReport>& these, const std::vector<PathReport>& those, Reason reason,
+                          const std::string& words) {
+        for (const PathReport& path : these)
+            if (std::find(those.begin(), those.end(), path) == those.end())
+                out.say(reason, "network " + path.network,
+                        "The " + std::string(path.control ? "control" : "heartbeat") + " path of " +
+                            out.name(settings.self.node) + " to " + out.name(path.peer) + " on network " +
+                            path.network + words);
+    };
+    tell(seen, bad_paths, Reason::kPathLost, " is lost: nothing arrives on it.");
+    tell(bad_paths, seen, Reason::kPathRestored, " is back.");
+    bad_paths = std::move(seen);
+}
+
+// Short waits are the rule at every start; a longer one a person should know of, once for each that it waits for.
+void Engine::Impl::tell_wait(Instant now) {
+    const std::string& wait = reg.startup().waiting_for;
+    const std::string whom = wait.substr(0, wait.find(", for "));  // without the seconds that are left
+    if (settings.witness || wait.empty() || reg.leader() != kNobody || whom != waits_for) {
+        waits_for = whom;
+        waits_since = now;
+        wait_told = false;
+        return;
+    }
+    if (wait_told || now - waits_since < kTellWaitAfter) return;
+    wait_told = true;
+    out.say(Reason::kWaitingForStartup, out.name(settings.self.node), out.name(settings.self.node) + " may not start yet. " + wait);
 }
 
 void Engine::Impl::on(const ConfigStored& e, Instant /*now*/) {

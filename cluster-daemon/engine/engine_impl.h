@@ -45,6 +45,7 @@ struct Engine::Impl {
 
     void settle(Instant now);  // after every event: everything that follows from it
     void follow_config();
+    void tell_wait(Instant now);
     bool ask_here(const OperatorRequest& request, Instant now);
     LocalInput local_input(Instant now) const;
     void take_local();
@@ -109,6 +110,9 @@ struct Engine::Impl {
     MachineMeasured measured;
     bool unmanaged = false;  // a person runs this node by hand
     std::vector<PathReport> bad_paths;
+    std::string waits_for;  // whom the start-up waits for, and since when
+    Instant waits_since;
+    bool wait_told = false;
     Instant progress_at;  // before it, a report does not go out for the progress of a resync alone
     Instant report_at;
     Instant beat_at;

@@ -48,6 +48,8 @@ class Player {
     Status impostor(const Words& words);
     Status measure(const Words& words);
     Status claims(const Words& words);
+    Status paths(const Words& words);
+    Status foreign_timing(const Words& words);
     Status resource(const Words& words);
     Status monitor(const Words& words);
     Status maintenance(const Words& words);
@@ -63,6 +65,7 @@ class Player {
     Replicas replicas_;
     std::map<std::string, Action> actions_;
     std::map<NodeId, engine::MachineMeasured> measured_;
+    std::map<NodeId, std::vector<engine::PathReport>> bad_paths_;
     Played played_;
 };
 

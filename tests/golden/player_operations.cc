@@ -34,6 +34,38 @@ Status Player::measure(const Words& words) {
     return {};
 }
 
+// path-bad NODE PEER NETWORK [control] | paths-good NODE: what the node's channels find.
+Status Player::paths(const Words& words) {
+    auto from = node(words, 1);
+    if (!from) return tl::unexpected(from.error());
+    std::vector<engine::PathReport>& bad = bad_paths_[(*from)->id()];
+    if (words[0] == "paths-good") {
+        bad.clear();
+    } else {
+        auto peer = node(words, 2);
+        if (!peer || words.size() < 4) return usage("path-bad NODE PEER NETWORK [control]");
+        bad.push_back({(*peer)->id(), words[3], has(words, "control")});
+    }
+    (*from)->feed(engine::PathsSeen{bad});
+    return {};
+}
+
+// foreign-timing NODE TIME: it asks for leases with another timing than the cluster's.
+Status Player::foreign_timing(const Words& words) {
+    auto from = node(words, 1);
+    const auto length = config::parse_duration(words.back());
+    if (!from || !length) return usage("foreign-timing NODE TIME");
+    for (Duration at{}; at < *length; at += world_.timing().renew) {
+        world_.queue().after(at, [this, node = *from] {
+            engine::LeaseRequest request;
+            request.incarnation = {node->id(), node->boot()};
+            for (size_t i = 0; i < world_.count(); ++i)
+                if (&world_.at(i) != node) world_.at(i).receive(node->id(), engine::encode(engine::Message(request)));
+        });
+    }
+    return {};
+}
+
 // claims NODE GROUP TIME: its reports say that the group is active there, which it is not.
 Status Player::claims(const Words& words) {
     auto found = node(words, 1);
@@ -109,6 +141,8 @@ Status Player::tell(OperatorVerb verb, const Words& words, engine::OperatorReque
 
 void Player::add_operation_commands() {
     actions_["memory"] = actions_["disk-space"] = [this](const Words& words) { return measure(words); };
+    actions_["path-bad"] = actions_["paths-good"] = [this](const Words& words) { return paths(words); };
+    actions_["foreign-timing"] = [this](const Words& words) { return foreign_timing(words); };
     actions_["claims"] = [this](const Words& words) { return claims(words); };
     actions_["maintenance"] = [this](const Words& words) { return maintenance(words); };
     actions_["failover"] = [this](const Words& words) { return failover(words); };
