@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cluster-daemon/engine/coder.h"
 #include "cluster-daemon/engine/local_state.h"
 
 namespace kagami::engine {
@@ -187,6 +188,24 @@ void LocalManager::State::follow_unmanaged(const LocalInput& input) {
     unmanaged = input.unmanaged;
     if (!over) return;
     for (auto& [name, group] : machines) group.probe_again();
+}
+
+// Groups that the configuration knows no more, and that run nothing here. The newest token of each is kept as long as
+// there is room: a document that does not name the group keeps old orders from being obeyed as well.
+void LocalManager::State::forget_removed_groups(const LocalInput& input) {
+    if (durable.size() <= kMaxGroups / 2) return;
+    std::erase_if(durable, [&](const auto& item) {
+        const auto& [name, known] = item;
+        const auto at = machines.find(name);
+        if (input.config->group(name) != nullptr || input.document->groups.contains(name) ||
+            known.mark != RunMark::kNone || (at != machines.end() && !at->second.idle()))
+            return false;
+        machines.erase(name);
+        waiting.erase(name);
+        refusals.erase(name);
+        out.durable_changed = true;
+        return true;
+    });
 }
 
 // ---- leaving ----

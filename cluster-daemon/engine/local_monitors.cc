@@ -43,6 +43,7 @@ std::string joined(const std::vector<std::string>& names) {
 void LocalManager::State::follow_config(const LocalInput& input) {
     if (input.config == nullptr || !input.config_stored) return;
     if (config_followed && config_hash == input.document->config.hash) return;
+    forget_removed_groups(input);
     for (const config::Group& group : input.config->groups)
         if (const auto at = machines.find(group.name); at != machines.end()) at->second.reconfigure(group);
     std::map<std::string, MonitorMachine> made;

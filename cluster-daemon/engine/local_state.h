@@ -48,6 +48,7 @@ struct LocalManager::State {
     void leave_now(const LocalInput& input, SystemAction action, std::string why);
     void act_on_failed_stop(const LocalInput& input);
     void follow_config(const LocalInput& input);
+    void forget_removed_groups(const LocalInput& input);
     void follow_unmanaged(const LocalInput& input);
 
     // ---- local_monitors.cc ----
