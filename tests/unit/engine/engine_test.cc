@@ -99,8 +99,9 @@ TEST_CASE("a booting node makes its new nonce durable before it announces it, an
         CHECK(beat->next_nonce == output.persist->state.next_nonce);
     }
     CHECK(heartbeats == 2);
-    REQUIRE(commands_of<StoreConfig>(output).size() == 1);
-    CHECK(commands_of<StoreConfig>(output)[0].version == document_of(2, true).config.version);
+    const auto stored = commands_of<StoreConfig>(output);
+    REQUIRE(stored.size() == 1);
+    CHECK(std::get<StoreConfig>(stored[0].command).version == document_of(2, true).config.version);
     REQUIRE(output.wake_at.has_value());
     CHECK(*output.wake_at > kStart);
 }
