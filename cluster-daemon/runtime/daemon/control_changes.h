@@ -1,5 +1,5 @@
 // The conversation of one change: the request goes to the engine, its answers come back to the caller as they arrive.
-//   accepted or refused; with `wait`, steps and one done or refused more. A dry run ends with accepted{dry_run} or refused.
+//   accepted or refused; with `wait`, steps and one done or refused more; of a dry run accepted{dry_run} or refused.
 // What the engine answers in several lines is one message and, a line each, its consequences.
 #pragma once
 

@@ -9,8 +9,7 @@ const config::Config kNoConfig;
 
 }  // namespace
 
-View::View(const StatusInput& input)
-    : in(input), config(input.snapshot.config ? *input.snapshot.config : kNoConfig), rules_(rules()) {}
+View::View(const StatusInput& input) : in(input), config(input.snapshot.config ? *input.snapshot.config : kNoConfig) {}
 
 bool View::heard(NodeId id) const {
     if (is_self(id)) return true;
@@ -69,7 +68,12 @@ engine::Heartbeat View::own_heartbeat() const {
     return own;
 }
 
-engine::PolicyInput View::rules() const {
+const engine::PolicyInput& View::rules() const {
+    if (!rules_) rules_ = make_rules();
+    return *rules_;
+}
+
+engine::PolicyInput View::make_rules() const {
     engine::PolicyInput rules;
     rules.document = &in.snapshot.document;
     rules.config = &config;
@@ -92,11 +96,15 @@ engine::PolicyInput View::rules() const {
 }
 
 engine::Candidate View::judge(const config::Group& group, NodeId node) const {
-    return engine::judge(rules_, document(), group, node);
+    return engine::judge(rules(), document(), group, node);
 }
 
 std::optional<engine::Pending> View::pending(const config::Group& group) const {
-    return engine::pending_of(rules_, group);
+    const engine::GroupEntry* now = entry(group.name);
+    const bool settled = now != nullptr && now->owner && now->goal == engine::Goal::kStarted &&
+                         document().node(now->owner->node).state == engine::NodeState::kMember;
+    if (settled) return std::nullopt;
+    return engine::pending_of(rules(), group);
 }
 
 const char* word(engine::ResourceState state) {

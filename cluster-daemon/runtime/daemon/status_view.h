@@ -50,10 +50,11 @@ class View {
     const config::Config& config;
 
  private:
-    engine::PolicyInput rules() const;
+    const engine::PolicyInput& rules() const;
+    engine::PolicyInput make_rules() const;
     engine::Heartbeat own_heartbeat() const;
 
-    engine::PolicyInput rules_;
+    mutable std::optional<engine::PolicyInput> rules_;  // made when they are first asked: they hold every report
 };
 
 const char* word(engine::ResourceState state);
