@@ -36,8 +36,11 @@ int usage_error(const Session& session, const ClpCommand& command, const Error& 
 int carry_out(Session& session, const ClpVerb& verb) {
     const std::optional<int> printed = run_clp_print(session, verb.words);
     const int code = printed ? *printed : run(session, verb.words);
-    if (code == 0 && verb.label != "-")
-        session.console.out << (verb.label.empty() ? "" : verb.label + " : ") << "Command succeeded.\n" << std::flush;
+    if (code != 0 || verb.label == "-") return code;
+    std::vector<std::string> lines;
+    for (const std::string& server : verb.servers) lines.push_back(verb.label + " " + server + " : ");
+    if (lines.empty()) lines.push_back(verb.label.empty() ? "" : verb.label + " : ");
+    for (const std::string& line : lines) session.console.out << line << "Command succeeded.\n" << std::flush;
     return code;
 }
 

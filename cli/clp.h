@@ -39,6 +39,7 @@ Result<ClpArguments> parse_clp(std::string_view command, std::span<const ClpOpti
 struct ClpVerb {
     std::vector<std::string> words;
     std::string label;
+    std::vector<std::string> servers = {};  // that it is about: a line for each, "Stop node1 : Command succeeded."
 };
 // The cluster as it is, asked for by the commands that speak of "all" or of "this server".
 using AskStatus = std::function<Result<control::v1::Status>()>;

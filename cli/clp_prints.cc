@@ -192,6 +192,9 @@ Result<std::string> check(const Session& session, const Words& words) {
     if (!bundle) return tl::unexpected(bundle.error());
     const auto rows = checked_rows(session, *bundle);
     if (!rows) return tl::unexpected(rows.error());
+    std::error_code error;
+    fs::create_directories(words[1], error);
+    if (error) return fail(ErrorCode::kFailed, words[1] + ": " + error.message(), "give another -o DIR");
     const std::string file = words[1] + "/cfcheck.csv";
     if (const Status written = write_file_atomically(file, rows->text); !written)
         return tl::unexpected(written.error());

@@ -53,9 +53,18 @@ constexpr const char* kGroupUsage =
 // The group that was named, else all that the operation can mean.
 Result<std::vector<std::string>> groups_of(const ClpArguments& arguments, const std::string& operation,
                                            const AskStatus& ask) {
-    if (!arguments.text(operation).empty()) return std::vector<std::string>{arguments.text(operation)};
+    const std::string& name = arguments.text(operation);
+    const bool expects_place = operation != "s" && arguments.has("h");
+    if (!name.empty() && !expects_place) return std::vector<std::string>{name};
     const auto status = ask();
     if (!status) return tl::unexpected(status.error());
+    for (const auto& group : status->groups()) {
+        if (group.name() != name) continue;
+        if (group.current_node() == arguments.text("h")) return std::vector<std::string>{name};
+        return fail(ErrorCode::kRefused, "group " + name + " does not run on " + arguments.text("h"),
+                    "see where it runs: clpgrp -n " + name);
+    }
+    if (!name.empty()) return fail(ErrorCode::kNotFound, "there is no group " + name, "see clpstat -g");
     const std::string server = operation == "m" && !arguments.has("h") ? status->answering_node()
                                : operation == "s"                      ? ""
                                                                        : arguments.text("h");
@@ -131,35 +140,69 @@ constexpr const char* kClusterUsage =
     "       clpcl -t [-a | -h SERVER]     stop the cluster service here, on SERVER, or on all servers\n"
     "       clpcl -r                      restart what runs: stop the groups and start them again\n"
     "       clpcl --return [-h SERVER]    let an isolated server run groups again\n"
-    "       clpcl --suspend | --resume    let the cluster decide nothing for a day | decide again\n\n"
+    "       clpcl --suspend | --resume    let the cluster decide nothing for a day | decide again\n"
+    "       -w SECONDS                    wait so long at most for a start or stop; 0: not at all\n\n"
     "The service itself is started by the system: systemctl start kagamid. See also: kagami cluster, kagami node\n";
 
-Verbs cluster(const ClpArguments& arguments, const AskStatus&) {
+// "-w SECONDS": so long at most; 0 = not at all.
+void add_limit(std::vector<std::string>& words, const ClpArguments& arguments) {
+    const std::string limit = arguments.text("w");
+    if (limit == "0") return;
+    words.emplace_back("--wait");
+    if (!limit.empty()) words.insert(words.end(), {"--timeout", limit + "s"});
+}
+
+struct ClusterVerb {
+    const char* option;
+    std::vector<std::string> words;
+    const char* label;
+    bool waits;
+};
+// Of the whole cluster, whatever server is named.
+Verbs of_all(const ClusterVerb& verb, const ClpArguments& arguments, const AskStatus& ask) {
+    const auto status = ask();
+    if (!status) return tl::unexpected(status.error());
+    ClpVerb out{verb.words, verb.label};
+    for (const auto& node : status->nodes()) out.servers.push_back(node.name());
+    if (verb.waits) add_limit(out.words, arguments);
+    return std::vector<ClpVerb>{std::move(out)};
+}
+
+// Of the server that is named, else of this one.
+Verbs of_one(const ClusterVerb& verb, const ClpArguments& arguments, const AskStatus& ask) {
+    std::string server = arguments.text("h");
+    if (server.empty()) {
+        const auto status = ask();
+        if (!status) return tl::unexpected(status.error());
+        server = status->answering_node();
+    }
+    ClpVerb out{verb.words, verb.label, {server}};
+    out.words.insert(out.words.begin() + 2, server);
+    if (verb.waits) add_limit(out.words, arguments);
+    return std::vector<ClpVerb>{std::move(out)};
+}
+
+Verbs cluster(const ClpArguments& arguments, const AskStatus& ask) {
+    static const std::vector<ClusterVerb> kAll = {
+        {"s", {"cluster", "start", "--yes"}, "Start", true},
+        {"t", {"cluster", "stop", "--yes"}, "Stop", true},
+        {"suspend", {"maintenance", "begin", "--for", "24h", "--yes"}, "Suspend", false},
+        {"resume", {"maintenance", "end"}, "Resume", false}};
     const auto operation = one_of(arguments, {"s", "t", "r", "suspend", "resume", "return"}, "clpcl");
     if (!operation) return tl::unexpected(operation.error());
-    const std::string server = arguments.text("h");
-    if (*operation == "s") {
-        if (!server.empty())
-            return fail(ErrorCode::kRefused, "the service of another server cannot be started from here",
-                        "run on " + server + ": systemctl start kagamid");
-        return std::vector<ClpVerb>{{{"cluster", "start", "--yes", "--wait"}, "Start"}};
-    }
+    if (*operation == "s" && arguments.has("h"))
+        return fail(ErrorCode::kRefused, "the service of another server cannot be started from here",
+                    "run on " + arguments.text("h") + ": systemctl start kagamid");
     if (*operation == "r")
         return fail(ErrorCode::kRefused,
                     "the service is not restarted as a whole: a daemon that restarts stops no group",
                     "restart one group with clpgrp -t and -s, or the cluster with clpstdn -r");
-    if (*operation == "suspend") return std::vector<ClpVerb>{{{"maintenance", "begin", "--for", "24h"}, "Suspend"}};
-    if (*operation == "resume") return std::vector<ClpVerb>{{{"maintenance", "end"}, "Resume"}};
-    if (*operation == "return") {
-        std::vector<std::string> words = {"node", "return"};
-        if (!server.empty()) words.push_back(server);
-        return std::vector<ClpVerb>{{std::move(words), "Return"}};
-    }
-    if (arguments.has("a")) return std::vector<ClpVerb>{{{"cluster", "stop", "--yes", "--wait"}, "Stop"}};
-    std::vector<std::string> words = {"node", "shutdown"};
-    if (!server.empty()) words.push_back(server);
-    words.insert(words.end(), {"--service-only", "--yes"});
-    return std::vector<ClpVerb>{{std::move(words), "Stop" + (server.empty() ? "" : " " + server)}};
+    if (*operation == "return") return of_one({"return", {"node", "return"}, "Return", false}, arguments, ask);
+    if (*operation == "t" && !arguments.has("a"))
+        return of_one({"t", {"node", "shutdown", "--service-only", "--yes"}, "Stop", true}, arguments, ask);
+    for (const ClusterVerb& verb : kAll)
+        if (*operation == verb.option) return of_all(verb, arguments, ask);
+    return usage("clpcl: no operation is given");
 }
 
 constexpr ClpOption kDownOptions[] = {{'r', "", V::kNone}, {'h', "", V::kRequired}};
@@ -175,7 +218,8 @@ Verbs down(const ClpArguments& arguments, const AskStatus&) {
 }
 
 constexpr const char* kAllDownUsage =
-    "Usage: clpstdn [-r]    shut all servers down, or reboot them (-r), through the cluster\n\n"
+    "Usage: clpstdn [-r] [-h SERVER]    shut all servers down, or reboot them (-r), through the cluster;\n"
+    "                                   -h makes no difference: any server can be asked\n\n"
     "See also: kagami cluster shutdown\n";
 
 Verbs all_down(const ClpArguments& arguments, const AskStatus&) {
@@ -205,7 +249,8 @@ constexpr const char* kMonitorUsage =
     "       clpmonctrl -c [-h SERVER] [-m MONITOR]    reset their recovery counters\n"
     "       clpmonctrl -v [-h SERVER] [-m MONITOR]    show the counters\n"
     "       clpmonctrl -e [-h SERVER] -m MONITOR      dummy failure: it reports an error whatever it finds\n"
-    "       clpmonctrl -n [-h SERVER] [-m MONITOR]    end dummy failures\n\n"
+    "       clpmonctrl -n [-h SERVER] [-m MONITOR]    end dummy failures\n"
+    "       -w SECONDS                                wait so long at most until it is done\n\n"
     "See also: kagami monitor\n";
 
 Verbs monitor(const ClpArguments& arguments, const AskStatus&) {
@@ -220,6 +265,7 @@ Verbs monitor(const ClpArguments& arguments, const AskStatus&) {
     if (arguments.has("m")) words.push_back(arguments.text("m"));
     add(words, "--node", arguments.text("h"));
     if (*operation == "e") words.emplace_back("--yes");
+    if (arguments.has("w")) add_limit(words, arguments);
     return std::vector<ClpVerb>{{std::move(words), ""}};
 }
 

@@ -86,7 +86,8 @@ Result<config::Config> config_in_force(Client& client, const config::TypeCatalog
     if (!version) return tl::unexpected(version.error());
     auto parsed = config::parse(version->bundle().text(), "cluster.toml", types);
     if (parsed.config) return std::move(*parsed.config);
-    return fail(ErrorCode::kFailed, "the configuration in force cannot be read by this program",
+    return fail(ErrorCode::kFailed,
+                "this program cannot read the configuration in force: " + config::to_string(parsed.problems.front()),
                 "the daemon has another version: see kagami doctor");
 }
 

@@ -151,8 +151,9 @@ std::string render_clpstat_fencing(const pb::Status& status) {
     std::string text = clpstat_frame("FENCING STATUS") + legend(status) + partition_body(status);
     text +=
         fmt::format("\n Forced stop [guard of {} : {}]\n", status.answering_node(), status.guard().state()) + rule();
-    text += fmt::format("   Watchdog    : {}\n   When a server is lost : {}\n", status.guard().watchdog(),
-                        status.arbitration().message());
+    text += fmt::format("   Watchdog           : {}\n", status.guard().watchdog());
+    const std::string& outlook = status.arbitration().message();
+    if (!outlook.empty()) text += fmt::format("   If a server fails  : {}\n", outlook);
     return text + clpstat_end();
 }
 

@@ -66,7 +66,7 @@ Bench::~Bench() {
     std::filesystem::remove_all(root, ignored);
 }
 
-int Bench::run_with(Program program, const std::vector<std::string>& arguments, const std::string& input,
+int Bench::run_with(const Program& program, const std::vector<std::string>& arguments, const std::string& input,
                     bool terminal) {
     std::ostringstream out_stream;
     std::ostringstream err_stream;
@@ -90,7 +90,7 @@ int Bench::run_piping(const std::vector<std::string>& arguments, const std::stri
 int Bench::clpstat(const std::vector<std::string>& arguments) {
     return run_with(run_clpstat, arguments, "", false);
 }
-int Bench::run_as(Program program, const std::vector<std::string>& arguments, const std::string& input) {
+int Bench::run_as(const Program& program, const std::vector<std::string>& arguments, const std::string& input) {
     return run_with(program, arguments, input, false);
 }
 

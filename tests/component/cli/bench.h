@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,8 @@ class Bench {
     int run_piping(const std::vector<std::string>& arguments, const std::string& input);
     int clpstat(const std::vector<std::string>& arguments);
     // By another name of the program, with `input` piped in.
-    using Program = int (*)(Session&, const std::vector<std::string>&);
-    int run_as(Program program, const std::vector<std::string>& arguments, const std::string& input = "");
+    using Program = std::function<int(Session&, const std::vector<std::string>&)>;
+    int run_as(const Program& program, const std::vector<std::string>& arguments, const std::string& input = "");
     std::string out;
     std::string err;
 
@@ -37,7 +38,7 @@ class Bench {
     std::filesystem::path root;
 
  private:
-    int run_with(Program program, const std::vector<std::string>& arguments, const std::string& input, bool terminal);
+    int run_with(const Program& program, const std::vector<std::string>& arguments, const std::string& input, bool terminal);
 };
 
 }  // namespace kagami::cli
