@@ -155,15 +155,24 @@ struct Drivers::Impl {
         return done;
     }
 
-    void subscribe(const config::Config& in_force, const std::string& name) {
+    // `serial` is the order to watch that it obeys: when the monitor was switched off or on again meanwhile, it is void.
+    void subscribe(const config::Config& in_force, const std::string& name, uint64_t serial) {
         const config::Monitor* monitor = find_monitor(in_force, name);
         const monitors::Type* type = monitor != nullptr ? monitors::find(monitor->type) : nullptr;
         if (type == nullptr) return;
         const std::shared_ptr<monitors::Monitor> driver = type->make(host);
         monitors::Context context = monitor_context(in_force, *monitor, monitor->timeout);
         auto handle = driver->subscribe(context, [this, name] { post(engine::MonitorStirred{name}); });
-        const std::lock_guard lock(mutex);
-        subscriptions[name] = {driver, handle, std::move(context)};
+        {
+            const std::lock_guard lock(mutex);
+            const auto at = watched.find(name);
+            if (at != watched.end() && at->second == serial) {
+                subscriptions[name] = {driver, std::move(handle), std::move(context)};
+                return;
+            }
+        }
+        handle.reset();
+        stop(*driver, context);
     }
 
     // As it was configured when it was switched on: the configuration in force may not have it any more.
@@ -195,6 +204,8 @@ struct Drivers::Impl {
         monitors::Context context;
     };
     std::map<std::string, Subscription> subscriptions;
+    std::map<std::string, uint64_t> watched;  // by the order that switched it on
+    uint64_t watch_orders = 0;
     std::function<std::optional<std::string>(const std::string& group)> uncovered;
     std::function<void(const std::string& monitor, Duration took, bool timed_out)> checked;
     asio::thread_pool pool;  // last: its workers use what stands above
@@ -225,12 +236,20 @@ void Drivers::check(const engine::CheckMonitor& command) {
 
 void Drivers::watch(const engine::WatchMonitor& command) {
     if (command.on) {
-        impl_->submit([this, command](const config::Config& config) { impl_->subscribe(config, command.monitor); });
+        uint64_t serial = 0;
+        {
+            const std::lock_guard lock(impl_->mutex);
+            serial = impl_->watched[command.monitor] = ++impl_->watch_orders;
+        }
+        impl_->submit([this, command, serial](const config::Config& config) {
+            impl_->subscribe(config, command.monitor, serial);
+        });
         return;
     }
     Impl::Subscription ended;
     {
         const std::lock_guard lock(impl_->mutex);
+        impl_->watched.erase(command.monitor);
         const auto at = impl_->subscriptions.find(command.monitor);
         if (at == impl_->subscriptions.end()) return;
         ended = std::move(at->second);

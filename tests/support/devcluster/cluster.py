@@ -318,7 +318,7 @@ class DevCluster:
     def _programs(self):
         if self.setup["bare"]:
             return ["kagami-node-init"]
-        return ["kagami-node-init", "kagamid", "kagami-guard", "kagami-script-helper", "kagami"] + (
+        return ["kagami-node-init", "kagamid", "kagami-guard", "kagami-script-helper", "kagami-check", "kagami"] + (
             ["kagami-witness"] if self.setup["witness"] else [])
 
     def _switch(self):

@@ -7,7 +7,7 @@ import sys
 
 from devcluster.cluster import SOURCE
 
-PROGRAMS = ["kagamid", "kagami-guard", "kagami-script-helper", "kagami-mirrord", "kagami-witness", "kagami", "kagami-node-init",
+PROGRAMS = ["kagamid", "kagami-guard", "kagami-script-helper", "kagami-mirrord", "kagami-check", "kagami-witness", "kagami", "kagami-node-init",
             "kagami-prober"]
 SCRIPTS = SOURCE / "scripts"
 
