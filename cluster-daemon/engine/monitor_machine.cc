@@ -67,7 +67,7 @@ bool MonitorMachine::on_done(const MonitorDone& answer, Instant now) {
     next_check_ = again_ ? now : now + settings_.interval;
     again_ = false;
     message_ = done.message;
-    late_ = settings_.delay_warning > 0 && (now - check_began_) * 100 > check_timeout_ * settings_.delay_warning;
+    late_ = settings_.delay_warning > 0 && now - check_began_ > check_timeout_ / 100 * settings_.delay_warning;
     if (done.state != MonitorState::kError) {
         state_ = done.state;
         errors_ = 0;

@@ -192,6 +192,7 @@ class Plan {
     // policy_requests.cc
     void take_requests();
     Status take(const PendingRequest& pending, OwedReply& owed);
+    Status has_room(OperatorVerb verb, const Document& before) const;
     Status group_start(const OperatorRequest& request, OwedReply& owed);
     Status group_stop(const OperatorRequest& request, OwedReply& owed);
     Status group_move(const OperatorRequest& request, OwedReply& owed);

@@ -12,6 +12,7 @@ namespace kagami::engine {
 namespace {
 
 constexpr size_t kSpareBytes = size_t{32} * 1024;  // for what the document may hold beside configurations
+constexpr size_t kReserveBytes = kSpareBytes / 2;  // of that: for takeovers, which must never find the document full
 
 std::string quoted(const std::string& text) {
     return "\"" + text + "\"";
@@ -97,7 +98,8 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
         }
         return {};
     };
-    const Status done = carry_out();
+    Status done = carry_out();
+    if (done) done = has_room(request.verb, before);
     if (!done) {  // it may have been found half-way
         next_ = before;
         out_.decisions.resize(said);
@@ -105,6 +107,16 @@ Status Plan::take(const PendingRequest& pending, OwedReply& owed) {
     }
     owed.changes = next_ != before;
     return done;
+}
+
+// A configuration has a limit of its own.
+Status Plan::has_room(OperatorVerb verb, const Document& before) const {
+    if (verb == OperatorVerb::kConfigApply || next_ == before) return {};
+    const size_t size = encode(next_).size();
+    if (size + kReserveBytes <= kMaxDocumentBytes || size <= encode(before).size()) return {};
+    return fail(ErrorCode::kRefused,
+                "the cluster document has no room for it: it would have " + std::to_string(size) + " bytes",
+                "take back what was set of monitors and resources (`kagami monitor resume`), or make scripts smaller");
 }
 
 void Plan::reply(const OwedReply& owed, OperatorOutcome outcome, std::string message, std::string remedy,
@@ -439,7 +451,11 @@ Status Plan::config_apply(const OperatorRequest& request, OwedReply& owed) {
     owed.config = change.wanted.hash;
     begin_change(std::move(change), *impact, *wanted);
     const bool kept_beside = request.amount != 0 || !impact->stops.empty();  // the former one, or the new one
-    if (kept_beside && encode(next_).size() + kSpareBytes > kMaxDocumentBytes)
+    const size_t size = encode(next_).size() - (kept_beside ? 0 : next_.config.packed.size());
+    if (size + kSpareBytes > kMaxDocumentBytes && !kept_beside)
+        return fail(ErrorCode::kRefused, "the configuration with its scripts is too large for the cluster document",
+                    "make the scripts smaller");
+    if (size + kSpareBytes > kMaxDocumentBytes)
         return fail(ErrorCode::kRefused, "the configuration with its scripts is too large to be kept beside the former",
                     request.amount != 0 ? "apply it without --confirm-within"
                                         : "stop the groups that it restarts first, then apply it");

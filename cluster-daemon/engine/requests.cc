@@ -55,6 +55,22 @@ void Requests::advance(const Leader& leader, const Timing& timing, Instant now) 
         at = settle(at->second, leader, timing, now) ? own_.erase(at) : std::next(at);
 }
 
+// The request was accepted under another leader, or another epoch of the same one.
+void Requests::answer_of_new_leader(const Own& own, const Leader& leader) {
+    const std::string who = out_.name(leader.node);
+    const NodeId wanted = own.request.node;
+    if (own.request.verb != OperatorVerb::kLeaderMove)
+        return answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
+                      "Accepted; the leadership has moved to " + who + ", which carries it out: see `kagami status`.",
+                      {});
+    if (wanted == kNobody ? leader.node != own.sent_to : leader.node == wanted)
+        return answer(own, OperatorOutcome::kDone, ErrorCode::kFailed, "The leadership has moved to " + who + ".",
+                      {});
+    answer(own, OperatorOutcome::kFailed, ErrorCode::kFailed,
+           (wanted == kNobody ? "no other node" : out_.name(wanted)) + " did not take the leadership: " + who + " leads",
+           "look at `kagami paths`, then try again");
+}
+
 // True when nothing is to be waited for any more.
 bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Instant now) {
     if (leader.node == kNobody) {
@@ -72,12 +88,7 @@ bool Requests::settle(Own& own, const Leader& leader, const Timing& timing, Inst
     own.without_leader_since = now;
     if (own.accepted) {
         if (own.sent_under == leader.epoch) return false;
-        const std::string moved = "the leadership has moved to " + out_.name(leader.node);
-        answer(own, OperatorOutcome::kDone, ErrorCode::kFailed,
-               own.request.verb == OperatorVerb::kLeaderMove
-                   ? "The" + moved.substr(3) + "."
-                   : "Accepted; " + moved + ", which carries it out: see `kagami status`.",
-               {});
+        answer_of_new_leader(own, leader);
         return true;
     }
     if (own.sent_under == leader.epoch && now < own.send_at) {

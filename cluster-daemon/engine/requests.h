@@ -47,6 +47,7 @@ class Requests {
     };
     bool settle(Own& own, const Leader& leader, const Timing& timing, Instant now);
     void answer(const Own& own, OperatorOutcome outcome, ErrorCode code, std::string message, std::string remedy);
+    void answer_of_new_leader(const Own& own, const Leader& leader);
 
     NodeId self_;
     Outbox& out_;

@@ -160,3 +160,27 @@ TEST_CASE("a leadership that has moved is what was asked for") {
     CHECK(answers[1].outcome == OperatorOutcome::kDone);
     CHECK(answers[1].message.find("The leadership has moved to") == 0);
 }
+
+TEST_CASE("a leadership that does not go where a person wanted it is not told to have gone there") {
+    Outbox out;
+    const Instant t{100s};
+    const auto answer = [&](NodeId wanted, NodeId leads) {
+        Requests requests(kThree, out);
+        OperatorRequest request = move_of(1);
+        request.verb = OperatorVerb::kLeaderMove;
+        request.node = wanted;
+        requests.ask(request, t);
+        requests.advance(kTwoLeads, kTiming, t);
+        requests.on_reply(kTwo, reply_of(1, OperatorOutcome::kAccepted));
+        requests.take_answers();
+        requests.advance({leads, Epoch::make(6, leads), false}, kTiming, t + 2s);
+        const auto answers = requests.take_answers();
+        REQUIRE(answers.size() == 1);
+        return answers[0].outcome;
+    };
+    CHECK(answer(kOne, kOne) == OperatorOutcome::kDone);
+    CHECK(answer(kNobody, kOne) == OperatorOutcome::kDone);
+    CHECK(answer(kOne, kTwo) == OperatorOutcome::kFailed);     // it came back
+    CHECK(answer(kNobody, kTwo) == OperatorOutcome::kFailed);
+    CHECK(answer(kOne, kThree) == OperatorOutcome::kFailed);
+}

@@ -142,3 +142,25 @@ TEST_CASE("time-outs at their limits, multiplied by the largest ratio, give no t
     s.settle();
     CHECK(s.replies.empty());
 }
+
+TEST_CASE("persons cannot fill the document so far that a takeover would find no room in it") {
+    Scene s;
+    s.document.config.packed.resize(size_t{192} * 1024);
+    s.run_on(n1);
+    for (int i = 0; i < 1024; ++i) {
+        s.add_monitor("monitor-with-a-long-name-" + std::to_string(i));
+        s.config.monitors.back().values[n1];
+        s.config.monitors.back().values[n2];
+    }
+    s.settle();
+    const Document before = s.document;
+    s.ask(OperatorVerb::kMonitorSuspend);
+    s.settle();
+    CHECK(s.last_reply().outcome == OperatorOutcome::kRefused);
+    CHECK(s.last_reply().message.find("the cluster document has no room for it") == 0);
+    CHECK_FALSE(s.last_reply().remedy.empty());
+    CHECK(s.document == before);
+    s.ask(OperatorVerb::kMonitorSuspend, "monitor-with-a-long-name-7");
+    s.settle();
+    CHECK(s.document.monitors.size() == 1);
+}
