@@ -107,6 +107,9 @@ void admit_nonces(Document& next, const VoterFacts& facts) {
 }
 
 bool lost_its_store(const Voter& voter, const Heartbeat& heard) {
+    // A node that was removed, and was added again with the store of its former membership.
+    if (heard.voter.node == voter.id.node && heard.voter.generation > voter.id.generation)
+        return heard.next_nonce.value != 0;
     return heard.voter == voter.id && heard.nonce != voter.nonce &&
            (voter.next_nonce.value == 0 || heard.nonce != voter.next_nonce) && heard.next_nonce.value != 0;
 }
@@ -118,6 +121,7 @@ std::vector<Decision> replace_lost_voter(Document& next, const VoterFacts& facts
         if (at == facts.heartbeats.end() || !lost_its_store(voter, at->second)) continue;
         Voters wanted = next.voters;
         Voter* fresh = find(wanted, voter.id.node);
+        fresh->id.generation = std::max(voter.id.generation, at->second.voter.generation);
         ++fresh->id.generation;
         fresh->nonce = at->second.next_nonce;
         fresh->next_nonce = {};

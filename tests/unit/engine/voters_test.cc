@@ -219,6 +219,22 @@ TEST_CASE("a voter with a foreign nonce is replaced, when the others alone can c
     CHECK(stuck == d);
 }
 
+TEST_CASE("a node that was removed and comes back with the store of its former membership votes under a new id") {
+    Document d = running(3, false);
+    VoterFacts facts = facts_of(d, {kOne, kTwo});
+    for (Voter& v : d.voters)
+        if (v.id.node == kThree) v = {{kThree, 0}, 0, {}, {}};  // as it was added
+    Heartbeat& heard = facts.heartbeats[kThree];
+    heard.incarnation = {kThree, boot_of(kThree, 1)};
+    heard.voter = {kThree, 2};
+    heard.nonce = Nonce{77};
+    heard.next_nonce = Nonce{78};
+    keep_voters(d, facts);
+    REQUIRE(d.voter(kThree) != nullptr);
+    CHECK(d.voter(kThree)->id == VoterId{kThree, 3});
+    CHECK(d.voter(kThree)->nonce == Nonce{78});
+}
+
 TEST_CASE("start-up: each row of protocol.md 8") {
     Outbox names;
     Document d = document_of(2, true);
