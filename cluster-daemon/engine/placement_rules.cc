@@ -170,8 +170,16 @@ void apply_thresholds(const Question& q, Verdicts& verdicts) {
 
 // ---- maintenance, the switch ----
 
+// Persons are not held back, but an unmanaged node would not obey their start: the group would be nowhere.
+void apply_unmanaged(const Question& q, Verdicts& verdicts) {
+    if (q.document.node(q.node).maintenance.kind != MaintenanceKind::kUnmanaged) return;
+    const std::string name = q.input.config->node_name(q.node);
+    forbid(verdicts, Fitness::kUnfit,
+           "unmanaged, so nothing is started there until `kagami maintenance end --node " + name + "`");
+}
+
 void apply_restraints(const Question& q, Verdicts& verdicts) {
-    if (q.asker == Asker::kPerson) return;
+    if (q.asker == Asker::kPerson) return apply_unmanaged(q, verdicts);
     const GroupEntry* entry = entry_of(q.document, q.group.name);
     const NodeId home = entry == nullptr ? kNobody : home_of(*entry);
     const Automatic what = home == kNobody || home == q.node ? Automatic::kStart : Automatic::kElsewhere;

@@ -127,6 +127,10 @@ Status Plan::resource_request(const OperatorRequest& request, OwedReply& owed) {
     if (is_changing(group))
         return fail(ErrorCode::kRefused, "group " + group + " is being restarted for a new configuration",
                     "wait until that has ended");
+    const std::string node = name_of(owner_of(entry).node);
+    if (next_.node(owner_of(entry).node).maintenance.kind == MaintenanceKind::kUnmanaged)
+        return fail(ErrorCode::kRefused, "group " + group + " is on " + node + ", which is unmanaged",
+                    "stop and start it there by hand, or run `kagami maintenance end --node " + node + "` first");
     owed.subject = group;
     owed.deadline = input_.now + limit_of(place->group);
     return request.verb == OperatorVerb::kResourceStop ? resource_stop(*place, request, owed)
