@@ -93,6 +93,7 @@ void Plan::take_wish_to_leave(NodeId node) {
     const NodeReport* report = report_of({node, entry.boot});
     if (entry.state != NodeState::kMember || entry.leaving != Leaving::kNo || report == nullptr) return;
     if (!report->leaving || report->version < chosen_.version) return;
+    if (chosen_.node(node).leaving != Leaving::kNo) return;  // it only obeys what a person has just taken back
     entry.leaving = Leaving::kStopDaemon;
     say(Reason::kFinalAction, subject_of(name_of(node)),
         name_of(node) + " leaves the cluster: a final action asks for it.");

@@ -177,6 +177,19 @@ TEST_CASE("a shutdown that a failed stop holds up is answered as failed, and goe
     CHECK(s.node(n2).state == NodeState::kLeft);
 }
 
+TEST_CASE("nodes that obey a stop of the cluster are not taken to wish it when a person takes it back") {
+    Scene s;
+    s.run_on(n1);
+    s.settle();
+    s.ask(OperatorVerb::kClusterStop);
+    s.settle();
+    s.leaving = {n1, n2};
+    s.ask(OperatorVerb::kClusterStart);
+    const PolicyOutput out = s.plan();
+    REQUIRE(out.next);
+    for (const NodeId id : {n1, n2}) CHECK(out.next->node(id).leaving == Leaving::kNo);
+}
+
 TEST_CASE("a start of the cluster cancels a stop that is under way") {
     Scene s;
     s.run_on(n1);
