@@ -126,6 +126,10 @@ std::string render_why(const pb::WhyAnswer& answer, bool colour) {
         }
         text += "\n" + table.print(colour);
     }
+    std::string silent;
+    for (const std::string& node : answer.silent_nodes()) silent += (silent.empty() ? "" : ", ") + node;
+    if (!silent.empty())
+        text += "\n" + paint(colour, Tone::kBad, "WARN") + "  " + silent + " did not answer: decisions made there are missing.\n";
     if (answer.decisions().empty()) return text;
     text += "\nDecisions, newest first:\n";
     for (const pb::Decision& decision : answer.decisions()) {

@@ -255,7 +255,9 @@ bool Plan::change_monitor(const config::Monitor& monitor, const OperatorRequest&
 Status Plan::monitor_request(const OperatorRequest& request, OwedReply& owed) {
     const auto found = find_monitors(request.subject);
     if (!found) return tl::unexpected(found.error());
-    const std::string where = request.node == kNobody ? "" : " on " + name_of(request.node);
+    // Counters are cleared on every node, whichever was named: they belong to one monitor.
+    const bool everywhere = request.node == kNobody || request.verb == OperatorVerb::kMonitorClear;
+    const std::string where = everywhere ? "" : " on " + name_of(request.node);
     const bool all = request.subject.empty();
     const std::string what = all ? "every monitor" : "monitor " + request.subject;
     if (request.node != kNobody && input_.config->node(request.node) == nullptr)
