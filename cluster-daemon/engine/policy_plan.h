@@ -253,6 +253,7 @@ class Plan {
     Result<NodeId> choose_leader(NodeId wanted, const std::vector<const config::Group*>& groups) const;
     std::string no_leader(NodeId node) const;
     Result<MaintenanceOf> find_maintenance(const OperatorRequest& request);
+    Status nothing_starts_on(NodeId node) const;
     Status maintenance_begin(const OperatorRequest& request, OwedReply& owed);
     Status maintenance_end(const OperatorRequest& request, OwedReply& owed);
     Status leader_move(const OperatorRequest& request, OwedReply& owed);

@@ -229,6 +229,18 @@ Result<Plan::MaintenanceOf> Plan::find_maintenance(const OperatorRequest& reques
     return fail(ErrorCode::kUsage, "a maintenance is of the cluster, a node or a group", "name one of them");
 }
 
+// Nothing is activated on an unmanaged node: what is half started would stay so.
+Status Plan::nothing_starts_on(NodeId node) const {
+    for (const auto& [name, entry] : next_.groups) {
+        if (!entry.owner || owner_of(entry).node != node || entry.goal != Goal::kStarted) continue;
+        const GroupReport* report = report_of(owner_of(entry), name);
+        if (report != nullptr && report->token == entry.token && report->state != GroupState::kStarting) continue;
+        return fail(ErrorCode::kRefused, "group " + name + " is being started on " + name_of(node),
+                    "wait until it runs, or stop it with `kagami group stop " + name + "`");
+    }
+    return {};
+}
+
 Status Plan::maintenance_begin(const OperatorRequest& request, OwedReply& owed) {
     const bool unmanaged = request.maintenance == MaintenanceKind::kUnmanaged;
     if (request.maintenance == MaintenanceKind::kNone)
@@ -242,9 +254,12 @@ Status Plan::maintenance_begin(const OperatorRequest& request, OwedReply& owed) 
     const Result<MaintenanceOf> found = find_maintenance(request);
     if (!found) return tl::unexpected(found.error());
     if (unmanaged) {
-        NodeEntry& entry = next_.nodes[(*find_node(request.subject))->id];
+        const NodeId node = (*find_node(request.subject))->id;
+        NodeEntry& entry = next_.nodes[node];
+        const bool longer = entry.maintenance.kind == MaintenanceKind::kUnmanaged;
+        if (const Status calm = nothing_starts_on(node); !calm && !longer) return calm;
         if (entry.state != NodeState::kMember || entry.leaving != Leaving::kNo ||
-            !is_heard((*find_node(request.subject))->id))
+            !is_heard(node))
             return fail(ErrorCode::kRefused,
                         request.subject + " cannot be told to disarm its guard: it is no member that is heard",
                         "bring it back, or use --kind observe");

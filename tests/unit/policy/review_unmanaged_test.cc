@@ -70,3 +70,20 @@ TEST_CASE("a group on an unmanaged node is stopped by a person's word") {
     s.settle();
     CHECK(s.owner() == kNobody);
 }
+
+TEST_CASE("a node does not become unmanaged while a group is being started on it, which would stay half started") {
+    Unmanaged s;
+    s.node(n2).maintenance = {};
+    s.node(n2).armed = true;
+    s.run_on(n2);
+    OperatorRequest request = request_of(OperatorVerb::kMaintenanceBegin, "node2");
+    request.scope = MaintenanceScope::kNode;
+    request.maintenance = MaintenanceKind::kUnmanaged;
+    request.minutes = 30;
+    s.report_state(n2, GroupState::kStarting);
+    CHECK(refusal_of(s, request).message == "group web is being started on node2");
+    s.report_state(n2, GroupState::kActive);
+    answer_to(s, request);
+    CHECK(s.node(n2).maintenance.kind == MaintenanceKind::kUnmanaged);
+    CHECK_FALSE(s.node(n2).armed);
+}
