@@ -327,7 +327,9 @@ void Engine::Impl::follow_unmanaged(Instant now) {
         return runs_here(document) &&
                document.node(settings.self.node).maintenance.kind == MaintenanceKind::kUnmanaged;
     };
-    const bool wanted = says(reg.document()) && says(reg.chosen());
+    // What is known to be chosen may be older than the end of an earlier such time.
+    if (!says(reg.document())) managed_at = reg.document().version;
+    const bool wanted = says(reg.document()) && says(reg.chosen()) && reg.chosen().version > managed_at;
     const bool lingers = unmanaged && runs_here(reg.document()) && now >= reg.run_until();
     unmanaged = wanted ? unmanaged || !local.anything_suspended() : lingers;
 }

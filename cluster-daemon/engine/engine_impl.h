@@ -109,6 +109,7 @@ struct Engine::Impl {
     NodeReport own_report;
     MachineMeasured measured;
     bool unmanaged = false;  // a person runs this node by hand
+    Version managed_at;      // of the newest document accepted here that does not say so
     std::vector<PathReport> bad_paths;
     std::string waits_for;  // whom the start-up waits for, and since when
     Instant waits_since;
