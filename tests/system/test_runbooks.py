@@ -204,3 +204,63 @@ def test_clpstdn_tells_every_ups_last(cluster, words, told):
     cluster.boot("node1", "node2")
     wait_status(cluster, "node1", all_well, 90, "everything started again")
     assert notes(cluster, "node1") == STARTED_AT_HOME
+
+
+def test_clpcl_stops_the_service_of_one_server_and_the_machine_stays_on(cluster):
+    at_home(cluster)
+    assert clp(cluster, "node1", "clpcl", "-t") == ["Stop node1 : Command succeeded."]
+    assert notes(cluster, "node1") == [*STOPPED_AT_HOME, "ups nothing"]
+    wait_status(cluster, "node2", lambda s: group_of(s, "db")["current_node"] == "node2" and group_of(s, "db")["state"] == "Online",
+                60, "db on node2")
+    assert cluster.is_running("node1")
+
+    def back():  # the command may return a moment before the daemon has ended
+        cluster.start_service("node1")
+        return is_member(cluster.cluster_status("node2"), "node1")
+
+    wait_until(back, 60, "node1 back")
+
+
+def test_every_page_of_clpstat_names_what_runs(cluster):
+    at_home(cluster)
+    plain = clp(cluster, "node1", "clpstat")
+    assert " Cluster : dev" in plain and "  *node1 ...........: Online" in plain and "     current        : node1" in plain
+    assert "   server0 [o] : db[o] ups1[o]" in clp(cluster, "node2", "clpstat", "-g")
+    beats = clp(cluster, "node1", "clpstat", "-n")
+    assert "   HB0 : lanhb1" in beats and " [on server1 : Online]" in beats
+    assert [line for line in beats if line.startswith("  server")][:2] == ["  server0    : o o o", "  server1    : o o -"]
+    for view, title in (("-m", "MONITOR RESOURCE STATUS"), ("-f", "FENCING STATUS"), ("-p", "NETWORK PARTITION"), ("-i", "CLUSTER INFORMATION")):
+        assert title in clp(cluster, "node1", "clpstat", view)[0]
+    assert "  Servers that can run the Group     : node1 node2" in clp(cluster, "node2", "clpstat", "--grp", "db", "--detail")
+
+
+def test_the_configuration_is_pulled_checked_changed_and_pushed(cluster):
+    at_home(cluster)
+    assert clp(cluster, "node1", "clpcfctrl", "--pull", "-l", "-x", "/var/lib/kagami/pulled") == ["Command succeeded."]
+    pulled = cluster.paths.var("node1") / "pulled"
+    assert (pulled / "scripts/db/postgres/stop.sh").read_text() == DATABASE_STOP
+    toml = pulled / "cluster.toml"
+    toml.write_text(toml.read_text().replace('[cluster]\n', '[cluster]\ncomment = "pushed"\n'))
+    assert clp(cluster, "node1", "clpcfchk", "-o", "/var/lib/kagami/checked", "-i", "/var/lib/kagami/pulled") == ["Command succeeded."]
+    rows = (cluster.paths.var("node1") / "checked/cfcheck.csv").read_text().splitlines()
+    assert 'TRUE,"group db",' in rows and not [row for row in rows if row.startswith("FALSE")]
+    assert clp(cluster, "node1", "clpcfctrl", "--push", "-l", "-x", "/var/lib/kagami/pulled") == ["Command succeeded."]
+    wait_until(lambda: "  Comment                            : pushed" in clp(cluster, "node2", "clpstat", "--cl"), 20,
+               "the configuration on node2")
+    assert not notes(cluster, "node1")
+
+
+def test_messages_counters_times_and_health_answer(cluster):
+    at_home(cluster)
+    assert clp(cluster, "node1", "clplogcmd", "-m", "backup done", "-l", "WARN") == ["Command succeeded."]
+    assert "backup done" in cluster.exec("node1", ["kagami", "log", "--limit", "100"]).stdout
+    assert clp(cluster, "node1", "clphealthchk") == []
+    assert [line.split(" (")[0] for line in clp(cluster, "node1", "clpregctrl", "--get")] == ["node1 : 0", "node2 : 0"]
+    assert clp(cluster, "node1", "clpperfc", "-g", "db")[0].startswith("start time  : ")
+    assert clp(cluster, "node1", "clptoratio", "-r", "2", "-t", "2m") == ["Command succeeded."]
+    assert clp(cluster, "node2", "clptoratio", "-i") == ["Command succeeded."]
+    assert clp(cluster, "node1", "clprsc", "-t", "postgres") == ["Command succeeded."]
+    assert clp(cluster, "node1", "clprsc", "-s", "postgres") == ["Command succeeded."]
+    assert notes(cluster, "node1") == STOPPED_AT_HOME + STARTED_AT_HOME
+    for operation in ("--suspend", "--resume"):
+        assert len(clp(cluster, "node2", "clpcl", operation)) == 2
