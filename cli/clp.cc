@@ -38,6 +38,7 @@ int carry_out(Session& session, const ClpVerb& verb) {
     const int code = printed ? *printed : run(session, verb.words);
     if (code != 0 || verb.label == "-") return code;
     std::vector<std::string> lines;
+    lines.reserve(verb.servers.size());
     for (const std::string& server : verb.servers) lines.push_back(verb.label + " " + server + " : ");
     if (lines.empty()) lines.push_back(verb.label.empty() ? "" : verb.label + " : ");
     for (const std::string& line : lines) session.console.out << line << "Command succeeded.\n" << std::flush;

@@ -1,6 +1,6 @@
-// The commands whose names the runbooks of EXPRESSCLUSTER's users hold (expresscluster.md 5.1). Each is another mouth of
-// `kagami`: its options are turned into verbs of the one table (command.h), which are carried out one after the other.
-// What differs from that product stands in docs/compatibility.md.
+// The commands whose names the runbooks of EXPRESSCLUSTER's users hold (expresscluster.md 5.1). Each is another mouth
+// of `kagami`: its options are turned into verbs of the one table (command.h), which are carried out one after the
+// other. What differs from that product stands in docs/compatibility.md.
 #pragma once
 
 #include <functional>
@@ -18,9 +18,10 @@
 namespace kagami::cli {
 
 enum class ClpValue { kNone, kRequired, kOptional };  // of an option
+// NOLINTNEXTLINE(*.Padding): the tables read in this order
 struct ClpOption {
-    char letter;                 // 's'; '\0' when there is only the word
-    std::string_view word;       // "suspend": --suspend; empty when there is only the letter
+    char letter;            // 's'; '\0' when there is only the word
+    std::string_view word;  // "suspend": --suspend; empty when there is only the letter
     ClpValue value = ClpValue::kNone;
 };
 
@@ -39,7 +40,8 @@ Result<ClpArguments> parse_clp(std::string_view command, std::span<const ClpOpti
 struct ClpVerb {
     std::vector<std::string> words;
     std::string label;
-    std::vector<std::string> servers = {};  // that it is about: a line for each, "Stop node1 : Command succeeded."
+    // That it is about: a line for each, "Stop node1 : Command succeeded."
+    std::vector<std::string> servers = {};  // NOLINT(*-member-init): short rows would warn
 };
 // The cluster as it is, asked for by the commands that speak of "all" or of "this server".
 using AskStatus = std::function<Result<control::v1::Status>()>;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 
 #include "cli/bundle_files.h"
@@ -80,8 +81,7 @@ Result<std::string> monitor_times(const Session& session, const Words& words) {
     if (!times) return tl::unexpected(times.error());
     for (const pb::MonitorTimes& monitor : times->monitors()) {
         if (monitor.monitor() == words[1])
-            return milliseconds_row("poll time",
-                                    monitor.checks() > 0 ? static_cast<int64_t>(monitor.last_ms() + 0.5) : -1);
+            return milliseconds_row("poll time", monitor.checks() > 0 ? std::llround(monitor.last_ms()) : -1);
     }
     return unknown("monitor", words[1]);
 }

@@ -78,7 +78,7 @@ Result<Question> question_of(const std::vector<std::string>& given) {
 struct Scene {
     pb::Status status;
     pb::Paths paths;
-    std::optional<config::Config> config;  // only where the question needs it
+    config::Config config;  // only where the question needs it
 };
 
 Result<config::Config> config_in_force(Client& client, const config::TypeCatalogue& types) {
@@ -118,7 +118,7 @@ std::optional<Scene> scene_without_daemon(const Session& session) {
         auto parsed = config::parse(bundle->text, path, session.types);
         if (!parsed.config) continue;
         pb::Status status = offline_status(*parsed.config);
-        return Scene{std::move(status), {}, std::move(parsed.config)};
+        return Scene{std::move(status), {}, std::move(*parsed.config)};
     }
     return std::nullopt;
 }
@@ -130,7 +130,7 @@ Result<std::string> page(const Question& question, const Scene& scene) {
         case 'n': return render_clpstat_heartbeats(scene.status, scene.paths);
         case 'p': return render_clpstat_partition(scene.status);
         case 'f': return render_clpstat_fencing(scene.status);
-        case 'i': return render_clpstat_information(question.blocks, scene.status, *scene.config);
+        case 'i': return render_clpstat_information(question.blocks, scene.status, scene.config);
         default: return render_clpstat(question.local ? only_local(scene.status) : scene.status, question.long_names);
     }
 }

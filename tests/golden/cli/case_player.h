@@ -1,4 +1,5 @@
-// Plays a file of the form that verbs/README.md describes: one command line against a daemon that answers from the file.
+// Plays a file of the form that verbs/README.md describes: one command line against a daemon that answers from the
+// file.
 #pragma once
 
 #include <filesystem>
