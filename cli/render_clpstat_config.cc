@@ -48,6 +48,7 @@ std::string joined(const std::vector<std::string>& words) {
 }
 std::string names_of(const Config& config, const std::vector<NodeId>& nodes) {
     std::vector<std::string> names;
+    names.reserve(nodes.size());
     for (const NodeId node : nodes) names.push_back(config.node_name(node));
     return joined(names);
 }
