@@ -82,7 +82,7 @@ std::string made_files(const fs::path& directory) {
             if (entry.is_regular_file()) files[entry.path().lexically_relative(directory)] = content_of(entry.path());
     }
     std::string text;
-    for (const auto& [name, content] : files) text += "== made " + name + "\n" + content;
+    for (const auto& [name, content] : files) text.append("== made ").append(name).append("\n").append(content);
     return text;
 }
 
