@@ -38,16 +38,16 @@ def bin_directory():
 
 def made_clusters(failed):
     """new_cluster(**DevCluster arguments) -> a cluster that is up. Ends it; after a failure its logs stay and are named.
-    prepare(cluster) is called while its machines run and no cluster is made yet."""
+    prepare(cluster) is called while its machines run and no cluster is made yet; form(cluster) makes it in another way."""
     made = []
 
-    def make(prepare=None, **arguments):
+    def make(prepare=None, form=None, **arguments):
         directory = tempfile.mkdtemp(prefix="kagami-test-", dir="/var/tmp")
         made.append(DevCluster(directory, **arguments))
         made[-1].up(form=prepare is None)
         if prepare:
             prepare(made[-1])
-            made[-1].form()
+            (form or DevCluster.form)(made[-1])
         return made[-1]
 
     yield make
