@@ -73,6 +73,9 @@ Status Plan::may_change_nodes(const config::Config& wanted, bool confirmed_later
             return fail(ErrorCode::kRefused, node.name + " is still in the cluster and cannot be removed from it",
                         "let it leave with `kagami node shutdown " + node.name + "`; when it is lost and off, run " +
                             "`kagami cluster start --alone --confirm-down " + node.name + "`");
+        if (state == NodeState::kFenced && is_heard(node.id))  // once it is forgotten, its boot might be admitted again
+            return fail(ErrorCode::kRefused, node.name + " was confirmed down and is heard all the same: it is not removed",
+                        "switch it off, then apply the change again");
         for (const auto& [name, entry] : next_.groups)
             if (entry.owner && owner_of(entry).node == node.id)
                 return fail(ErrorCode::kRefused, "group " + name + " may have effects on " + node.name + " still",

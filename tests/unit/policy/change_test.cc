@@ -464,6 +464,16 @@ TEST_CASE("a node that is lost is removed only on a person's word, and a group o
     CHECK_FALSE(s.document.nodes.contains(n3));
 }
 
+TEST_CASE("a node that was confirmed down and is heard again is not removed") {
+    Changing s(3);
+    s.draft().nodes.erase(s.draft().nodes.begin() + 2);
+    s.draft().groups[0].nodes = s.draft().groups[1].nodes = {n1, n2};
+    s.node(n3).state = NodeState::kFenced;
+    const OperatorReply refused = s.apply();
+    CHECK(refused.message == "node3 was confirmed down and is heard all the same: it is not removed");
+    CHECK(s.document.nodes.contains(n3));
+}
+
 TEST_CASE("a removed node must not renumber the others, and a number is not given to another node") {
     Changing s(3);
     s.node(n2).state = NodeState::kLeft;
