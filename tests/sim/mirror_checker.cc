@@ -263,7 +263,10 @@ void MirrorChecker::on_chosen(const engine::Document& before, const engine::Docu
         const NodeId node = pair_.driver(side).node().id();
         const Standing standing = now->second.standing(node);
         const bool joins = standing == Standing::kCurrent && old.standing(node) != Standing::kCurrent;
-        if (joins || standing == Standing::kSuspect || standing == Standing::kUnbuilt) exchanged_[side] = false;
+        // The copy that was added is the one that reported itself complete; disks that were exchanged while the add was
+        // on its way are others, and the node is down.
+        const bool added = joins && pair_.driver(side).node().powered();
+        if (added || standing == Standing::kSuspect || standing == Standing::kUnbuilt) exchanged_[side] = false;
         if (joins) {
             for (auto& [block, cell] : cells_)
                 cell.required[side] = std::min(cell.acknowledged, std::max(seen(side, block, cell), cell.flushed));
