@@ -201,9 +201,12 @@ class Run {
         const bool nodes = std::all_of(document.nodes.begin(), document.nodes.end(), [&](const auto& item) {
             return managed(item.second.maintenance) && item.second.reserved_minutes == 0;
         });
+        const bool watched = std::all_of(document.monitors.begin(), document.monitors.end(), [](const auto& item) {
+            return item.second.suspended.empty() && item.second.dummy_failure.empty();
+        });
         const bool apart = shape_.exclusive == Exclusive::kAbsolute;  // more groups than nodes to hold them apart
         return document.failover.on && managed(document.maintenance) && managed(entry.maintenance) && nodes &&
-               entry.stopped_resources.empty() && !(apart && shape_.nodes == 2);
+               watched && entry.stopped_resources.empty() && !(apart && shape_.nodes == 2);
     }
 
     bool everybody_is_in() const {
