@@ -122,7 +122,7 @@ class Executor : public SystemExecutor {
             if (asked) return {};
             spdlog::error("{}", asked.error().message);
         }
-        hands_->sync(kSyncLimit);
+        if (!hands_->in_container()) hands_->sync(kSyncLimit);  // the kernel and its cache live on behind a container
         return by_hand(hands_->reboot(power_off));
     }
 

@@ -127,6 +127,7 @@ TEST_CASE("a group whose own cgroup is empty lives on in its unit: it is guarded
     site.start_guard();
     site.renew();
     REQUIRE(unit.runs());
+    REQUIRE(site.becomes("db", GroupState::kRunning));  // the guard knows of it
     site.plan.groups.clear();
     site.publish();
     CHECK(eventually([&] { return unit.stands(); }));

@@ -58,6 +58,7 @@ TEST_CASE("the operating system is ended by systemd where it runs, by reboot(2) 
     CHECK(tried(SystemAction::kReboot, {.systemd = true}) == "/usr/bin/systemctl reboot ");
     CHECK(tried(SystemAction::kHalt, {}) == "sync power-off");
     CHECK(tried(SystemAction::kReboot, {}) == "sync reboot");
+    CHECK(tried(SystemAction::kReboot, {.container = true}) == "reboot");  // the kernel goes on: no sync
     CHECK(tried(SystemAction::kReboot, {.systemd = true, .tools_work = false}) ==
           "/usr/bin/systemctl reboot sync reboot");
     CHECK(tried(SystemAction::kStopDaemon, {}).empty());
