@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from devcluster import config
+from devcluster import config, wait_until
 from scenario.watch import all_well, wait_status
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -32,7 +32,9 @@ def test_twenty_steps(new_cluster, bin_directory, variant, first):
     cluster = new_cluster(profile="fast", config_text=text, scripts=scripts, mirror=True, disks=config.ACCEPTANCE_DISKS)
     if variant == "manual":
         for group in config.ACCEPTANCE:
-            cluster.kagami("node1", "group", "start", group, "--wait", "--timeout", "60s")
+            # Refused until the disks of both nodes have reported.
+            start = ["kagami", "group", "start", group, "--wait", "--timeout", "60s"]
+            wait_until(lambda: cluster.exec("node1", start).returncode == 0, SETTLE_S, f"the start of group {group}", 0.2)
     wait_status(cluster, "node1", all_well, SETTLE_S, "the cluster complete, its groups Online")
     done = accept(cluster, bin_directory, variant, first)
     report = json.loads(done.stdout)
