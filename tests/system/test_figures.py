@@ -33,7 +33,7 @@ def test_values_are_written_for_people(value, unit, text):
 def told(*answers):
     """A prober that has read (wall, server or None) and nothing else."""
     prober = Prober.__new__(Prober)
-    prober.answers, prober.walls, prober.sightings, prober.last_direct, prober.summary = [], [], [], {}, None
+    prober.answers, prober.walls, prober.sightings, prober.direct, prober.summary = [], [], [], {}, None
     prober.read = lambda: None
     for wall, server in answers:
         prober.take({"wall": wall, "target": "service", "ok": server is not None, "server": server})

@@ -5,7 +5,7 @@ import time
 import pytest
 from devcluster import wait_until
 from scenario import web
-from scenario.prober import Prober
+from scenario.prober import Prober, thawed
 from scenario.watch import all_well, group_of, is_member, log_entries, wait_status
 
 PAUSE_S = 0.3  # a client's connections may be late by so much on a busy machine; nothing that restarts a service is faster
@@ -87,12 +87,11 @@ def test_a_node_that_stands_still_for_longer_than_t_grant_loses_its_group_and_ki
         start = prober.wait_served(5, by=owner, since=time.time())["wall"]
         cluster.freeze(owner)
         taken = prober.wait_served(10, by=other, since=start)["wall"]
-        thawed = time.time()
-        cluster.thaw(owner)
+        thaw = thawed(cluster, owner)
         wait_until(lambda: not web.service_pids(cluster, owner), 10, f"the end of the service on {owner}")
         settle(cluster, other)
         assert prober.servers(taken) == {other}
-        assert prober.both_sides(thaws=[thawed]) == 0
+        assert prober.both_sides(thaws=[thaw]) == 0
 
 
 def test_a_lost_witness_stops_nothing_and_then_the_tie_holder_goes_on_alone(new_cluster):

@@ -5,14 +5,14 @@ import random
 import time
 
 import pytest
-from scenario.prober import Prober
+from scenario.prober import Prober, thawed
 from scenario.watch import all_well, wait_status
 
 ROUNDS = 20
 
 
 def faults(cluster, random_source, thaws):
-    """(what is done, how it is undone) of one fault. The moments of going on after a pause are added to `thaws`."""
+    """(what is done, how it is undone) of one fault. Pauses that ended are added to `thaws`."""
     node = random_source.choice(cluster.node_names)
     other = next(name for name in cluster.node_names if name != node)
     third = random_source.choice([other, "witness"])
@@ -23,7 +23,7 @@ def faults(cluster, random_source, thaws):
         (f"one-way cut {node} to {third}", lambda: cluster.cut(node, third, one_way=True), cluster.heal),
         (f"one network cut at {node}", lambda: cluster.cut(node, other, net="net1"), cluster.heal),
         (f"{node} isolated", lambda: (cluster.cut(node, other), cluster.cut(node, "witness")), cluster.heal),
-        (f"{node} frozen", lambda: cluster.freeze(node), lambda: (thaws.append(time.time()), cluster.thaw(node))),
+        (f"{node} frozen", lambda: cluster.freeze(node), lambda: thaws.append(thawed(cluster, node))),
     ])
 
 

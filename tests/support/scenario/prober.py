@@ -4,6 +4,7 @@ All times are seconds since 1970, as time.time() gives them: the machines have c
 """
 
 import bisect
+import time
 
 from devcluster import wait_until
 from devcluster.config import FLOATING
@@ -14,9 +15,16 @@ SERVICE = "service"
 PORT = 80
 
 
-# A machine that goes on after a pause runs for a moment (T_guard, 50 ms) before its guard stops the group: assumption A4. What was
-# asked then may be answered, and the answer is on its way for up to a retransmission.
-THAW_S = 0.5
+# A machine that goes on after a pause runs for T_guard before its guard stops the group (assumption A4): what was asked until then
+# may be answered. When the answer arrives does not matter, the network may hold it up.
+GUARD_S = 0.05
+
+
+def thawed(cluster, node):
+    """Lets the machine go on; (node, before, after), between which it did."""
+    before = time.time()
+    cluster.thaw(node)
+    return node, before, time.time()
 
 
 class Prober(Records):
@@ -26,7 +34,7 @@ class Prober(Records):
         self.answers = []  # of the floating address, in the order of their arrival: {"wall", "ok", "server" or "error", "ms"}
         self.walls = []  # of the same
         self.sightings = []  # {"wall", "both_sides": [names]}
-        self.last_direct = {}  # node: the newest good answer on its own address
+        self.direct = {node: [] for node in cluster.node_names}  # the good answers on the nodes' own addresses
         self.summary = None
         targets = {SERVICE: FLOATING, **{node: cluster.address(node) for node in cluster.node_names}}
         words = [f"{name}={address}:{PORT}" for name, address in targets.items()]
@@ -42,7 +50,7 @@ class Prober(Records):
             self.answers.append(record)
             self.walls.append(record["wall"])
         elif record["ok"]:
-            self.last_direct[record["target"]] = record
+            self.direct[record["target"]].append(record)
 
     def after(self, since):
         """The answers that came after a moment."""
@@ -86,9 +94,14 @@ class Prober(Records):
         return {a["server"] for a in self.after(since) if a["ok"]}
 
     def both_sides(self, since=0.0, thaws=()):
-        """How often two sides began to serve at once; but for THAW_S after each of `thaws`."""
+        """How often two sides began to serve at once. `thaws`: thawed() of each pause that ended."""
         self.read()
-        return sum(1 for s in self.sightings if s["wall"] > since and not any(t <= s["wall"] <= t + THAW_S for t in thaws))
+        return sum(1 for s in self.sightings if s["wall"] > since and not any(self.in_last_moment(s["wall"], *t) for t in thaws))
+
+    def in_last_moment(self, wall, node, begun, ended):
+        """Whether what the node had answered last was asked before its guard had to have stopped it."""
+        answer = next((a for a in reversed(self.direct[node]) if a["wall"] <= wall), None)
+        return wall >= begun and answer is not None and answer["wall"] - answer["ms"] / 1000 <= ended + GUARD_S
 
     def complaints(self):
         """A sentence for each time that two sides began to serve at once."""
